@@ -1,0 +1,1 @@
+"""Turns run folders into pictures and tables. Knows files, not Ray and not crypto."""

@@ -1,0 +1,60 @@
+"""Loss over rounds, any number of runs on one axis.
+
+python analysis/convergence.py RUN... [-o FILE]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from matplotlib.figure import Figure
+
+from analysis.figures import new_figure, save, series_styles
+from analysis.runs import Run, read_run
+from fedmf_ray.errors import FedMFError
+
+_PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (stars)"))
+
+
+def convergence(runs: Sequence[Run], title: str | None = None) -> Figure:
+    """Training MSE and test RMSE after each round, one line a run; panels without data are left out."""
+    panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]
+    figure, axes = new_figure(panels=len(panels), height=3.0)
+    for axis, (column, label) in zip(axes, panels, strict=True):
+        for run, style in zip(runs, series_styles(), strict=False):
+            rounds = run.rounds.dropna(subset=[column])
+            # A lone round has no line to draw.
+            axis.plot(rounds["round"] + 1, rounds[column], label=run.label, marker="o" if len(rounds) < 3 else None,
+                      markersize=3, **style)  # fmt: skip
+        axis.set_xlabel("rounds completed")
+        axis.set_title(label)
+        axis.set_ylim(bottom=0)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    if title or len(runs) == 1:
+        figure.suptitle(title or f"{runs[0].label}: {_setting(runs[0])}", fontsize=9, x=0.01, ha="left")
+    if len(runs) > 1:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=min(3, len(runs)))
+    return figure
+
+
+def _setting(run: Run) -> str:
+    model = run.scenario["model"]
+    users = int(run.rounds["users"].iloc[0])
+    return f"{users} users, d = {model['factors']}, {model['rule']}, γ = {model['learning_rate']:g}"
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("runs", nargs=-1, required=True)
+@click.option("-o", "--output", type=Path, default=Path("convergence.png"), show_default=True)
+@click.option("--title", help="Shown above the picture.")
+def main(runs: tuple[str, ...], output: Path, title: str | None) -> None:
+    try:
+        click.echo(save(convergence([read_run(run) for run in runs], title), output))
+    except FedMFError as error:
+        raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Reads run folders."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from fedmf_ray.errors import FedMFError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder in memory."""
+
+    path: Path
+    scenario: dict[str, Any]
+    rounds: pd.DataFrame
+    """``rounds.csv``: a row per round."""
+    summary: dict[str, Any]
+    """``summary.json``; empty while a run is still going on."""
+
+    @property
+    def label(self) -> str:
+        """The scenario's name and what protects it."""
+        if self.scenario["model"]["algorithm"] == "regular_mf":
+            return f"{self.scenario['name']} (central)"
+        protocol = self.scenario["protocol"]
+        key = "" if protocol["scheme"] == "plain" else f", {protocol['key_bits']} bits"
+        return f"{self.scenario['name']} ({protocol['scheme']}{key})"
+
+
+def read_run(path: str | Path) -> Run:
+    """Read a run folder; raises :class:`FedMFError` if it is not one or holds no round yet."""
+    path = Path(path)
+    try:
+        scenario = yaml.safe_load((path / "scenario.yaml").read_text(encoding="utf-8"))
+        rounds = pd.read_csv(path / "rounds.csv")
+        summary_file = path / "summary.json"
+        summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.exists() else {}
+    except FileNotFoundError as error:
+        raise FedMFError(f"{path}: is not a run folder with at least one round (no {error.filename})") from None
+    return Run(path, scenario, rounds, summary)

@@ -1,0 +1,182 @@
+"""The command line: words into calls, errors into one line, results into a short table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from fedmf_ray import __version__, scenario
+from fedmf_ray.crypto.keys import key_warning
+from fedmf_ray.errors import DivergenceError, FedMFError
+
+_screen = Console(stderr=True, highlight=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__)
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Simulate secure federated matrix factorisation (FedMF) on Ray."""
+    context.obj = debug
+
+
+@cli.command()
+@click.argument("scenario_file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+              help="Where run folders go; made absolute at once.")  # fmt: skip
+def run(scenario_file: Path, overrides: tuple[str, ...], results: Path) -> None:
+    """Run a scenario; KEY=VALUE words override its keys, as in protocol.key_bits=2048."""
+    from fedmf_ray.simulation.run import run as run_scenario
+
+    results = results.expanduser().absolute()
+    chosen = scenario.load(scenario_file, overrides)
+    protected = chosen.model.algorithm == "fedmf" and chosen.protocol.scheme != "plain"
+    warning = key_warning(chosen.protocol.key_bits) if protected else None
+    if warning:
+        _screen.print(f"[yellow]warning:[/] {warning}")
+    if chosen.model.init == "constant":
+        _screen.print("[yellow]note:[/] a constant start keeps the model at rank one (model.init: normal does not)")
+    with _RunScreen(chosen.name) as screen:
+        folder = run_scenario(chosen, results, screen)
+    _draw(folder)
+    _show(folder)
+
+
+@cli.group()
+def data() -> None:
+    """Fetch MovieLens data sets, or list them."""
+
+
+@data.command()
+@click.argument("name")
+@click.option("--mirror", metavar="URL", help="Another folder to download from.")
+def fetch(name: str, mirror: str | None) -> None:
+    """Download a MovieLens data set into the cache."""
+    from fedmf_ray.ratings import fetch as downloads
+    from fedmf_ray.ratings.movielens import cache_folder
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=_screen, transient=True) as bars:
+        task = bars.add_task(name, total=None)
+        options = {"base_url": mirror} if mirror else {}
+        folder = downloads.fetch(
+            name,
+            cache_folder(),
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+            **options,
+        )
+    click.echo(folder)
+
+
+@data.command("list")
+def list_() -> None:
+    """List the data sets and whether they are here."""
+    from fedmf_ray.ratings import fetch as downloads
+    from fedmf_ray.ratings.movielens import cache_folder
+
+    cache = cache_folder()
+    click.echo(f"cache: {cache}")
+    for name, here in downloads.available(cache).items():
+        click.echo(f"{name:18} {'here' if here else f'not here (fedmf-ray data fetch {name})'}")
+
+
+@cli.command()
+def doctor() -> None:
+    """Check that this machine can run simulations; says what to do where it cannot."""
+    from fedmf_ray.doctor import examine
+
+    sound = True
+    for check in examine():
+        sound &= check.sound
+        mark = "[green]ok[/]  " if check.sound else "[red]FAIL[/]"
+        _screen.print(f"{mark} {check.subject:10} {check.finding}" + ("" if check.sound else f" -> {check.remedy}"))
+    if not sound:
+        sys.exit(1)
+
+
+class _RunScreen:
+    """Draws the progress of a run: a bar over rounds and one over users, nothing else."""
+
+    def __init__(self, name: str) -> None:
+        columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bars = Bars(*columns, console=_screen, transient=True)
+        self._rounds = self._bars.add_task(name, total=None)
+        self._users = self._bars.add_task("users", total=None)
+
+    def __enter__(self) -> _RunScreen:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def note(self, text: str) -> None:
+        _screen.print(text, soft_wrap=True)
+
+    def users(self, done: int, total: int) -> None:
+        self._bars.update(self._users, completed=done, total=total)
+
+    def round(self, row: dict[str, Any], rounds: int) -> None:
+        loss = f"train MSE {row['train_mse']:.4f}"
+        self._bars.update(self._rounds, completed=row["round"] + 1, total=rounds, description=loss)
+
+
+def _draw(folder: Path) -> None:
+    from analysis.convergence import convergence
+    from analysis.figures import save
+    from analysis.runs import read_run
+
+    save(convergence([read_run(folder)]), folder / "plots" / "convergence.png")
+
+
+def _show(folder: Path) -> None:
+    """The figures that a person looks for first, and where the rest is."""
+    from analysis.runs import read_run
+
+    run = read_run(folder)
+    last, mean = run.rounds.iloc[-1], run.rounds.mean(numeric_only=True)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    formats: dict[str, tuple[Any, Callable[[float], str]]] = {
+        "train_mse": (last, lambda x: f"{x:.4f}"),
+        "test_rmse": (last, lambda x: f"{x:.4f}"),
+        "protocol_s": (mean, lambda x: f"{x:.3g} s a round: slowest user + server, as deployed"),
+        "wall_s": (mean, lambda x: f"{x:.3g} s a round: this simulation"),
+        "upload_bytes_total": (mean, lambda x: f"{x / 1e6:.3g} MB a round"),
+        "download_bytes_total": (mean, lambda x: f"{x / 1e6:.3g} MB a round"),
+    }
+    table.add_row("status", f"{run.summary['status']} after {len(run.rounds)} rounds")
+    for column, (source, show) in formats.items():
+        if column in source and source[column] == source[column]:
+            table.add_row(column, show(float(source[column])))
+    _screen.print(table)
+    click.echo(folder)
+
+
+def main() -> None:
+    """Entry point: exit code 2 for bad input, 1 for a run that diverged, one line either way."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        cli(standalone_mode=True)
+    except FedMFError as error:
+        if debug:
+            raise
+        _screen.print(f"[red]error:[/] {_plain(error)}", soft_wrap=True)
+        sys.exit(1 if isinstance(error, DivergenceError) else 2)
+    except KeyboardInterrupt:
+        _screen.print("interrupted")
+        sys.exit(130)
+
+
+def _plain(error: Exception) -> str:
+    """Brackets in a message are text, not markup."""
+    return str(error).replace("[", r"\[")

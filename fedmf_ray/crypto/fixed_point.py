@@ -1,0 +1,61 @@
+"""Real numbers as integers on a fixed grid, and how many bits their sums can need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.errors import FedMFError
+
+LARGEST_SLOT_BITS = 62
+"""Sums travel through int64 and its offset form through uint64; two bits of room avoid every edge."""
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """The grid on which item values and updates live, and their hard bounds.
+
+    A value x is stored as the integer rint(x * 2**fraction_bits) (ties to even, as ``phe`` does). At
+    fraction_bits=20 this is the grid of ``phe``'s ``precision=1e-5``, that is 16**-5. Integer sums are
+    exact, so the order in which updates arrive cannot matter.
+
+    Attributes
+    ----------
+    fraction_bits: bits after the point.
+    value_bound: largest |v| that an item matrix may hold between rounds.
+    update_bound: largest |x| that one user may add to one entry in one round.
+    contributors: how many users may add to one entry in one round.
+    """
+
+    fraction_bits: int
+    value_bound: float
+    update_bound: float
+    contributors: int
+
+    def __post_init__(self) -> None:
+        if self.slot_bits > LARGEST_SLOT_BITS:
+            raise FedMFError(
+                f"protocol: a sum of value_bound {self.value_bound:g} and {self.contributors} updates of "
+                f"at most {self.update_bound:g} with {self.fraction_bits} fraction bits needs "
+                f"{self.slot_bits} bits and no slot holds more than {LARGEST_SLOT_BITS}: lower "
+                "protocol.fraction_bits, value_bound or update_bound"
+            )
+
+    @property
+    def slot_bits(self) -> int:
+        """Bits that hold any sum the bounds allow, sign included (a bound, not an estimate)."""
+        peak = self._grid(self.value_bound) + self.contributors * self._grid(self.update_bound)
+        return 1 + peak.bit_length()
+
+    def _grid(self, bound: float) -> int:
+        return round(bound * 2**self.fraction_bits)
+
+    def to_integers(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Round to the grid. Values must be finite and within the bounds (callers check and name them)."""
+        return np.rint(np.ldexp(values, self.fraction_bits)).astype(np.int64)
+
+    def to_floats(self, integers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The real numbers that grid integers stand for; exact below 2**53."""
+        return np.ldexp(integers.astype(np.float64), -self.fraction_bits)

@@ -1,0 +1,35 @@
+"""Key pairs (``phe``'s own) and what their sizes are worth."""
+
+from __future__ import annotations
+
+from phe.paillier import PaillierPrivateKey, PaillierPublicKey, generate_paillier_keypair
+
+from fedmf_ray.errors import FedMFError
+
+SMALLEST_KEY_BITS = 1024
+SECURITY_BITS = {1024: 80, 2048: 112, 3072: 128, 4096: 140}
+"""Strength of a modulus against factoring: NIST SP 800-57 part 1, table 2, for 1024 to 3072 bits;
+4096 from the estimate of RFC 3766 that it cites."""
+
+
+def check_key_bits(key_bits: int) -> None:
+    """Refuse key sizes that no experiment needs: below 1024 bits, or odd ones."""
+    if key_bits < SMALLEST_KEY_BITS or key_bits % 64:
+        raise FedMFError(
+            f"protocol.key_bits: {key_bits} is not a key size (a multiple of 64, at least "
+            f"{SMALLEST_KEY_BITS} to reproduce the paper; 2048 or 3072 for today's security)"
+        )
+
+
+def key_warning(key_bits: int) -> str | None:
+    """One line about a key that is too weak to protect anybody, or None."""
+    if key_bits >= 2048:
+        return None
+    return f"{key_bits}-bit keys reproduce the paper but protect nobody today: use 2048 (112-bit) or 3072 (128-bit)"
+
+
+def generate_keys(key_bits: int) -> tuple[PaillierPublicKey, PaillierPrivateKey]:
+    """A fresh key pair from the operating system's randomness; never seeded."""
+    check_key_bits(key_bits)
+    public, private = generate_paillier_keypair(n_length=key_bits)
+    return public, private

@@ -1,0 +1,167 @@
+"""The mathematics of matrix factorisation: update rules, initial values, the central baseline.
+
+The model is r_ij = <u_i, v_j>. A user minimises sum_j (r_ij - <u_i, v_j>)**2 with weights reg_user and
+reg_item on |u_i|**2 and |v_j|**2 (Chai et al., section 3.1, equations 1 to 4). An *update rule* takes
+the vectors of a block of users, the item matrix of the round and the users' ratings, and returns the
+new user vectors and, for each rating, learning_rate times the gradient for its item.
+
+Bits: inner products are an elementwise product and ``np.add.reduce`` over the last, contiguous axis.
+Unlike a BLAS product this gives a row the same bits whatever the other rows are and on whatever CPU, so
+it does not matter which users share a block. Keep it that way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Step size and regularisation: gamma, lambda and mu of the paper."""
+
+    learning_rate: float
+    reg_user: float
+    reg_item: float
+
+
+class RatingBlock(NamedTuple):
+    """The training ratings of a block of users, one user after the other, each in timestamp order.
+
+    starts: (users + 1,) int64, user k owns ratings starts[k] to starts[k + 1].
+    items: (ratings,) int64 rows of the item matrix.
+    values: (ratings,) float64.
+    """
+
+    starts: Integers
+    items: Integers
+    values: Floats
+
+
+Rule = Callable[[Floats, Floats, RatingBlock, Steps], tuple[Floats, Floats]]
+"""(users, factors), (items, factors), block, steps -> new (users, factors), item steps (ratings, factors).
+Item steps are learning_rate times the gradient: the item matrix moves by their negative."""
+
+
+def inner(left: Floats, right: Floats) -> Floats:
+    """Row by row inner products, (..., factors) to (...); the same bits for a row in any company."""
+    return np.add.reduce(left * right, axis=-1)
+
+
+def sequential(user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps) -> tuple[Floats, Floats]:
+    """Rating after rating in timestamp order, as the authors' code does.
+
+    The user vector moves at each rating; the item's step uses the vector that has just moved. The item
+    matrix is that of the round throughout. Vectorised over users: step k handles everybody's k-th rating.
+    """
+    rate = steps.learning_rate
+    counts = np.diff(block.starts)
+    order = np.argsort(-counts, kind="stable")  # those with a k-th rating are then a prefix
+    starts, sorted_counts = block.starts[:-1][order], counts[order]
+    vectors = user_vectors[order]
+    item_steps = np.empty((len(block.items), user_vectors.shape[1]))
+    for k in range(int(sorted_counts[0]) if len(order) else 0):
+        active = int(np.searchsorted(-sorted_counts, -k))
+        at = starts[:active] + k
+        v, u = item_matrix[block.items[at]], vectors[:active]
+        error = (block.values[at] - inner(u, v))[:, None]
+        u = u - rate * (-2 * error * v + 2 * steps.reg_user * u)
+        vectors[:active] = u
+        item_steps[at] = rate * (-2 * error * u + 2 * steps.reg_item * v)
+    moved = np.empty_like(vectors)
+    moved[order] = vectors
+    return moved, item_steps
+
+
+def batch(user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps) -> tuple[Floats, Floats]:
+    """All ratings at once, both gradients from the old vectors (equations 2 to 4 of the paper).
+
+    A user's ratings are one array operation, small enough for the cache; gathering the whole block at
+    once would only move more memory.
+    """
+    rate = steps.learning_rate
+    moved = np.empty_like(user_vectors)
+    item_steps = np.empty((len(block.items), user_vectors.shape[1]))
+    for k, u in enumerate(user_vectors):
+        mine = slice(block.starts[k], block.starts[k + 1])
+        v = item_matrix[block.items[mine]]
+        error = (block.values[mine] - inner(u, v))[:, None]
+        gradient = np.add.reduce(-2 * error * v, axis=0) + 2 * steps.reg_user * u
+        moved[k] = u - rate * gradient
+        item_steps[mine] = rate * (-2 * error * u + 2 * steps.reg_item * v)
+    return moved, item_steps
+
+
+RULES: dict[str, Rule] = {"sequential": sequential, "batch": batch}
+
+
+# --- initial values --------------------------------------------------------------------------------
+
+_ITEM_STREAM, _USER_STREAM = 0, 1
+
+
+def initial_items(kind: str, scale: float, items: int, factors: int, seed: int) -> Floats:
+    """(items, factors): ``constant`` fills with scale, ``normal`` draws N(0, scale**2) from the seed.
+
+    A constant start keeps all coordinates of every vector equal for ever, because each coordinate then
+    follows the same equation: the model is rank one whatever ``factors`` says. The authors' code starts
+    so (0.01); use it to reproduce them and ``normal`` otherwise.
+    """
+    return _initial(kind, scale, (items, factors), np.random.SeedSequence(seed, spawn_key=(_ITEM_STREAM,)))
+
+
+def initial_user(kind: str, scale: float, user_id: int, factors: int, seed: int) -> Floats:
+    """(factors,): as :func:`initial_items`, drawn from (seed, user id) alone."""
+    stream = np.random.SeedSequence(seed, spawn_key=(_USER_STREAM, user_id))
+    return _initial(kind, scale, (factors,), stream)
+
+
+def _initial(kind: str, scale: float, shape: tuple[int, ...], stream: np.random.SeedSequence) -> Floats:
+    if kind == "constant":
+        return np.full(shape, scale)
+    return np.random.default_rng(stream).normal(0.0, scale, shape)
+
+
+# --- the central baseline -----------------------------------------------------------------------------
+
+
+class Epoch(NamedTuple):
+    """Vectors after one pass over all ratings, and how far they moved (mean absolute change)."""
+
+    user_vectors: Floats
+    item_matrix: Floats
+    user_change: float
+    item_change: float
+
+
+def regular_mf(user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps) -> Iterator[Epoch]:
+    """Plain stochastic gradient descent in one process: what no protection would cost.
+
+    Ratings in user order; the user's and the item's vector both move at each rating, the item's with
+    the user vector that has just moved (the authors' ``Regular_MF.py``). Yields after each pass,
+    without end.
+    """
+    rate = steps.learning_rate
+    users, items = user_vectors.copy(), item_matrix.copy()
+    owners = np.repeat(np.arange(len(users)), np.diff(block.starts)).tolist()
+    ratings = list(zip(owners, block.items.tolist(), block.values.tolist(), strict=True))
+    while True:
+        old_users, old_items = users.copy(), items.copy()
+        for i, j, rating in ratings:
+            u, v = users[i], items[j]
+            error = rating - inner(u, v)
+            u -= rate * (-2 * error * v + 2 * steps.reg_user * u)
+            v -= rate * (-2 * error * u + 2 * steps.reg_item * v)
+        yield Epoch(
+            users.copy(),
+            items.copy(),
+            float(np.mean(np.abs(users - old_users))),
+            float(np.mean(np.abs(items - old_items))),
+        )

@@ -1,0 +1,295 @@
+"""What to simulate: one YAML file, typed and validated, every key documented where it is defined."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+
+from fedmf_ray.crypto.keys import check_key_bits
+from fedmf_ray.errors import FedMFError
+
+
+class Section(BaseModel):
+    """Unknown keys are refused, values are not coerced, and nothing changes after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class SyntheticSource(Section):
+    """Seeded ratings that each user makes for itself."""
+
+    source: Literal["synthetic"]
+    users: PositiveInt
+    items: PositiveInt
+    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Share of the rating matrix that is missing."""
+    rank: PositiveInt = 5
+    """True rank of the taste that generates the ratings."""
+    noise: Annotated[float, Field(ge=0)] = 0.5
+    """Standard deviation of the noise, in stars."""
+    popularity_skew: Annotated[float, Field(ge=0)] = 0.8
+    """Exponent of the popularity law: 0 is uniform."""
+    half_stars: bool = True
+    """Round ratings to the half-star grid."""
+
+
+class Selection(Section):
+    """Which part of a file takes part. Items first, then users, as the authors do."""
+
+    items: PositiveInt | None = None
+    """Keep the most-rated items (ties by first appearance in the file)."""
+    users: PositiveInt | None = None
+    """Keep the first users in numeric order of their id."""
+    min_ratings: PositiveInt = 1
+    """Then drop users with fewer ratings than this among the kept items."""
+
+
+class MovieLensSource(Section):
+    """A MovieLens data set from the cache (``fedmf-ray data fetch NAME``)."""
+
+    source: Literal["movielens"]
+    dataset: str = "ml-latest-small"
+    select: Selection = Selection()
+
+
+class Columns(Section):
+    """Which column of a file holds what."""
+
+    user: str = "user"
+    item: str = "item"
+    rating: str = "rating"
+    timestamp: str | None = None
+    """Without one, the order of the file is the order in time."""
+
+
+class FileSource(Section):
+    """Any CSV or Parquet file with named columns. A relative path starts at the scenario file."""
+
+    source: Literal["file"]
+    path: str
+    columns: Columns = Columns()
+    select: Selection = Selection()
+
+
+class TestSplit(Section):
+    """What is held out as test set: one of the two, or nothing."""
+
+    last: Annotated[int, Field(ge=0)] = 0
+    """The last h ratings of each user by timestamp."""
+    fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """A random share of each user's ratings, drawn from the seed and the user id."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> TestSplit:
+        if self.last and self.fraction:
+            raise ValueError("give either last or fraction")
+        return self
+
+
+class Model(Section):
+    """Matrix factorisation."""
+
+    algorithm: Literal["fedmf", "regular_mf"] = "fedmf"
+    """``regular_mf`` is the central baseline: one process, no protection, same data."""
+    factors: PositiveInt = 100
+    rule: Literal["sequential", "batch"] = "sequential"
+    """``sequential`` as the authors' code, ``batch`` as the paper's equations."""
+    learning_rate: PositiveFloat = 1e-3
+    reg_user: Annotated[float, Field(ge=0)] = 1e-4
+    reg_item: Annotated[float, Field(ge=0)] = 1e-4
+    init: Literal["normal", "constant"] = "normal"
+    """``constant`` is the authors' choice; all coordinates then stay equal and the model is rank one."""
+    init_scale: PositiveFloat = 0.1
+    """Standard deviation of ``normal``, value of ``constant``."""
+
+
+class Protocol(Section):
+    """How the item matrix is protected and what users upload."""
+
+    scheme: Literal["plain", "elementwise", "packed"] = "packed"
+    key_bits: int = 3072
+    """Paillier modulus: 2048 gives 112-bit security, 3072 128-bit; 1024 only reproduces the paper."""
+    part_text_sparsity: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """0 is full text (all rows), 1 part text (rated rows); in between, decoys fill up to the share 1 - s."""
+    fraction_bits: Annotated[int, Field(ge=8, le=50)] = 20
+    """Bits after the point; 20 is the grid of phe's precision=1e-5."""
+    value_bound: PositiveFloat = 16.0
+    """Largest absolute entry of the item matrix; beyond it training has diverged."""
+    update_bound: PositiveFloat = 0.5
+    """Largest absolute step of one user for one entry in one round."""
+
+    @model_validator(mode="after")
+    def _key_size(self) -> Protocol:
+        check_key_bits(self.key_bits)
+        return self
+
+
+class Stop(Section):
+    """When a run ends, whichever comes first; divergence always ends it."""
+
+    rounds: PositiveInt = 10
+    tolerance: PositiveFloat | None = None
+    """Converged when the mean absolute changes of U and of V in a round are both below this."""
+
+
+class Network(Section):
+    """The link between one user and the server, for charged time only."""
+
+    upload_gbps: PositiveFloat = 1.0
+    """10**9 bits per second."""
+    download_gbps: PositiveFloat = 1.0
+    latency_s: Annotated[float, Field(ge=0)] = 0.0
+    """Added once per download and once per upload."""
+
+
+class Cluster(Section):
+    """Where the simulation runs. Nothing here changes a result."""
+
+    backend: Literal["ray", "serial"] = "ray"
+    """``serial`` runs the same users and server in one process without Ray."""
+    address: str | None = None
+    """A Ray cluster; RAY_ADDRESS otherwise, and a local instance if neither is set."""
+    users_per_actor: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = 1
+    """Users hosted by one worker process; ``auto`` makes one actor a CPU."""
+    in_flight: PositiveInt | None = None
+    """Training calls under way at once; two per CPU of the cluster if not given."""
+
+    @field_validator("users_per_actor", mode="before")
+    @classmethod
+    def _whole_or_auto(cls, value: Any) -> Any:
+        if value != "auto" and (type(value) is not int or value < 1):
+            raise ValueError("should be auto or a whole number from 1 up")
+        return value
+
+
+class Scenario(Section):
+    """One experiment."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Names the results folder; the file's stem if not given."""
+    description: str = ""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Decides data, splits, initial vectors and decoys. Never keys or encryption."""
+    ratings: Annotated[SyntheticSource | MovieLensSource | FileSource, Field(discriminator="source")]
+    test: TestSplit = TestSplit()
+    model: Model = Model()
+    protocol: Protocol = Protocol()
+    stop: Stop = Stop()
+    network: Network = Network()
+    cluster: Cluster = Cluster()
+
+    def to_yaml(self) -> str:
+        """The resolved scenario, every key spelled out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read and validate a scenario file; ``overrides`` are ``key.path=value`` words, values in YAML.
+
+    Raises :class:`FedMFError` naming the file, the key, the value and the remedy.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise FedMFError(f"{path}: no such scenario file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FedMFError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise FedMFError(f"{path}: is not YAML: {_one_line(error)}") from error
+    if not isinstance(tree, dict):
+        raise FedMFError(f"{path}: is not a scenario: the file must hold keys and values")
+    for override in overrides:
+        _apply(tree, override)
+    tree.setdefault("name", path.stem)
+    _resolve_paths(tree, path)
+    return parse(tree, str(path))
+
+
+def parse(tree: Mapping[str, Any], source: str) -> Scenario:
+    """Validate a tree of keys; ``source`` opens error messages."""
+    try:
+        return Scenario.model_validate(tree)
+    except ValidationError as error:
+        raise FedMFError(_explain(error.errors()[0], source)) from None
+    except FedMFError as error:
+        raise FedMFError(f"{source}: {error}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 floats (PyYAML reads 1e-3 as a string) and no silent duplicate keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for at, key in enumerate(keys):
+            if key in keys[:at]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} appears twice", node.value[at][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    keys = dotted.split(".")
+    if not equals or not all(keys):
+        raise FedMFError(f"{override}: an override reads key.path=value")
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise FedMFError(f"{override}: the value is not YAML: {_one_line(error)}") from error
+    node = tree
+    for key in keys[:-1]:
+        child = node.setdefault(key, {})
+        if not isinstance(child, dict):
+            raise FedMFError(f"{override}: {key} holds no keys")
+        node = child
+    node[keys[-1]] = value
+
+
+def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
+    """File paths start at the scenario; absolute ones survive a job's change of working directory."""
+    ratings = tree.get("ratings")
+    if isinstance(ratings, dict) and isinstance(ratings.get("path"), str):
+        ratings["path"] = str((path.parent / ratings["path"]).expanduser().resolve())
+
+
+_SOURCES = ("synthetic", "movielens", "file")
+
+
+def _explain(error: Any, source: str) -> str:
+    """One pydantic error as ``file: key.path: value: what to do``."""
+    location = [str(part) for part in error["loc"]]
+    if location[:1] == ["ratings"] and location[1:2] and location[1] in _SOURCES:
+        del location[1]  # pydantic names the chosen source as if it were a key
+    key = ".".join(location)
+    kind, value, message = error["type"], error["input"], error["msg"]
+    if kind == "extra_forbidden":
+        return f"{source}: {key}: unknown key"
+    if kind == "missing":
+        return f"{source}: {key}: is missing"
+    if kind.startswith("union_tag"):
+        return f"{source}: {key}.source: must be one of {', '.join(_SOURCES)}"
+    if kind == "string_pattern_mismatch":
+        message = "should start with a letter or digit and hold only letters, digits, '.', '_' and '-'"
+    message = message.removeprefix("Value error, ").replace("Input should", "should", 1)
+    shown = "" if isinstance(value, dict | BaseModel) else f"{value!r} "
+    return f"{source}: {key}: {shown}{message}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

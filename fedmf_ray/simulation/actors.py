@@ -1,0 +1,154 @@
+"""The two actors. Plain classes: a backend decides whether they live in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.crypto import schemes
+from fedmf_ray.factors import initial_items
+from fedmf_ray.metrics import ErrorSums
+from fedmf_ray.protocol.messages import EncryptedItems, Upload
+from fedmf_ray.protocol.server import Server
+from fedmf_ray.protocol.user import Terms, User, encrypt_items, read_items, update
+from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
+from fedmf_ray.ratings.table import Split, UserRatings
+from fedmf_ray.simulation.costs import UserCosts, cpu_clock
+
+_BLOCK_RATINGS = 8192
+"""Users are trained in blocks of about this many ratings: uploads flow while later blocks compute, and
+an actor's memory does not grow with the number of users that it hosts."""
+
+
+@dataclass(frozen=True)
+class SyntheticMembers:
+    """Users who make their own ratings where they live."""
+
+    spec: Synthetic
+    user_ids: tuple[int, ...]
+    split: Split
+
+
+Members = Sequence[UserRatings] | SyntheticMembers
+
+
+class Report(NamedTuple):
+    """What the users of an actor tell the experimenter after opening a round: sums, never a rating.
+
+    users: (user id, error sums, sum over factors of the absolute change of its vector), one per user.
+    item_change: mean absolute change of the item matrix since the last round (NaN in the first).
+    """
+
+    users: list[tuple[int, ErrorSums, float]]
+    item_change: float
+
+
+def create_keys(scheme: str, matrices: schemes.Matrices) -> tuple[schemes.Evaluator, schemes.KeyHolder, float]:
+    """The users' key ceremony: the server's side, the users' side, and its CPU seconds."""
+    started = cpu_clock()
+    evaluator, key = schemes.create(scheme, matrices)
+    return evaluator, key, cpu_clock() - started
+
+
+class UserActor:
+    """Hosts one or more users: their ratings and vectors never leave it."""
+
+    def __init__(self, members: Members, terms: Terms) -> None:
+        if isinstance(members, SyntheticMembers):
+            members = [user_ratings(members.spec, user_id, members.split) for user_id in members.user_ids]
+        self._terms = terms
+        self._users = [User(ratings, terms) for ratings in members]
+        self._blocks = _cut([len(user.ratings.items) for user in self._users])
+        self._item_matrix: NDArray[np.float64] | None = None
+        self._vectors_before = [user.vector for user in self._users]
+        self._decrypt_cpu_s = 0.0
+        self._download_bytes = 0
+
+    def hold_key(self, key: schemes.KeyHolder) -> int:
+        """Receive the key pair; returns the number of training blocks."""
+        self._key = key
+        # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
+        key.encrypt(np.zeros((1, self._terms.blocks.columns)))
+        return len(self._blocks)
+
+    def encrypt_initial_items(self) -> EncryptedItems:
+        """Make and encrypt the matrix that opens round 0 (one user does this for all)."""
+        terms, layout = self._terms, self._terms.blocks
+        matrix = initial_items(terms.init, terms.init_scale, layout.items, layout.factors, terms.seed)
+        return encrypt_items(matrix, self._key, terms)
+
+    def open_round(self, message: EncryptedItems) -> Report:
+        """Decrypt the published matrix once for all users here and report their errors under it."""
+        started = cpu_clock()
+        matrix = read_items(message, self._key, self._terms)
+        self._decrypt_cpu_s = cpu_clock() - started
+        self._download_bytes = message.ciphertexts.nbytes
+        before, self._item_matrix = self._item_matrix, matrix
+        reports = [
+            (user.ratings.user_id, user.error_sums(matrix), float(np.sum(np.abs(user.vector - old))))
+            for user, old in zip(self._users, self._vectors_before, strict=True)
+        ]
+        self._vectors_before = [user.vector for user in self._users]
+        return Report(reports, float("nan") if before is None else float(np.mean(np.abs(matrix - before))))
+
+    def train(self, round_number: int, block: int) -> tuple[list[Upload], list[UserCosts]]:
+        """One block of users: update vectors, encrypt steps. Costs are those of the open round."""
+        if self._item_matrix is None:
+            raise RuntimeError("train before open_round")
+        users = self._users[self._blocks[block]]
+        started = cpu_clock()
+        item_steps = update(users, self._item_matrix, self._terms)
+        update_cpu_s = (cpu_clock() - started) / sum(len(user.ratings.items) for user in users)
+        uploads, costs = [], []
+        for user, steps in zip(users, item_steps, strict=True):
+            started = cpu_clock()
+            upload = user.upload(round_number, steps, self._key, self._terms)
+            encrypt_cpu_s = cpu_clock() - started
+            uploads.append(upload)
+            costs.append(
+                UserCosts(
+                    user_id=user.ratings.user_id,
+                    decrypt_cpu_s=self._decrypt_cpu_s,
+                    update_cpu_s=update_cpu_s * len(user.ratings.items),
+                    encrypt_cpu_s=encrypt_cpu_s,
+                    download_bytes=self._download_bytes,
+                    upload_bytes=upload.ciphertexts.nbytes + upload.blocks.nbytes,
+                    upload_rows=len(user.rows),
+                )
+            )
+        return uploads, costs
+
+
+class ServerActor:
+    """Hosts the server; built from the public side only."""
+
+    def __init__(self, evaluator: schemes.Evaluator, items: EncryptedItems, user_ids: Sequence[int]) -> None:
+        self._server = Server(evaluator, items, user_ids)
+
+    def receive(self, uploads: Sequence[Upload]) -> float:
+        """Check and add uploads; returns CPU seconds."""
+        started = cpu_clock()
+        for upload in uploads:
+            self._server.receive(upload)
+        return cpu_clock() - started
+
+    def publish(self) -> tuple[EncryptedItems, float]:
+        """Close the round; returns the matrix that opens the next one, and CPU seconds."""
+        started = cpu_clock()
+        message = self._server.publish()
+        return message, cpu_clock() - started
+
+
+def _cut(counts: Sequence[int]) -> list[slice]:
+    """Consecutive users in slices of at most _BLOCK_RATINGS ratings (or one user)."""
+    blocks, first, ratings = [], 0, 0
+    for at, count in enumerate(counts):
+        if at > first and ratings + count > _BLOCK_RATINGS:
+            blocks.append(slice(first, at))
+            first, ratings = at, 0
+        ratings += count
+    return [*blocks, slice(first, len(counts))]

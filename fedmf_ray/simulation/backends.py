@@ -1,0 +1,178 @@
+"""Two ways to host the same actors: on Ray, or in this process. Results are identical.
+
+A *reference* stands for a value that may live elsewhere; only :meth:`Backend.get` brings it here, and
+actors can be called with references. So uploads go from users to server, and the key from user to
+user, without passing through the experimenter's process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, cast
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.scenario import Cluster
+
+Reference = Any
+Handle = Any
+
+
+class Call(NamedTuple):
+    """A method call on an actor, still to be made."""
+
+    actor: Handle
+    method: str
+    arguments: tuple[Any, ...] = ()
+
+
+class Backend(Protocol):
+    """What the round loop needs of a place to run on."""
+
+    cpus: int
+    """CPUs for users and server."""
+    memory_bytes: float | None
+    """Memory for processes, or None where actors need none of their own."""
+
+    def run(self, function: Callable[..., Any], *args: Any, returns: int) -> tuple[Reference, ...]:
+        """Call a function elsewhere."""
+
+    def start(self, kind: type, *args: Any) -> Handle:
+        """Start an actor; arguments may be references."""
+
+    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
+        """Call a method: a reference, or a tuple of them if it returns several values."""
+
+    def get(self, references: Any) -> Any:
+        """The value of a reference, or the values of a list; raises what the call raised."""
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[Any]:
+        """Make calls with at most ``limit`` under way; yield what :meth:`call` gives as each one ends."""
+
+    def close(self) -> None:
+        """End what this backend started."""
+
+
+def open_backend(cluster: Cluster) -> Backend:
+    return SerialBackend() if cluster.backend == "serial" else RayBackend(cluster.address)
+
+
+class SerialBackend:
+    """Everything in this process: a reference is the value itself."""
+
+    cpus = 1
+    memory_bytes = None
+
+    def run(self, function: Callable[..., Any], *args: Any, returns: int) -> tuple[Reference, ...]:
+        return tuple(function(*args))
+
+    def start(self, kind: type, *args: Any) -> Handle:
+        return kind(*args)
+
+    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
+        return getattr(actor, method)(*args)
+
+    def get(self, references: Any) -> Any:
+        return references
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[Any]:
+        for actor, method, arguments in calls:
+            yield self.call(actor, method, *arguments, returns=returns)
+
+    def close(self) -> None:
+        pass
+
+
+class RayBackend:
+    """Actors on a Ray cluster, or on a local instance that this process starts and ends.
+
+    If Ray is initialised already (in a notebook, a test), that cluster is used and left alone.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        import ray
+
+        self._ray = ray
+        self._owns = not ray.is_initialized()
+        if self._owns:
+            _connect(address or os.environ.get("RAY_ADDRESS") or "local")
+        resources = ray.cluster_resources()
+        self.cpus = max(1, int(resources.get("CPU", 1)))
+        self.memory_bytes: float | None = resources.get("memory")
+        self._actors: list[Any] = []
+
+    def run(self, function: Callable[..., Any], *args: Any, returns: int) -> tuple[Reference, ...]:
+        return tuple(self._ray.remote(function).options(num_returns=returns).remote(*args))
+
+    def start(self, kind: type, *args: Any) -> Handle:
+        # No CPU is reserved: `stream` bounds what runs, so there may be more actors than CPUs.
+        remote = cast(Any, self._ray.remote(kind)).options(num_cpus=0, scheduling_strategy="SPREAD")
+        self._actors.append(remote.remote(*args))
+        return self._actors[-1]
+
+    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
+        references = getattr(actor, method).options(num_returns=returns).remote(*args)
+        return references if returns == 1 else tuple(references)
+
+    def get(self, references: Any) -> Any:
+        try:
+            return self._ray.get(references)
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, FedMFError):
+                raise error.cause from None  # Ray's wrapper would print the worker's traceback
+            raise
+        except self._ray.exceptions.RayActorError as error:
+            raise FedMFError(
+                "a Ray worker died (most often for lack of memory): raise cluster.users_per_actor; "
+                f"Ray says: {' '.join(str(error).split())[:300]}"
+            ) from error
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[Any]:
+        pending: dict[Reference, Any] = {}
+
+        def next_done() -> Any:
+            done, _ = self._ray.wait(list(pending), num_returns=1)
+            return pending.pop(done[0])
+
+        for actor, method, arguments in calls:
+            if len(pending) >= limit:
+                yield next_done()
+            references = self.call(actor, method, *arguments, returns=returns)
+            pending[references if returns == 1 else references[-1]] = references
+        while pending:
+            yield next_done()
+
+    def close(self) -> None:
+        for actor in self._actors:
+            self._ray.kill(actor)
+        if self._owns:
+            self._ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    """``ray.init`` without noise, and with an error that says which cluster did not answer."""
+    import ray
+
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about GPUs
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if address == "local":
+            ray.init(address="local", include_dashboard=False, **quiet)
+            return
+        _knock(address)
+        ray.init(address=address, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        remedy = "see the line above, or run with cluster.backend=serial"
+        if address != "local":
+            remedy = "check cluster.address or RAY_ADDRESS, that `ray start --head` runs there, and RAY_AUTH_MODE"
+        reason = " ".join(str(error).split())[:200]
+        raise FedMFError(f"Ray at {address!r} cannot be reached: {reason}; {remedy}") from error
+
+
+def _knock(address: str, timeout_s: float = 5.0) -> None:
+    """Fail within seconds where Ray itself would retry for a minute."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()

@@ -1,0 +1,61 @@
+"""The central baseline on a scenario's data: one process that holds everything, no protection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from fedmf_ray.factors import RatingBlock, initial_items, initial_user, regular_mf
+from fedmf_ray.metrics import combine, error_sums, errors
+from fedmf_ray.scenario import Scenario
+from fedmf_ray.simulation.costs import cpu_clock
+from fedmf_ray.simulation.plan import Population, steps
+
+Row = dict[str, Any]
+
+
+class Central:
+    """Trains with :func:`fedmf_ray.factors.regular_mf`; ``rounds.csv`` has no protocol columns."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        population = Population.of(scenario)
+        self._users = population.all_ratings()
+        self._items = len(population.item_ids)
+        self.status = "complete"
+        self.setup: Row = {}
+        self.facts: Row = {"algorithm": "regular_mf", "users": len(self._users)}
+
+    def rounds(self) -> Iterator[tuple[Row, list[Row]]]:
+        model, seed, stop = self._scenario.model, self._scenario.seed, self._scenario.stop
+        block = RatingBlock(
+            np.concatenate([[0], np.cumsum([len(user.items) for user in self._users])]),
+            np.concatenate([user.items for user in self._users]),
+            np.concatenate([user.values for user in self._users]),
+        )
+        vectors = np.stack(
+            [initial_user(model.init, model.init_scale, user.user_id, model.factors, seed) for user in self._users]
+        )
+        matrix = initial_items(model.init, model.init_scale, self._items, model.factors, seed)
+        epochs = regular_mf(vectors, matrix, block, steps(self._scenario))
+        for number in range(stop.rounds):
+            wall, cpu = time.perf_counter(), cpu_clock()
+            epoch = next(epochs)
+            wall, cpu = time.perf_counter() - wall, cpu_clock() - cpu
+            losses = combine(
+                [
+                    error_sums(
+                        errors(vector, epoch.item_matrix, user.items, user.values),
+                        errors(vector, epoch.item_matrix, user.test_items, user.test_values),
+                    )
+                    for vector, user in zip(epoch.user_vectors, self._users, strict=True)
+                ]
+            )
+            yield {"round": number, **losses._asdict(), "cpu_s": cpu, "wall_s": wall, "users": len(self._users)}, []
+            if stop.tolerance and max(epoch.user_change, epoch.item_change) < stop.tolerance:
+                self.status = "converged"
+                return

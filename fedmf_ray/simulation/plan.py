@@ -1,0 +1,172 @@
+"""A scenario turned into what actors need: who the users are, which rows, which numbers, which slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray import factors
+from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.crypto.schemes import Matrices
+from fedmf_ray.crypto.slots import SlotLayout
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.protocol.user import Terms
+from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
+from fedmf_ray.ratings.table import Split, UserRatings
+from fedmf_ray.scenario import Scenario, SyntheticSource
+from fedmf_ray.simulation.actors import Members, SyntheticMembers
+
+_MOST_ROWS_PER_BLOCK = 8
+"""In full text, rows share ciphertexts in blocks of at most this many; larger ones save no more."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """Who takes part: the users' private slices, or the recipe from which they make their own.
+
+    item_ids: (items,) which item each row of the item matrix is.
+    """
+
+    user_ids: tuple[int, ...]
+    item_ids: NDArray[np.int64]
+    slices: Sequence[UserRatings] | None
+    synthetic: Synthetic | None
+    split: Split
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Population:
+        """Load, select and split, or note down the recipe of synthetic users."""
+        split = Split(last=scenario.test.last, fraction=scenario.test.fraction, seed=scenario.seed)
+        source = scenario.ratings
+        if isinstance(source, SyntheticSource):
+            spec = Synthetic(seed=scenario.seed, **source.model_dump(exclude={"source"}))
+            ids = tuple(range(1, spec.users + 1))
+            return cls(ids, np.arange(1, spec.items + 1), None, spec, split)
+        from fedmf_ray.ratings import files, movielens, table  # pandas stays out of synthetic runs
+
+        if source.source == "movielens":
+            ratings = movielens.load(source.dataset, movielens.cache_folder())
+        else:
+            named = {role: name for role, name in source.columns.model_dump().items() if name}
+            ratings = files.load_table(source.path, named)
+        wanted = source.select
+        ratings, item_ids = table.select(
+            ratings, items=wanted.items, users=wanted.users, min_ratings=wanted.min_ratings
+        )
+        slices = table.per_user(ratings, item_ids, split)
+        return cls(tuple(s.user_id for s in slices), item_ids, slices, None, split)
+
+    def members(self, first: int, stop: int) -> Members:
+        """The users at positions first to stop, in the form in which they travel to their actor."""
+        if self.slices is not None:
+            return self.slices[first:stop]
+        assert self.synthetic is not None
+        return SyntheticMembers(self.synthetic, self.user_ids[first:stop], self.split)
+
+    def all_ratings(self) -> Sequence[UserRatings]:
+        """Every user's ratings in one place: only the central baseline asks for this."""
+        if self.slices is not None:
+            return self.slices
+        assert self.synthetic is not None
+        return [user_ratings(self.synthetic, user_id, self.split) for user_id in self.user_ids]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is settled before the first actor starts."""
+
+    population: Population
+    terms: Terms
+    scheme: str
+    matrices: Matrices
+
+    @property
+    def actor_bytes(self) -> int:
+        """What a user actor holds beyond an empty worker: the item matrix (twice, and its wire form)."""
+        return 3 * 8 * self.terms.blocks.items * self.terms.blocks.factors
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Plan:
+        population = Population.of(scenario)
+        model, protocol = scenario.model, scenario.protocol
+        users, items = len(population.user_ids), len(population.item_ids)
+        grid = FixedPoint(
+            protocol.fraction_bits, protocol.value_bound, protocol.update_bound, contributors=users
+        )
+        key_bits = 0 if protocol.scheme == "plain" else protocol.key_bits
+        rows = 1
+        if protocol.scheme == "packed":
+            _check_slot(grid, key_bits)
+            if protocol.part_text_sparsity == 0:
+                rows = rows_per_block(grid.slot_bits, model.factors, items, key_bits)
+        blocks = ItemBlocks(items, model.factors, rows)
+        terms = Terms(
+            population.item_ids,
+            model.rule,
+            steps(scenario),
+            grid,
+            blocks,
+            protocol.part_text_sparsity,
+            model.init,
+            model.init_scale,
+            scenario.seed,
+        )
+        matrices = Matrices(blocks.columns, grid, key_bits)
+        return cls(population, terms, protocol.scheme, matrices)
+
+    def layout_line(self) -> str:
+        """One line for people: how a row is packed, and the cheap change that would save a ciphertext."""
+        grid, blocks = self.terms.grid, self.terms.blocks
+        if self.scheme == "plain":
+            return f"plain integers, {grid.slot_bits} bits of 64 in use"
+        if self.scheme == "elementwise":
+            return f"one value a ciphertext, {blocks.factors} ciphertexts a row"
+        slots = self.matrices.slots
+        packing = _count(slots.ciphertexts_per_row, "ciphertext")
+        line = (
+            f"{grid.slot_bits} bits a slot, {slots.slots_per_ciphertext} slots a ciphertext, "
+            f"{packing} {'a row' if blocks.rows == 1 else f'per {blocks.rows} rows'}"
+        )
+        return line + _saving(slots)
+
+
+def steps(scenario: Scenario) -> factors.Steps:
+    """The step size and regularisation of a scenario."""
+    model = scenario.model
+    return factors.Steps(model.learning_rate, model.reg_user, model.reg_item)
+
+
+def rows_per_block(slot_bits: int, factors_: int, items: int, key_bits: int) -> int:
+    """How many item rows share ciphertexts in full text: the fewest ciphertexts, then the fewest rows."""
+
+    def ciphertexts(rows: int) -> int:
+        return -(-items // rows) * SlotLayout(slot_bits, rows * factors_, key_bits).ciphertexts_per_row
+
+    return min(range(1, min(_MOST_ROWS_PER_BLOCK, items) + 1), key=ciphertexts)
+
+
+def _check_slot(grid: FixedPoint, key_bits: int) -> None:
+    if SlotLayout(grid.slot_bits, 1, key_bits).slots_per_ciphertext < 1:
+        raise FedMFError(f"protocol: no slot of {grid.slot_bits} bits fits a key of {key_bits} bits")
+
+
+def _saving(slots: SlotLayout) -> str:
+    """Names up to three bits less a slot, if that saves a ciphertext a row."""
+    for fewer in (1, 2, 3):
+        tighter = SlotLayout(slots.slot_bits - fewer, slots.columns, slots.key_bits)
+        saved = slots.ciphertexts_per_row - tighter.ciphertexts_per_row
+        if saved > 0:
+            bits = _count(fewer, "bit")
+            return (
+                f" ({bits} less a slot would save {saved} of {slots.ciphertexts_per_row}: "
+                f"lower protocol.fraction_bits by {fewer}, or value_bound and update_bound)"
+            )
+    return ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,26 @@
+"""What a person may be shown while a run goes on; the command line draws it, a library user need not."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    def note(self, text: str) -> None:
+        """A line worth reading once."""
+
+    def users(self, done: int, total: int) -> None:
+        """How many users have finished training in the current round."""
+
+    def round(self, row: dict[str, Any], rounds: int) -> None:
+        """A round has ended; ``row`` is its line of ``rounds.csv``."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None: ...
+
+    def users(self, done: int, total: int) -> None: ...
+
+    def round(self, row: dict[str, Any], rounds: int) -> None: ...

@@ -1,0 +1,132 @@
+"""The main loop: users and a server on a backend, round after round."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fedmf_ray.metrics import Losses, combine
+from fedmf_ray.scenario import Scenario
+from fedmf_ray.simulation import placement
+from fedmf_ray.simulation.actors import Report, ServerActor, UserActor, create_keys
+from fedmf_ray.simulation.backends import Backend, Call, Reference
+from fedmf_ray.simulation.costs import UserCosts, round_costs, user_rows
+from fedmf_ray.simulation.plan import Plan
+from fedmf_ray.simulation.progress import Progress
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How training stands when users have opened a published matrix, from the sums they report.
+
+    user_change, item_change: mean absolute change of U and V over the round that led here.
+    """
+
+    losses: Losses
+    user_change: float
+    item_change: float
+
+
+class Federation:
+    """Starts users and server; :meth:`rounds` drives them."""
+
+    def __init__(self, scenario: Scenario, plan: Plan, backend: Backend, progress: Progress) -> None:
+        self._scenario, self._backend, self._progress = scenario, backend, progress
+        self._user_ids = plan.population.user_ids
+        self._limit = scenario.cluster.in_flight or 2 * backend.cpus
+        self.status = "complete"
+
+        groups = placement.group(
+            range(len(self._user_ids)), scenario.cluster.users_per_actor, backend.cpus
+        )
+        placement.check_memory(len(groups), len(self._user_ids), plan.actor_bytes, backend.memory_bytes)
+        layout = plan.layout_line()
+        progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
+        progress.note(layout)
+
+        started = time.perf_counter()
+        # Made on the users' side: this process never holds the private half, only a reference to it.
+        evaluator, key, keys_cpu_s = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
+        self._actors = [
+            backend.start(UserActor, plan.population.members(group[0], group[-1] + 1), plan.terms)
+            for group in groups
+        ]
+        counts = backend.get([backend.call(actor, "hold_key", key) for actor in self._actors])
+        # Interleaved: consecutive calls go to different actors.
+        self._blocks = sorted(
+            (block, at) for at, count in enumerate(counts) for block in range(count)
+        )
+        items = backend.call(self._actors[0], "encrypt_initial_items")
+        self._server = backend.start(ServerActor, evaluator, items, self._user_ids)
+        opening = self._open(items)
+
+        self.setup: Row = {
+            "keys_cpu_s": backend.get(keys_cpu_s),
+            "wall_s": time.perf_counter() - started,
+            "initial_train_mse": opening.losses.train_mse,
+        }
+        alone = len(groups[0]) == 1
+        self.facts: Row = {
+            "backend": scenario.cluster.backend,
+            "cluster_cpus": backend.cpus,
+            "users": len(self._user_ids),
+            "user_actors": len(groups),
+            "users_per_actor": len(groups[0]),
+            "layout": layout,
+            "update_cpu_s": "measured per user" if alone else "measured per block of users, shared by ratings",
+        }
+
+    def rounds(self) -> Iterator[tuple[Row, list[Row]]]:
+        """Drive rounds until the scenario says stop; yields a row, and the users' rows, after each."""
+        backend, stop, network = self._backend, self._scenario.stop, self._scenario.network
+        for number in range(stop.rounds):
+            started = time.perf_counter()
+            costs, receive_cpu_s = self._train(number)
+            items, publish_cpu_s = backend.call(self._server, "publish", returns=2)
+            opening = self._open(items)
+            yield (
+                {
+                    "round": number,
+                    **opening.losses._asdict(),
+                    **round_costs(costs, receive_cpu_s + backend.get(publish_cpu_s), network),
+                    "wall_s": time.perf_counter() - started,
+                },
+                user_rows(number, costs, network),
+            )
+            if stop.tolerance and max(opening.user_change, opening.item_change) < stop.tolerance:
+                self.status = "converged"
+                return
+
+    def _train(self, number: int) -> tuple[list[UserCosts], float]:
+        """Users train and upload; the server adds uploads while later ones are still being computed."""
+        backend = self._backend
+        calls = (Call(self._actors[at], "train", (number, block)) for block, at in self._blocks)
+        costs: list[UserCosts] = []
+        server_cpu_s = 0.0
+        adding: deque[Reference] = deque()
+        for uploads, charged in backend.stream(calls, self._limit, returns=2):
+            # Also what raises a user's error: the server's call must not be made on a failed upload.
+            costs += backend.get(charged)
+            adding.append(backend.call(self._server, "receive", uploads))
+            self._progress.users(len(costs), len(self._user_ids))
+            if len(adding) > self._limit:  # bounds the uploads that wait for the server
+                server_cpu_s += backend.get(adding.popleft())
+        return costs, server_cpu_s + sum(backend.get(list(adding)))
+
+    def _open(self, items: Reference) -> Opening:
+        """Users decrypt the matrix that opens the next round and report sums of their errors under it."""
+        calls = (Call(actor, "open_round", (items,)) for actor in self._actors)
+        reports: list[Report] = [self._backend.get(done) for done in self._backend.stream(calls, self._limit)]
+        users = sorted(user for report in reports for user in report.users)
+        entries = len(users) * self._scenario.model.factors
+        return Opening(
+            combine([sums for _, sums, _ in users]),
+            math.fsum(change for _, _, change in users) / entries,
+            reports[0].item_change,
+        )

@@ -1,0 +1,121 @@
+"""A run's folder: what was asked, where it ran, a row per round as soon as the round ends, the summary.
+
+    results/<scenario>/<UTC time>-<short hash>/
+        scenario.yaml     resolved, every key spelled out
+        environment.json  versions, CPU, kernel, users per actor, layout
+        rounds.csv        a row per round
+        users.csv.gz      a row per user and round
+        summary.json      status, final losses, totals, set-up
+        plots/
+
+Nothing private is in it: no rating, no vector, no key.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.scenario import Scenario
+
+_PACKAGES = ("fedmf-ray", "ray", "numpy", "phe", "gmpy2", "pandas", "matplotlib")
+
+
+def check_writable(results: Path) -> Path:
+    """Make the path absolute and refuse, before any work, one that cannot be written."""
+    results = results.expanduser().absolute()
+    there = results
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise FedMFError(f"{results}: results cannot be written here ({there} is not a writable folder); use --results")
+    return results
+
+
+class RunFolder:
+    """Writes one run. Make it only when everything that can be wrong with the input has been checked."""
+
+    def __init__(self, results: Path, scenario: Scenario, environment: Mapping[str, Any]) -> None:
+        resolved = scenario.to_yaml()
+        now = datetime.now(timezone.utc)
+        salt = f"{resolved}{now.isoformat()}{os.getpid()}".encode()
+        name = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(salt).hexdigest()[:8]}"
+        self.path = results / scenario.name / name
+        try:
+            (self.path / "plots").mkdir(parents=True)
+            (self.path / "scenario.yaml").write_text(resolved, encoding="utf-8")
+            _write_json(self.path / "environment.json", environment)
+        except OSError as error:
+            raise FedMFError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def append_round(self, row: Mapping[str, Any], users: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Add one row to ``rounds.csv`` and one per user to ``users.csv.gz``; both are on disk on return."""
+        with (self.path / "rounds.csv").open("a", newline="", encoding="utf-8") as file:
+            _write_rows(file, [row], header=file.tell() == 0)
+        if users:
+            # Each round is a gzip member of its own: readers see one file, a killed run loses nothing.
+            path = self.path / "users.csv.gz"
+            first = not path.exists()
+            with gzip.open(path, "at", newline="", encoding="utf-8", compresslevel=4) as file:
+                _write_rows(file, users, header=first)
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        _write_json(self.path / "summary.json", summary)
+
+
+def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a run took place: revision, versions, CPU, plus what the caller knows."""
+    import gmpy2
+
+    return {
+        "git_revision": _git_revision(),
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "versions": {name: version(name) for name in _PACKAGES},
+        "kernel": f"gmpy2 {gmpy2.version()} ({gmpy2.mp_version()})",
+        **extra,
+    }
+
+
+def _git_revision() -> str | None:
+    """Of the checkout that this package is imported from, with ``-dirty`` if it has changes."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _write_rows(file: Any, rows: Sequence[Mapping[str, Any]], header: bool) -> None:
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,160 @@
+"""One contract for all schemes, and Paillier's ciphertexts read by phe and by us alike."""
+
+import pickle
+
+import gmpy2
+import numpy as np
+import pytest
+from gmpy2 import mpz
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from phe import paillier as phe
+
+from fedmf_ray.crypto import paillier, schemes
+from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.crypto.keys import check_key_bits, key_warning
+from fedmf_ray.errors import FedMFError
+
+GRID = FixedPoint(20, value_bound=16, update_bound=1, contributors=8)
+COLUMNS = 5
+
+
+@pytest.fixture(scope="module", params=schemes.SCHEMES)
+def sides(request):
+    return schemes.create(request.param, schemes.Matrices(COLUMNS, GRID, 1024))
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return schemes.create("packed", schemes.Matrices(COLUMNS, GRID, 1024))
+
+
+def matrix(seed, rows=4, scale=1.0):
+    return np.random.default_rng(seed).uniform(-scale, scale, (rows, COLUMNS))
+
+
+def on_grid(values):
+    return np.rint(values * 2**20) / 2**20
+
+
+class TestContract:
+    def test_decrypts_to_the_grid(self, sides):
+        _, key = sides
+        values = matrix(1, scale=16)
+        assert np.array_equal(key.decrypt(key.encrypt(values)), on_grid(values))
+
+    def test_adds_exactly_in_any_order(self, sides):
+        evaluator, key = sides
+        start, parts = matrix(0, scale=15), [matrix(seed) for seed in range(1, 5)]
+        uploads = [key.encrypt(part) for part in parts]
+        sums = []
+        for order in (range(4), reversed(range(4))):
+            total = evaluator.aggregate(key.encrypt(start))
+            for at in order:
+                total.add(np.arange(4), uploads[at])
+            sums.append(key.decrypt(total.wire()))
+        expected = on_grid(start) + sum(on_grid(part) for part in parts)
+        assert np.array_equal(sums[0], expected)
+        assert np.array_equal(sums[1], expected)
+
+    def test_adds_to_the_rows_it_is_given_only(self, sides):
+        evaluator, key = sides
+        total = evaluator.aggregate(key.encrypt(np.zeros((4, COLUMNS))))
+        part = matrix(3, rows=2)
+        total.add(np.array([3, 1]), key.encrypt(part))
+        expected = np.zeros((4, COLUMNS))
+        expected[[3, 1]] = on_grid(part)
+        assert np.array_equal(key.decrypt(total.wire()), expected)
+
+    def test_wire_is_fixed_width_bytes(self, sides):
+        _, key = sides
+        wire = key.encrypt(np.zeros((3, COLUMNS)))
+        assert wire.dtype == np.uint8
+        assert wire.ndim == 3
+        assert wire.shape[0] == 3
+        assert key.encrypt(matrix(2, rows=3)).shape == wire.shape
+
+    def test_both_sides_survive_pickling(self, sides):
+        evaluator, key = pickle.loads(pickle.dumps(sides))
+        values = matrix(5)
+        total = evaluator.aggregate(sides[1].encrypt(values))
+        total.add(np.arange(4), key.encrypt(values))
+        assert np.array_equal(sides[1].decrypt(total.wire()), 2 * on_grid(values))
+
+
+@pytest.mark.parametrize("scheme", ["elementwise", "packed"])
+class TestCiphertexts:
+    def test_encrypting_twice_gives_different_ciphertexts(self, scheme):
+        _, key = schemes.create(scheme, schemes.Matrices(COLUMNS, GRID, 1024))
+        zeros = np.zeros((1, COLUMNS))
+        assert not np.array_equal(key.encrypt(zeros), key.encrypt(zeros))
+
+    @pytest.mark.parametrize("bad", ["zero", "n square", "shares a factor with n"])
+    def test_a_malformed_ciphertext_is_refused_and_nothing_is_added(self, scheme, bad):
+        evaluator, key = schemes.create(scheme, schemes.Matrices(COLUMNS, GRID, 1024))
+        n = mpz(evaluator._n if scheme == "packed" else evaluator._public.n)
+        number = {"zero": mpz(0), "n square": n * n, "shares a factor with n": n}[bad]
+        total = evaluator.aggregate(key.encrypt(matrix(1)))
+        before = total.wire()
+        wire = key.encrypt(matrix(2)).copy()
+        wire[-1, -1] = paillier.serialise([number], (1, wire.shape[-1] + 1))[0, : wire.shape[-1]]
+        with pytest.raises(ValueError, match="a ciphertext"):
+            total.add(np.arange(4), wire)
+        assert np.array_equal(total.wire(), before)
+
+
+def phe_keys(key):
+    """phe's key pair for one of our packed key holders."""
+    public = phe.PaillierPublicKey(int(key._key.n))
+    return public, phe.PaillierPrivateKey(public, int(key._key.p), int(key._key.q))
+
+
+def test_phe_reads_our_ciphertexts(packed):
+    _, key = packed
+    _, private = phe_keys(key)
+    values = on_grid(matrix(7))
+    layout = schemes.Matrices(COLUMNS, GRID, 1024).slots
+    for row, ciphertext in zip(values, paillier.parse(key.encrypt(values)), strict=True):
+        plaintext = private.raw_decrypt(int(ciphertext))
+        signed = plaintext - private.public_key.n if plaintext > private.public_key.n // 2 else plaintext
+        assert signed == sum(int(x * 2**20) << (layout.slot_bits * i) for i, x in enumerate(row))
+
+
+def test_we_read_phe_ciphertexts(packed):
+    _, key = packed
+    public, _ = phe_keys(key)
+    values = on_grid(matrix(8))
+    plaintexts = schemes.Matrices(COLUMNS, GRID, 1024).slots.encode(GRID.to_integers(values))
+    ciphertexts = [mpz(public.encrypt(int(m)).ciphertext()) for m in plaintexts]
+    assert np.array_equal(key.decrypt(paillier.serialise(ciphertexts, (4, 1, 256))), values)
+
+
+@settings(max_examples=25)
+@given(st.integers(-(2**1020), 2**1020))
+def test_raw_encryption_is_inverted_by_phe_and_by_us(packed, plaintext):
+    key = packed[1]._key
+    (ciphertext,) = key.encrypt([mpz(plaintext)])
+    assert key.decrypt([ciphertext]) == [plaintext]
+    assert phe_keys(packed[1])[1].raw_decrypt(int(ciphertext)) == plaintext % key.n
+
+
+def test_blinding_factors_are_residues_of_full_order(packed):
+    key = packed[1]._key
+    (ciphertext,) = key.encrypt([mpz(0)])
+    for prime in (key.p, key.q):
+        square = prime * prime
+        assert gmpy2.powmod(ciphertext, prime - 1, square) == 1  # an n-th residue ...
+        assert gmpy2.powmod(ciphertext, (prime - 1) // 2, square) in (1, square - 1)  # ... and no more
+
+
+@pytest.mark.parametrize(("key_bits", "window"), [(1024, 8), (2048, 8), (3072, 7), (4096, 6)])
+def test_a_table_row_set_carries_256_bits_more_than_the_group(key_bits, window):
+    assert paillier.widest_window(key_bits // 2) == window
+    assert paillier.table_rows(key_bits // 2, window) * window >= key_bits // 2 + 256
+
+
+def test_small_keys_are_refused_and_weak_ones_warned_about():
+    with pytest.raises(FedMFError, match="512"):
+        check_key_bits(512)
+    assert "1024" in (key_warning(1024) or "")
+    assert key_warning(2048) is None

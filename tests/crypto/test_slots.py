@@ -1,0 +1,90 @@
+"""Packing: what goes in comes out, sums included, and nothing overflows in silence."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.crypto.slots import SlotLayout
+from fedmf_ray.errors import FedMFError
+
+layouts = st.builds(SlotLayout, st.integers(2, 62), st.integers(1, 150), st.sampled_from([128, 1024, 2048, 3072]))
+
+
+@st.composite
+def layout_and_rows(draw):
+    layout = draw(layouts)
+    half = 1 << (layout.slot_bits - 1)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows = rng.integers(-half, half, (draw(st.integers(1, 5)), layout.columns))
+    rows.flat[0], rows.flat[-1] = -half, half - 1
+    return layout, rows
+
+
+@given(layout_and_rows())
+def test_decode_undoes_encode_for_every_width(case):
+    layout, rows = case
+    plaintexts = layout.encode(rows)
+    assert len(plaintexts) == len(rows) * layout.ciphertexts_per_row
+    assert np.array_equal(layout.decode(plaintexts), rows)
+
+
+@given(layout_and_rows())
+def test_plaintexts_stay_within_half_of_the_smallest_modulus(case):
+    layout, rows = case
+    half = 1 << (layout.slot_bits - 1)
+    for extreme in (np.full_like(rows, -half), np.full_like(rows, half - 1), rows):
+        assert all(2 * abs(m) < 1 << (layout.key_bits - 1) for m in layout.encode(extreme))
+
+
+@given(layouts, st.integers(1, 6), st.integers(0, 2**32))
+def test_sums_of_plaintexts_are_sums_of_slots(layout, summands, seed):
+    reach = max(1, (1 << (layout.slot_bits - 1)) // summands - 1)
+    parts = np.random.default_rng(seed).integers(-reach, reach, (summands, 2, layout.columns), endpoint=True)
+    if np.abs(parts.sum(0)).max() >= 1 << (layout.slot_bits - 1):
+        return
+    encoded = [layout.encode(part) for part in parts]
+    assert np.array_equal(layout.decode([sum(column) for column in zip(*encoded, strict=True)]), parts.sum(0))
+
+
+def test_packing_is_the_documented_sum():
+    layout = SlotLayout(30, 3, 1024)
+    assert layout.encode(np.array([[5, -7, 11]])) == [5 - 7 * 2**30 + 11 * 2**60]
+
+
+@pytest.mark.parametrize(("bits", "ciphertexts"), [(30, 1), (31, 2)])
+def test_one_bit_too_many_costs_a_whole_ciphertext(bits, ciphertexts):
+    assert SlotLayout(bits, 100, 3072).ciphertexts_per_row == ciphertexts
+
+
+def test_a_value_wider_than_its_slot_is_refused():
+    with pytest.raises(OverflowError, match="8 bits"):
+        SlotLayout(8, 2, 1024).encode(np.array([[0, 128]]))
+
+
+def test_a_sum_that_left_the_plaintext_is_refused():
+    layout = SlotLayout(8, 2, 1024)
+    top = layout.encode(np.array([[0, 127]]))[0]
+    with pytest.raises(OverflowError, match="2 slots"):
+        layout.decode([top + top])
+
+
+@given(st.floats(-16, 16), st.integers(8, 40))
+def test_fixed_point_rounds_to_the_nearest_grid_point(value, bits):
+    grid = FixedPoint(bits, 16, 1, 10)
+    rounded = grid.to_floats(grid.to_integers(np.array([value])))[0]
+    assert abs(rounded - value) <= 2.0 ** -(bits + 1)
+    assert np.array_equal(grid.to_floats(grid.to_integers(np.array([rounded]))), [rounded])
+
+
+def test_slot_bits_hold_the_worst_sum_and_no_more():
+    # 16 + 610 * 0.5 = 321 < 512 = 2**9; one power of two needs a bit more than the values below it.
+    assert FixedPoint(20, 16, 0.5, 610).slot_bits == 30
+    assert FixedPoint(20, 1, 0.5, 1).slot_bits == 1 + 21
+    assert FixedPoint(20, 1, 0.5, 2).slot_bits == 1 + 22
+
+
+def test_bounds_that_no_slot_fits_are_refused():
+    with pytest.raises(FedMFError, match="needs 65 bits"):
+        FixedPoint(50, 1000, 1, 10_000)
