@@ -49,11 +49,11 @@ def serialise(numbers: Iterable[mpz], shape: tuple[int, ...]) -> NDArray[np.uint
 
 def check_ciphertexts(numbers: Sequence[mpz], n: mpz, n_square: mpz) -> None:
     """Raise ``ValueError`` unless every number is a unit modulo n**2 in canonical form."""
-    if any(not 0 < number < n_square for number in numbers):
+    if numbers and not (min(numbers) > 0 and max(numbers) < n_square):
         raise ValueError("a ciphertext lies outside 0 < c < n**2")
-    product = mpz(1)
+    product = mpz(1)  # one gcd for all: a factor shared by any of them is shared by the product
     for number in numbers:
-        product = product * number % n
+        product = product * (number % n) % n
     if gmpy2.gcd(product, n) != 1:
         raise ValueError("a ciphertext is not coprime to n")
 

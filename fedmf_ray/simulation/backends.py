@@ -92,9 +92,7 @@ class RayBackend:
     """
 
     def __init__(self, address: str | None) -> None:
-        import ray
-
-        self._ray = ray
+        self._ray = ray = _import_ray()
         self._owns = not ray.is_initialized()
         if self._owns:
             _connect(address or os.environ.get("RAY_ADDRESS") or "local")
@@ -151,11 +149,20 @@ class RayBackend:
             self._ray.shutdown()
 
 
-def _connect(address: str) -> None:
-    """``ray.init`` without noise, and with an error that says which cluster did not answer."""
+def _import_ray() -> Any:
+    """Ray reads these when it is imported: no warnings about GPUs, about many actors, or about errors of
+    calls whose results nobody asked for because an earlier one had failed."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "PYTHON worker processes have been started")
     import ray
 
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about GPUs
+    return ray
+
+
+def _connect(address: str) -> None:
+    """``ray.init`` without noise, and with an error that says which cluster did not answer."""
+    ray = _import_ray()
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
         if address == "local":

@@ -1,0 +1,92 @@
+"""Microseconds and bytes a value of the three schemes at one key size, as ratios to `elementwise`.
+
+python benchmarks/crypto.py [--key-bits 2048]
+
+All schemes run in this one process, in turn, on the same values; the figures are thread CPU time. Rows
+are as wide as whole ciphertexts, so that the packed figures are those of full ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import click
+import numpy as np
+
+from fedmf_ray.crypto import schemes
+from fedmf_ray.crypto.fixed_point import FixedPoint
+
+GRID = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)
+PACKED_ROWS, ELEMENTWISE_VALUES = 40, 32
+TURNS = {"encrypt": 7, "decrypt": 7, "add": 101}
+
+
+class Side:
+    """One scheme at work on one matrix."""
+
+    def __init__(self, scheme: str, key_bits: int, shape: tuple[int, int]) -> None:
+        self.evaluator, self.key = schemes.create(scheme, schemes.Matrices(shape[1], GRID, key_bits))
+        self.values = np.random.default_rng(0).uniform(-1, 1, shape)
+        self.wire = self.key.encrypt(self.values)
+        assert np.array_equal(self.key.decrypt(self.wire), np.rint(self.values * 2**20) / 2**20)
+        self.total = self.evaluator.aggregate(self.wire)
+        self.rows = np.arange(shape[0])
+
+    def work(self) -> dict[str, Callable[[], object]]:
+        return {
+            "encrypt": lambda: self.key.encrypt(self.values),
+            "decrypt": lambda: self.key.decrypt(self.wire),
+            "add": lambda: self.total.add(self.rows, self.wire),
+        }
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    started = time.thread_time()
+    work()
+    return time.thread_time() - started
+
+
+def alternate(left: Side, right: Side) -> dict[str, tuple[float, float]]:
+    """Microseconds a value of both sides, medians over turns; A B A B, so that drift hits both alike."""
+    figures = {}
+    for name, one, other in zip(left.work(), left.work().values(), right.work().values(), strict=True):
+        turns = [(cpu_s(one), cpu_s(other)) for _ in range(TURNS[name])]
+        a, b = np.median(turns, axis=0) * 1e6
+        figures[name] = (a / left.values.size, b / right.values.size)
+    return figures
+
+
+def coding_ns(key_bits: int, columns: int) -> dict[str, float]:
+    """Nanoseconds a value of fixed-point rounding and slot packing, both ways, for a large matrix."""
+    layout = schemes.Matrices(columns, GRID, key_bits).slots
+    values = np.random.default_rng(0).uniform(-1, 1, (2560, columns))
+    plaintexts = layout.encode(GRID.to_integers(values))
+    work = {
+        "encode": lambda: layout.encode(GRID.to_integers(values)),
+        "decode": lambda: GRID.to_floats(layout.decode(plaintexts)),
+    }
+    return {name: np.median([cpu_s(task) for _ in range(9)]) * 1e9 / values.size for name, task in work.items()}
+
+
+@click.command()
+@click.option("--key-bits", default=2048, show_default=True)
+def main(key_bits: int) -> None:
+    slots = schemes.Matrices(1, GRID, key_bits).slots.slots_per_ciphertext
+    elementwise = Side("elementwise", key_bits, (1, ELEMENTWISE_VALUES))
+    packed = Side("packed", key_bits, (PACKED_ROWS, 2 * slots))
+    figures = alternate(elementwise, packed)
+    figures["bytes"] = (elementwise.wire.nbytes / elementwise.values.size, packed.wire.nbytes / packed.values.size)
+    print(f"{key_bits}-bit keys, {GRID.slot_bits} bits a slot, {slots} slots a ciphertext, CPU time a value")
+    print(f"{'':10}{'elementwise':>14}{'packed':>12}{'ratio':>9}   target")
+    targets = {"encrypt": "500 x", "decrypt": "50 x", "add": "60 x", "bytes": "at most 9 bytes"}
+    for work, target in targets.items():
+        unit = "B" if work == "bytes" else "us"
+        slow, fast = figures[work]
+        print(f"{work:10}{slow:11.2f} {unit:2}{fast:9.3f} {unit:2}{slow / fast:8.0f} x {target}")
+    for work, ns in coding_ns(key_bits, 100).items():
+        print(f"{work:10}{'':14}{ns:9.1f} ns{'':9}   at most 60 ns")
+
+
+if __name__ == "__main__":
+    main()

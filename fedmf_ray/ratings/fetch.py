@@ -1,0 +1,95 @@
+"""Downloads a MovieLens data set into the cache: whole, checked, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.movielens import DATA_SETS, DataSet, data_set
+
+GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
+
+_CHUNK = 1 << 18
+_TIMEOUT_S = 30
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes received so far and, where the server says it, the total."""
+
+
+def available() -> dict[str, int]:
+    """The data sets that can be fetched, and how many ratings each holds."""
+    return {name: entry.ratings for name, entry in DATA_SETS.items()}
+
+
+def is_here(name: str, cache: Path) -> bool:
+    wanted = data_set(name)
+    return (cache / wanted.folder / wanted.ratings_file).is_file()
+
+
+def fetch(name: str, cache: Path, *, base_url: str = GROUPLENS, progress: Progress | None = None) -> Path:
+    """Download, check and unpack a data set; returns its folder, at once if it is there already.
+
+    Everything happens in a temporary folder beside the destination, which one rename puts in place.
+    Whatever goes wrong, nothing stays behind. Raises :class:`FedMFError` with the reason.
+    """
+    wanted = data_set(name)
+    destination = cache / wanted.folder
+    if is_here(name, cache):
+        return destination
+    url = base_url.rstrip("/") + "/" + wanted.archive
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=cache) as folder:
+            archive = Path(folder) / wanted.archive
+            _download(url, archive, progress)
+            _unpack(archive, Path(folder) / "unpacked", wanted)
+            if destination.exists():  # an older, incomplete copy made by hand
+                shutil.rmtree(destination)
+            os.replace(Path(folder) / "unpacked" / wanted.folder, destination)
+    except OSError as error:  # URLError is one
+        reason = getattr(error, "reason", None) or error.strerror or error
+        raise FedMFError(f"{url}: could not be fetched: {reason}; check the connection, or use --mirror") from error
+    return destination
+
+
+def _download(url: str, archive: Path, progress: Progress | None) -> None:
+    with contextlib.closing(urllib.request.urlopen(url, timeout=_TIMEOUT_S)) as response, archive.open("wb") as file:
+        length = response.headers.get("Content-Length")
+        total = int(length) if length else None
+        received = 0
+        while chunk := response.read(_CHUNK):
+            file.write(chunk)
+            received += len(chunk)
+            if progress:
+                progress(received, total)
+    if total is not None and received != total:
+        raise FedMFError(f"{url}: the download broke off after {received} of {total} bytes: try again")
+
+
+def _unpack(archive: Path, folder: Path, wanted: DataSet) -> None:
+    """Unpack only what lies in the data set's own folder, then count its ratings."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            members = [m for m in file.namelist() if m.startswith(f"{wanted.folder}/") and ".." not in Path(m).parts]
+            file.extractall(folder, members)  # checks every member's CRC
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise FedMFError(f"{wanted.archive}: the archive is broken ({error}): try again") from error
+    ratings = folder / wanted.folder / wanted.ratings_file
+    if not ratings.is_file():
+        raise FedMFError(f"{wanted.archive}: holds no {wanted.folder}/{wanted.ratings_file}: this is not {wanted.name}")
+    with ratings.open("rb") as lines:
+        first = next(lines, b"")
+        count = sum(1 for line in lines if line.strip()) + (0 if wanted.header else 1)
+    if first.count(wanted.separator.encode()) != 3 or count != wanted.ratings:
+        raise FedMFError(
+            f"{wanted.archive}: holds {count} ratings where {wanted.name} has {wanted.ratings}: this is not that data set"
+        )

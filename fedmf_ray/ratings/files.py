@@ -1,0 +1,67 @@
+"""Any CSV or Parquet file with named columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.table import Ratings
+
+
+def load_table(path: str | Path, columns: Mapping[str, str]) -> Ratings:
+    """Read ratings; ``columns`` names the columns for user, item, rating and, if there is one, timestamp.
+
+    Without a timestamp the order of the file is the order in time. Identifiers that are not whole
+    numbers are numbered 1, 2, ... by first appearance. A file whose name ends in ``.parquet`` is Parquet
+    (needs pyarrow), anything else is CSV, compressed or not. Raises :class:`FedMFError` with the file,
+    the column and the row of what is wrong.
+    """
+    path = Path(path)
+    wanted = list(columns.values())
+    frame = _read(path)
+    missing = [name for name in wanted if name not in frame]
+    if missing:
+        raise FedMFError(f"{path}: no column {missing[0]!r} (ratings.columns); it has {', '.join(map(str, frame))}")
+    values = _numbers(frame[columns["rating"]], path)
+    if "timestamp" in columns:
+        timestamps = _numbers(frame[columns["timestamp"]], path).astype(np.int64)
+    else:
+        timestamps = np.arange(len(frame))
+    return Ratings(_identifiers(frame[columns["user"]], path), _identifiers(frame[columns["item"]], path),
+                   values, timestamps, str(path))  # fmt: skip
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise FedMFError(f"{path}: no such ratings file")
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path)
+    except ImportError:
+        raise FedMFError(f"{path}: Parquet needs pyarrow: pip install 'fedmf-ray[parquet]'") from None
+    except (OSError, ValueError) as error:  # pandas' and pyarrow's parsing errors are ValueErrors
+        raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+
+
+def _numbers(column: pd.Series, path: Path) -> NDArray[np.float64]:
+    """Finite numbers; an empty cell, a word or an infinity is an error that names its row."""
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    good = np.isfinite(numbers)
+    if not good.all():
+        at = int(np.argmin(good))
+        raise FedMFError(f"{path}: row {at + 1}, column {column.name!r}: {column.iloc[at]!r} is not a finite number")
+    return numbers
+
+
+def _identifiers(column: pd.Series, path: Path) -> NDArray[np.int64]:
+    if column.isna().any():
+        raise FedMFError(f"{path}: row {int(column.isna().to_numpy().argmax()) + 1}, column {column.name!r}: is empty")
+    if pd.api.types.is_integer_dtype(column) and int(column.min()) >= 0:
+        return column.to_numpy(np.int64)
+    return pd.factorize(column)[0].astype(np.int64) + 1

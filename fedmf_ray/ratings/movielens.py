@@ -1,0 +1,94 @@
+"""The MovieLens data sets (https://grouplens.org/datasets/movielens/): names, formats, the local cache."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.table import Ratings
+
+_COLUMNS = ["user", "item", "rating", "timestamp"]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One published data set.
+
+    folder: what its archive unpacks to. ratings_file: inside that folder. ratings: how many it holds.
+    """
+
+    name: str
+    folder: str
+    ratings_file: str
+    ratings: int
+
+    @property
+    def archive(self) -> str:
+        return f"{self.name}.zip"
+
+    @property
+    def separator(self) -> str:
+        return {".csv": ",", ".dat": "::", ".data": "\t"}[Path(self.ratings_file).suffix]
+
+    @property
+    def header(self) -> bool:
+        return self.separator == ","
+
+
+DATA_SETS = {
+    data_set.name: data_set
+    for data_set in (
+        DataSet("ml-latest-small", "ml-latest-small", "ratings.csv", 100_836),
+        DataSet("ml-100k", "ml-100k", "u.data", 100_000),
+        DataSet("ml-1m", "ml-1m", "ratings.dat", 1_000_209),
+        DataSet("ml-10m", "ml-10M100K", "ratings.dat", 10_000_054),
+        DataSet("ml-25m", "ml-25m", "ratings.csv", 25_000_095),
+        DataSet("ml-32m", "ml-32m", "ratings.csv", 32_000_204),
+    )
+}
+
+
+def data_set(name: str) -> DataSet:
+    try:
+        return DATA_SETS[name]
+    except KeyError:
+        raise FedMFError(f"{name}: no such data set: one of {', '.join(DATA_SETS)}") from None
+
+
+def cache_folder() -> Path:
+    """``FEDMF_DATA``, else ``fedmf-ray`` in the user's cache folder."""
+    chosen = os.environ.get("FEDMF_DATA")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    home = Path.home() / "Library" / "Caches" if sys.platform == "darwin" else Path.home() / ".cache"
+    return Path(os.environ.get("XDG_CACHE_HOME", home)) / "fedmf-ray"
+
+
+def load(name: str, cache: Path) -> Ratings:
+    """Read a data set from the cache; raises :class:`FedMFError` saying how to fetch it."""
+    wanted = data_set(name)
+    path = cache / wanted.folder / wanted.ratings_file
+    if not path.is_file():
+        raise FedMFError(f"{path}: not here: run `fedmf-ray data fetch {name}`, or point FEDMF_DATA at a copy's parent")
+    try:
+        frame = _read(path, wanted)
+    except (OSError, ValueError, OverflowError) as error:
+        raise FedMFError(f"{path}: is not {name}: {' '.join(str(error).split())[:200]}") from error
+    columns = [frame[column].to_numpy(np.int64) for column in ("user", "item", "timestamp")]
+    return Ratings(columns[0], columns[1], frame["rating"].to_numpy(np.float64), columns[2], str(path))
+
+
+def _read(path: Path, wanted: DataSet) -> pd.DataFrame:
+    kinds = {"user": np.int32, "item": np.int32, "rating": np.float32, "timestamp": np.int64}
+    if wanted.separator == "::":
+        # The C engine takes one character only: "::" is then a ":" with an empty column behind it.
+        return pd.read_csv(path, sep=":", header=None, usecols=[0, 2, 4, 6], dtype=dict(zip((0, 2, 4, 6), kinds.values(), strict=True))
+                           ).set_axis(_COLUMNS, axis=1)  # fmt: skip
+    header = 0 if wanted.header else None
+    return pd.read_csv(path, sep=wanted.separator, header=header, names=_COLUMNS, dtype=kinds)

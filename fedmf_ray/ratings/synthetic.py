@@ -1,0 +1,66 @@
+"""Seeded ratings with a known structure; each user's come from (seed, user id) alone.
+
+An actor can therefore make its own users' ratings, and no process ever holds the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.ratings.table import Split, UserRatings, split_user
+
+_ITEM_STREAM, _USER_STREAM = 4, 5
+"""Streams 0 to 3 of the same seed belong to initial vectors, decoys and splits."""
+
+_MEAN, _LOWEST, _HIGHEST = 3.5, 0.5, 5.0
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """A population of users 1 to ``users`` and how they rate.
+
+    A rating is 3.5 + <a_i, b_j> + noise, cut to 0.5 to 5 stars, where a_i and b_j are normal vectors of
+    length ``rank`` scaled so that their product has a standard deviation of one star.
+
+    sparsity: share of the rating matrix that is missing, in [0, 1).
+    noise: standard deviation in stars.
+    popularity_skew: item of rank k is drawn with weight (k + 1)**-skew.
+    half_stars: round to the half-star grid.
+    """
+
+    seed: int
+    users: int
+    items: int
+    sparsity: float
+    rank: int = 5
+    noise: float = 0.5
+    popularity_skew: float = 0.8
+    half_stars: bool = True
+
+
+def user_ratings(spec: Synthetic, user_id: int, split: Split) -> UserRatings:
+    """One user's ratings: about (1 - sparsity) * items of them, and at least one more than is held out."""
+    item_vectors, log_weights = _items(spec)
+    random = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(_USER_STREAM, user_id)))
+    count = random.binomial(spec.items, 1 - spec.sparsity)
+    count = min(spec.items, max(count, split.last + 1))
+    # Gumbel-top-k: the same as drawing items one after the other by weight without replacement.
+    items = np.argsort(-(log_weights + random.gumbel(size=spec.items)), kind="stable")[:count]
+    taste = random.normal(size=spec.rank) / np.sqrt(spec.rank)
+    values = _MEAN + np.add.reduce(item_vectors[items] * taste, axis=1) + random.normal(0, spec.noise, count)
+    if spec.half_stars:
+        values = np.rint(values * 2) / 2
+    values = np.clip(values, _LOWEST, _HIGHEST)
+    return split_user(user_id, items, values, np.arange(count), split)
+
+
+@lru_cache(maxsize=4)
+def _items(spec: Synthetic) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(items, rank) item vectors and (items,) log weights, which all users share."""
+    random = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(_ITEM_STREAM,)))
+    popularity_rank = random.permutation(spec.items)
+    return random.normal(size=(spec.items, spec.rank)), -spec.popularity_skew * np.log(popularity_rank + 1.0)

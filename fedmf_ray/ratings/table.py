@@ -1,0 +1,149 @@
+"""One columnar table whatever the source; which part of it takes part; what each user keeps to itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.errors import FedMFError
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_SPLIT_STREAM = 3
+"""factors.py and protocol/user.py use streams 0 to 2 of the same seed."""
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """All ratings of a source, in the order of its file. Validated once, here.
+
+    user_ids, item_ids: (n,) int64. values: (n,) float64, finite. timestamps: (n,) int64.
+    source: names the file in error messages.
+    """
+
+    user_ids: Integers
+    item_ids: Integers
+    values: Floats
+    timestamps: Integers
+    source: str = "ratings"
+
+    def __post_init__(self) -> None:
+        columns = (self.user_ids, self.item_ids, self.values, self.timestamps)
+        if len({column.shape for column in columns}) != 1 or self.values.ndim != 1:
+            raise ValueError("columns of a ratings table must be one-dimensional and equally long")
+        if not len(self.values):
+            raise FedMFError(f"{self.source}: holds no ratings")
+        finite = np.isfinite(self.values)
+        if not finite.all():
+            at = int(np.argmin(finite))
+            raise FedMFError(
+                f"{self.source}: rating {at + 1} (user {self.user_ids[at]}, item {self.item_ids[at]}) is "
+                f"{self.values[at]}: ratings must be finite numbers"
+            )
+        order = np.lexsort((self.item_ids, self.user_ids))
+        users, items = self.user_ids[order], self.item_ids[order]
+        twice = np.flatnonzero((users[1:] == users[:-1]) & (items[1:] == items[:-1]))
+        if len(twice):
+            user, item = users[twice[0]], items[twice[0]]
+            raise FedMFError(
+                f"{self.source}: user {user} rated item {item} more than once: keep one rating of each pair"
+            )
+
+    def keep(self, mask: NDArray[np.bool_]) -> Ratings:
+        """The rows where mask is true, in order."""
+        return Ratings(
+            self.user_ids[mask], self.item_ids[mask], self.values[mask], self.timestamps[mask], self.source
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is held out as test set: the last ratings by time, or a seeded random fraction, or nothing.
+
+    A random split depends on (seed, user id) alone, so a user can make it where it lives.
+    """
+
+    last: int = 0
+    fraction: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class UserRatings:
+    """What one user keeps private: training ratings in timestamp order, and its test ratings.
+
+    items, test_items: (k,), (h,) int64 rows of the item matrix. values, test_values: float64.
+    """
+
+    user_id: int
+    items: Integers
+    values: Floats
+    test_items: Integers
+    test_values: Floats
+
+
+def select(
+    ratings: Ratings, *, items: int | None = None, users: int | None = None, min_ratings: int = 1
+) -> tuple[Ratings, Integers]:
+    """The part of a table that takes part, and the item of each row of the item matrix.
+
+    In this order, which is the authors': the ``items`` most-rated items of the whole table (ties by first
+    appearance), the first ``users`` users of the whole table in numeric order, then only users with at
+    least ``min_ratings`` ratings of those items. Items come most-rated first.
+    """
+    unique, first_seen, counts = np.unique(ratings.item_ids, return_index=True, return_counts=True)
+    by_popularity = unique[np.lexsort((first_seen, -counts))]
+    if items is not None and items > len(unique):
+        raise FedMFError(f"ratings.select.items: {items} asked for, {ratings.source} has {len(unique)}")
+    item_ids = by_popularity[:items]
+
+    user_ids = np.unique(ratings.user_ids)
+    if users is not None and users > len(user_ids):
+        raise FedMFError(f"ratings.select.users: {users} asked for, {ratings.source} has {len(user_ids)}")
+    mask = np.isin(ratings.item_ids, item_ids) & np.isin(ratings.user_ids, user_ids[:users])
+    raters, rated = np.unique(ratings.user_ids[mask], return_counts=True)
+    mask &= np.isin(ratings.user_ids, raters[rated >= min_ratings])
+    if not mask.any():
+        raise FedMFError(
+            f"ratings.select: no user of {ratings.source} has {min_ratings} ratings among the chosen items: "
+            "ask for more items or users, or lower min_ratings"
+        )
+    return ratings.keep(mask), item_ids
+
+
+def per_user(ratings: Ratings, item_ids: Integers, split: Split) -> list[UserRatings]:
+    """Each user's slice, in numeric order of user id; ``item_ids`` are the rows of the item matrix."""
+    sorter = np.argsort(item_ids, kind="stable")
+    rows = sorter[np.searchsorted(item_ids, ratings.item_ids, sorter=sorter)]
+    order = np.argsort(ratings.user_ids, kind="stable")
+    user_ids, starts = np.unique(ratings.user_ids[order], return_index=True)
+    return [
+        split_user(int(user_id), rows[mine], ratings.values[mine], ratings.timestamps[mine], split)
+        for user_id, mine in zip(user_ids, np.split(order, starts[1:]), strict=True)
+    ]
+
+
+def split_user(user_id: int, items: Integers, values: Floats, timestamps: Integers, split: Split) -> UserRatings:
+    """Cut one user's ratings, given in file order, into training and test set.
+
+    Both come in timestamp order; equal timestamps keep the order of the file.
+    """
+    order = np.argsort(timestamps, kind="stable")
+    count = len(order)
+    test = np.zeros(count, bool)
+    if split.last:
+        test[max(0, count - split.last) :] = True
+    elif split.fraction:
+        stream = np.random.SeedSequence(split.seed, spawn_key=(_SPLIT_STREAM, user_id))
+        held_out = round(split.fraction * count)
+        test[np.random.default_rng(stream).choice(count, held_out, replace=False)] = True
+    if test.all():
+        raise FedMFError(
+            f"user {user_id} has {count} ratings and none is left for training: hold out fewer (test), "
+            f"or set ratings.select.min_ratings to {count + 1} or more"
+        )
+    train, held = order[~test], order[test]
+    return UserRatings(user_id, items[train], values[train], items[held], values[held])
