@@ -29,7 +29,7 @@ def convergence(runs: Sequence[Run], title: str | None = None) -> Figure:
             axis.plot(rounds["round"] + 1, rounds[column], label=run.label, marker="o" if len(rounds) < 3 else None,
                       markersize=3, **style)  # fmt: skip
         axis.set_xlabel("rounds completed")
-        axis.set_title(label)
+        axis.set_title(label, loc="left")
         axis.set_ylim(bottom=0)
         axis.xaxis.get_major_locator().set_params(integer=True)
     if title or len(runs) == 1:

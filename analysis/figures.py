@@ -16,7 +16,7 @@ PAGE_INCHES = 7.2
 _COLOURS = ("#0b3c6f", "#d9601a", "#2a9d8f", "#8a4fa3", "#b8a000", "#555555")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",

@@ -43,5 +43,7 @@ def read_run(path: str | Path) -> Run:
         summary_file = path / "summary.json"
         summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.exists() else {}
     except FileNotFoundError as error:
-        raise FedMFError(f"{path}: is not a run folder with at least one round (no {error.filename})") from None
+        raise FedMFError(
+            f"{path}: is not a run folder with at least one round (no {error.filename})"
+        ) from None
     return Run(path, scenario, rounds, summary)

@@ -66,7 +66,9 @@ def coding_ns(key_bits: int, columns: int) -> dict[str, float]:
         "encode": lambda: layout.encode(GRID.to_integers(values)),
         "decode": lambda: GRID.to_floats(layout.decode(plaintexts)),
     }
-    return {name: np.median([cpu_s(task) for _ in range(9)]) * 1e9 / values.size for name, task in work.items()}
+    return {
+        name: np.median([cpu_s(task) for _ in range(9)]) * 1e9 / values.size for name, task in work.items()
+    }
 
 
 @click.command()
@@ -76,7 +78,10 @@ def main(key_bits: int) -> None:
     elementwise = Side("elementwise", key_bits, (1, ELEMENTWISE_VALUES))
     packed = Side("packed", key_bits, (PACKED_ROWS, 2 * slots))
     figures = alternate(elementwise, packed)
-    figures["bytes"] = (elementwise.wire.nbytes / elementwise.values.size, packed.wire.nbytes / packed.values.size)
+    figures["bytes"] = (
+        elementwise.wire.nbytes / elementwise.values.size,
+        packed.wire.nbytes / packed.values.size,
+    )
     print(f"{key_bits}-bit keys, {GRID.slot_bits} bits a slot, {slots} slots a ciphertext, CPU time a value")
     print(f"{'':10}{'elementwise':>14}{'packed':>12}{'ratio':>9}   target")
     targets = {"encrypt": "500 x", "decrypt": "50 x", "add": "60 x", "bytes": "at most 9 bytes"}

@@ -45,7 +45,9 @@ def run(scenario_file: Path, overrides: tuple[str, ...], results: Path) -> None:
     if warning:
         _screen.print(f"[yellow]warning:[/] {warning}")
     if chosen.model.init == "constant":
-        _screen.print("[yellow]note:[/] a constant start keeps the model at rank one (model.init: normal does not)")
+        _screen.print(
+            "[yellow]note:[/] a constant start keeps the model at rank one (model.init: normal does not)"
+        )
     with _RunScreen(chosen.name) as screen:
         folder = run_scenario(chosen, results, screen)
     _draw(folder)
@@ -86,8 +88,9 @@ def list_() -> None:
 
     cache = cache_folder()
     click.echo(f"cache: {cache}")
-    for name, here in downloads.available(cache).items():
-        click.echo(f"{name:18} {'here' if here else f'not here (fedmf-ray data fetch {name})'}")
+    for name, ratings in downloads.available().items():
+        here = "here" if downloads.is_here(name, cache) else f"not here (fedmf-ray data fetch {name})"
+        click.echo(f"{name:16} {ratings:>11,} ratings  {here}")
 
 
 @cli.command()
@@ -99,7 +102,9 @@ def doctor() -> None:
     for check in examine():
         sound &= check.sound
         mark = "[green]ok[/]  " if check.sound else "[red]FAIL[/]"
-        _screen.print(f"{mark} {check.subject:10} {check.finding}" + ("" if check.sound else f" -> {check.remedy}"))
+        _screen.print(
+            f"{mark} {check.subject:10} {check.finding}" + ("" if check.sound else f" -> {check.remedy}")
+        )
     if not sound:
         sys.exit(1)
 
@@ -108,7 +113,12 @@ class _RunScreen:
     """Draws the progress of a run: a bar over rounds and one over users, nothing else."""
 
     def __init__(self, name: str) -> None:
-        columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description:24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self._bars = Bars(*columns, console=_screen, transient=True)
         self._rounds = self._bars.add_task(name, total=None)
         self._users = self._bars.add_task("users", total=None)

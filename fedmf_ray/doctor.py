@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 _LIBRARIES = ("ray", "numpy", "phe", "gmpy2", "pandas", "matplotlib", "pydantic")
 _SMALLEST_MEMORY_BYTES = 2 * 10**9
@@ -35,7 +36,9 @@ def examine() -> Iterator[Check]:
 
 
 def _python() -> Check:
-    return Check("python", sys.version_info >= (3, 10), platform.python_version(), "install Python 3.10 or later")
+    return Check(
+        "python", sys.version_info >= (3, 10), platform.python_version(), "install Python 3.10 or later"
+    )
 
 
 def _library(name: str) -> Check:
@@ -46,11 +49,23 @@ def _library(name: str) -> Check:
 
 
 def _memory() -> Check:
-    import psutil
+    free = _available_bytes()
+    finding = f"{free / 1e9:.1f} GB available"
+    return Check(
+        "memory",
+        free >= _SMALLEST_MEMORY_BYTES,
+        finding,
+        "close other programs, or use cluster.backend=serial",
+    )
 
-    free = psutil.virtual_memory().available
-    finding = f"{free / 1e9:.1f} GB free"
-    return Check("memory", free >= _SMALLEST_MEMORY_BYTES, finding, "close other programs, or use cluster.backend=serial")
+
+def _available_bytes() -> int:
+    """Memory that new processes can have; where the system does not say (macOS), all there is."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _tried(subject: str, attempt: Callable[[], str], remedy: str) -> Check:

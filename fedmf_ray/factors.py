@@ -52,10 +52,13 @@ Item steps are learning_rate times the gradient: the item matrix moves by their 
 
 def inner(left: Floats, right: Floats) -> Floats:
     """Row by row inner products, (..., factors) to (...); the same bits for a row in any company."""
-    return np.add.reduce(left * right, axis=-1)
+    products: Floats = np.add.reduce(left * right, axis=-1)
+    return products
 
 
-def sequential(user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps) -> tuple[Floats, Floats]:
+def sequential(
+    user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps
+) -> tuple[Floats, Floats]:
     """Rating after rating in timestamp order, as the authors' code does.
 
     The user vector moves at each rating; the item's step uses the vector that has just moved. The item
@@ -80,7 +83,9 @@ def sequential(user_vectors: Floats, item_matrix: Floats, block: RatingBlock, st
     return moved, item_steps
 
 
-def batch(user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps) -> tuple[Floats, Floats]:
+def batch(
+    user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps
+) -> tuple[Floats, Floats]:
     """All ratings at once, both gradients from the old vectors (equations 2 to 4 of the paper).
 
     A user's ratings are one array operation, small enough for the cache; gathering the whole block at
@@ -141,7 +146,9 @@ class Epoch(NamedTuple):
     item_change: float
 
 
-def regular_mf(user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps) -> Iterator[Epoch]:
+def regular_mf(
+    user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps
+) -> Iterator[Epoch]:
     """Plain stochastic gradient descent in one process: what no protection would cost.
 
     Ratings in user order; the user's and the item's vector both move at each rating, the item's with

@@ -31,7 +31,10 @@ class Losses(NamedTuple):
 
 
 def errors(
-    vector: NDArray[np.float64], item_matrix: NDArray[np.float64], items: NDArray[np.int64], values: NDArray[np.float64]
+    vector: NDArray[np.float64],
+    item_matrix: NDArray[np.float64],
+    items: NDArray[np.int64],
+    values: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """r - <u, v> for one user's (ratings,) items and values."""
     return values - inner(vector, item_matrix[items])

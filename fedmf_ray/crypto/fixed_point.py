@@ -50,7 +50,7 @@ class FixedPoint:
         return 1 + peak.bit_length()
 
     def _grid(self, bound: float) -> int:
-        return round(bound * 2**self.fraction_bits)
+        return round(bound * (1 << self.fraction_bits))
 
     def to_integers(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """Round to the grid. Values must be finite and within the bounds (callers check and name them)."""

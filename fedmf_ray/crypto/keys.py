@@ -25,7 +25,7 @@ def key_warning(key_bits: int) -> str | None:
     """One line about a key that is too weak to protect anybody, or None."""
     if key_bits >= 2048:
         return None
-    return f"{key_bits}-bit keys reproduce the paper but protect nobody today: use 2048 (112-bit) or 3072 (128-bit)"
+    return f"{key_bits}-bit keys reproduce the paper but protect nobody today: use 2048 or 3072"
 
 
 def generate_keys(key_bits: int) -> tuple[PaillierPublicKey, PaillierPrivateKey]:

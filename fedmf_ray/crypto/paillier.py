@@ -130,7 +130,7 @@ class PrivateKey:
 
     @property
     def ciphertext_bytes(self) -> int:
-        return math.ceil(self.n_square.bit_length() / 8)
+        return math.ceil(int(self.n_square.bit_length()) / 8)
 
     def encrypt(self, plaintexts: Sequence[mpz]) -> list[mpz]:
         """Fresh ciphertexts of signed plaintexts; randomness from the operating system."""

@@ -247,4 +247,4 @@ class PackedAggregate:
 
 
 def _flat_positions(rows: NDArray[np.int64], per_row: int) -> list[int]:
-    return (rows[:, None] * per_row + np.arange(per_row)).ravel().tolist()  # type: ignore[no-any-return]
+    return (rows[:, None] * per_row + np.arange(per_row)).ravel().tolist()

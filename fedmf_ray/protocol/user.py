@@ -48,7 +48,9 @@ class User:
 
     def __init__(self, ratings: UserRatings, terms: Terms) -> None:
         self.ratings = ratings
-        self.vector = initial_user(terms.init, terms.init_scale, ratings.user_id, terms.blocks.factors, terms.seed)
+        self.vector = initial_user(
+            terms.init, terms.init_scale, ratings.user_id, terms.blocks.factors, terms.seed
+        )
         self.rows = _uploaded_rows(ratings, terms)
         """(k,) int64: the item rows it uploads every round, rated ones and decoys, increasing."""
 

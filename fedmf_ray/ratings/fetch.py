@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import shutil
 import tempfile
@@ -55,14 +56,23 @@ def fetch(name: str, cache: Path, *, base_url: str = GROUPLENS, progress: Progre
             if destination.exists():  # an older, incomplete copy made by hand
                 shutil.rmtree(destination)
             os.replace(Path(folder) / "unpacked" / wanted.folder, destination)
-    except OSError as error:  # URLError is one
-        reason = getattr(error, "reason", None) or error.strerror or error
-        raise FedMFError(f"{url}: could not be fetched: {reason}; check the connection, or use --mirror") from error
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise FedMFError(
+            f"{url}: could not be fetched: {reason}; check the connection, or use --mirror"
+        ) from error
+    except OSError as error:
+        raise FedMFError(
+            f"{cache}: {name} cannot be stored here: {error.strerror or error}; set FEDMF_DATA"
+        ) from error
     return destination
 
 
 def _download(url: str, archive: Path, progress: Progress | None) -> None:
-    with contextlib.closing(urllib.request.urlopen(url, timeout=_TIMEOUT_S)) as response, archive.open("wb") as file:
+    with (
+        contextlib.closing(urllib.request.urlopen(url, timeout=_TIMEOUT_S)) as response,
+        archive.open("wb") as file,
+    ):
         length = response.headers.get("Content-Length")
         total = int(length) if length else None
         received = 0
@@ -79,17 +89,22 @@ def _unpack(archive: Path, folder: Path, wanted: DataSet) -> None:
     """Unpack only what lies in the data set's own folder, then count its ratings."""
     try:
         with zipfile.ZipFile(archive) as file:
-            members = [m for m in file.namelist() if m.startswith(f"{wanted.folder}/") and ".." not in Path(m).parts]
+            members = [
+                m for m in file.namelist() if m.startswith(f"{wanted.folder}/") and ".." not in Path(m).parts
+            ]
             file.extractall(folder, members)  # checks every member's CRC
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise FedMFError(f"{wanted.archive}: the archive is broken ({error}): try again") from error
     ratings = folder / wanted.folder / wanted.ratings_file
     if not ratings.is_file():
-        raise FedMFError(f"{wanted.archive}: holds no {wanted.folder}/{wanted.ratings_file}: this is not {wanted.name}")
+        raise FedMFError(
+            f"{wanted.archive}: holds no {wanted.folder}/{wanted.ratings_file}: this is not {wanted.name}"
+        )
     with ratings.open("rb") as lines:
         first = next(lines, b"")
         count = sum(1 for line in lines if line.strip()) + (0 if wanted.header else 1)
     if first.count(wanted.separator.encode()) != 3 or count != wanted.ratings:
         raise FedMFError(
-            f"{wanted.archive}: holds {count} ratings where {wanted.name} has {wanted.ratings}: this is not that data set"
+            f"{wanted.archive}: holds {count} ratings where {wanted.name} has {wanted.ratings}: "
+            "this is not that data set"
         )

@@ -26,7 +26,9 @@ def load_table(path: str | Path, columns: Mapping[str, str]) -> Ratings:
     frame = _read(path)
     missing = [name for name in wanted if name not in frame]
     if missing:
-        raise FedMFError(f"{path}: no column {missing[0]!r} (ratings.columns); it has {', '.join(map(str, frame))}")
+        raise FedMFError(
+            f"{path}: no column {missing[0]!r} (ratings.columns); it has {', '.join(map(str, frame))}"
+        )
     values = _numbers(frame[columns["rating"]], path)
     if "timestamp" in columns:
         timestamps = _numbers(frame[columns["timestamp"]], path).astype(np.int64)
@@ -55,13 +57,17 @@ def _numbers(column: pd.Series, path: Path) -> NDArray[np.float64]:
     good = np.isfinite(numbers)
     if not good.all():
         at = int(np.argmin(good))
-        raise FedMFError(f"{path}: row {at + 1}, column {column.name!r}: {column.iloc[at]!r} is not a finite number")
+        raise FedMFError(
+            f"{path}: row {at + 1}, column {column.name!r}: {column.iloc[at]!r} is not a finite number"
+        )
     return numbers
 
 
 def _identifiers(column: pd.Series, path: Path) -> NDArray[np.int64]:
     if column.isna().any():
-        raise FedMFError(f"{path}: row {int(column.isna().to_numpy().argmax()) + 1}, column {column.name!r}: is empty")
+        raise FedMFError(
+            f"{path}: row {int(column.isna().to_numpy().argmax()) + 1}, column {column.name!r}: is empty"
+        )
     if pd.api.types.is_integer_dtype(column) and int(column.min()) >= 0:
         return column.to_numpy(np.int64)
     return pd.factorize(column)[0].astype(np.int64) + 1

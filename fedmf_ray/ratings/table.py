@@ -126,7 +126,9 @@ def per_user(ratings: Ratings, item_ids: Integers, split: Split) -> list[UserRat
     ]
 
 
-def split_user(user_id: int, items: Integers, values: Floats, timestamps: Integers, split: Split) -> UserRatings:
+def split_user(
+    user_id: int, items: Integers, values: Floats, timestamps: Integers, split: Split
+) -> UserRatings:
     """Cut one user's ratings, given in file order, into training and test set.
 
     Both come in timestamp order; equal timestamps keep the order of the file.
@@ -143,7 +145,7 @@ def split_user(user_id: int, items: Integers, values: Floats, timestamps: Intege
     if test.all():
         raise FedMFError(
             f"user {user_id} has {count} ratings and none is left for training: hold out fewer (test), "
-            f"or set ratings.select.min_ratings to {count + 1} or more"
+            f"or set ratings.select.min_ratings to {max(split.last, count) + 1} or more"
         )
     train, held = order[~test], order[test]
     return UserRatings(user_id, items[train], values[train], items[held], values[held])

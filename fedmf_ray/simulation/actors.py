@@ -47,7 +47,9 @@ class Report(NamedTuple):
     item_change: float
 
 
-def create_keys(scheme: str, matrices: schemes.Matrices) -> tuple[schemes.Evaluator, schemes.KeyHolder, float]:
+def create_keys(
+    scheme: str, matrices: schemes.Matrices
+) -> tuple[schemes.Evaluator, schemes.KeyHolder, float]:
     """The users' key ceremony: the server's side, the users' side, and its CPU seconds."""
     started = cpu_clock()
     evaluator, key = schemes.create(scheme, matrices)

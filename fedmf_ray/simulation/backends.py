@@ -31,10 +31,13 @@ class Call(NamedTuple):
 class Backend(Protocol):
     """What the round loop needs of a place to run on."""
 
-    cpus: int
-    """CPUs for users and server."""
-    memory_bytes: float | None
-    """Memory for processes, or None where actors need none of their own."""
+    @property
+    def cpus(self) -> int:
+        """CPUs for users and server."""
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """Memory for processes, or None where actors need none of their own."""
 
     def run(self, function: Callable[..., Any], *args: Any, returns: int) -> tuple[Reference, ...]:
         """Call a function elsewhere."""
@@ -92,7 +95,7 @@ class RayBackend:
     """
 
     def __init__(self, address: str | None) -> None:
-        self._ray = ray = _import_ray()
+        self._ray = ray = import_ray()
         self._owns = not ray.is_initialized()
         if self._owns:
             _connect(address or os.environ.get("RAY_ADDRESS") or "local")
@@ -149,7 +152,7 @@ class RayBackend:
             self._ray.shutdown()
 
 
-def _import_ray() -> Any:
+def import_ray() -> Any:
     """Ray reads these when it is imported: no warnings about GPUs, about many actors, or about errors of
     calls whose results nobody asked for because an earlier one had failed."""
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -162,7 +165,7 @@ def _import_ray() -> Any:
 
 def _connect(address: str) -> None:
     """``ray.init`` without noise, and with an error that says which cluster did not answer."""
-    ray = _import_ray()
+    ray = import_ray()
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
         if address == "local":
@@ -173,7 +176,9 @@ def _connect(address: str) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         remedy = "see the line above, or run with cluster.backend=serial"
         if address != "local":
-            remedy = "check cluster.address or RAY_ADDRESS, that `ray start --head` runs there, and RAY_AUTH_MODE"
+            remedy = (
+                "check cluster.address or RAY_ADDRESS, that `ray start --head` runs there, and RAY_AUTH_MODE"
+            )
         reason = " ".join(str(error).split())[:200]
         raise FedMFError(f"Ray at {address!r} cannot be reached: {reason}; {remedy}") from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,10 @@ class Central:
             np.concatenate([user.values for user in self._users]),
         )
         vectors = np.stack(
-            [initial_user(model.init, model.init_scale, user.user_id, model.factors, seed) for user in self._users]
+            [
+                initial_user(model.init, model.init_scale, user.user_id, model.factors, seed)
+                for user in self._users
+            ]
         )
         matrix = initial_items(model.init, model.init_scale, self._items, model.factors, seed)
         epochs = regular_mf(vectors, matrix, block, steps(self._scenario))
@@ -55,7 +57,16 @@ class Central:
                     for vector, user in zip(epoch.user_vectors, self._users, strict=True)
                 ]
             )
-            yield {"round": number, **losses._asdict(), "cpu_s": cpu, "wall_s": wall, "users": len(self._users)}, []
+            yield (
+                {
+                    "round": number,
+                    **losses._asdict(),
+                    "cpu_s": cpu,
+                    "wall_s": wall,
+                    "users": len(self._users),
+                },
+                [],
+            )
             if stop.tolerance and max(epoch.user_change, epoch.item_change) < stop.tolerance:
                 self.status = "converged"
                 return

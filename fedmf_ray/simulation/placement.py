@@ -32,5 +32,6 @@ def check_memory(actors: int, users: int, actor_bytes: int, memory_bytes: float 
     fitting = max(1, int(memory_bytes // (WORKER_BYTES + actor_bytes)))
     raise FedMFError(
         f"cluster: {actors} user actors need about {needed / 1e9:.1f} GB and the cluster offers "
-        f"{memory_bytes / 1e9:.1f} GB: set cluster.users_per_actor to {-(-users // fitting)} or more, or to auto"
+        f"{memory_bytes / 1e9:.1f} GB: set cluster.users_per_actor to {-(-users // fitting)} or more, "
+        "or to auto"
     )

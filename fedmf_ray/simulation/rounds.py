@@ -42,9 +42,7 @@ class Federation:
         self._limit = scenario.cluster.in_flight or 2 * backend.cpus
         self.status = "complete"
 
-        groups = placement.group(
-            range(len(self._user_ids)), scenario.cluster.users_per_actor, backend.cpus
-        )
+        groups = placement.group(range(len(self._user_ids)), scenario.cluster.users_per_actor, backend.cpus)
         placement.check_memory(len(groups), len(self._user_ids), plan.actor_bytes, backend.memory_bytes)
         layout = plan.layout_line()
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
@@ -59,9 +57,7 @@ class Federation:
         ]
         counts = backend.get([backend.call(actor, "hold_key", key) for actor in self._actors])
         # Interleaved: consecutive calls go to different actors.
-        self._blocks = sorted(
-            (block, at) for at, count in enumerate(counts) for block in range(count)
-        )
+        self._blocks = sorted((block, at) for at, count in enumerate(counts) for block in range(count))
         items = backend.call(self._actors[0], "encrypt_initial_items")
         self._server = backend.start(ServerActor, evaluator, items, self._user_ids)
         opening = self._open(items)
@@ -79,7 +75,9 @@ class Federation:
             "user_actors": len(groups),
             "users_per_actor": len(groups[0]),
             "layout": layout,
-            "update_cpu_s": "measured per user" if alone else "measured per block of users, shared by ratings",
+            "update_cpu_s": "measured per user"
+            if alone
+            else "measured per block of users, shared by ratings",
         }
 
     def rounds(self) -> Iterator[tuple[Row, list[Row]]]:

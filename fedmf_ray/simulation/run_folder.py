@@ -40,7 +40,9 @@ def check_writable(results: Path) -> Path:
     while not there.exists():
         there = there.parent
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise FedMFError(f"{results}: results cannot be written here ({there} is not a writable folder); use --results")
+        raise FedMFError(
+            f"{results}: results cannot be written here ({there} is not a writable folder); use --results"
+        )
     return results
 
 
@@ -93,7 +95,16 @@ def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _git_revision() -> str | None:
     """Of the checkout that this package is imported from, with ``-dirty`` if it has changes."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):

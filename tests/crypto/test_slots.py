@@ -9,7 +9,9 @@ from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.crypto.slots import SlotLayout
 from fedmf_ray.errors import FedMFError
 
-layouts = st.builds(SlotLayout, st.integers(2, 62), st.integers(1, 150), st.sampled_from([128, 1024, 2048, 3072]))
+layouts = st.builds(
+    SlotLayout, st.integers(2, 62), st.integers(1, 150), st.sampled_from([128, 1024, 2048, 3072])
+)
 
 
 @st.composite

@@ -54,7 +54,9 @@ def train(scheme, agreed, rounds=4, arrival=None):
     for number in range(rounds):
         matrix = read_items(items, key, agreed)
         item_steps = update(users, matrix, agreed)
-        uploads = [user.upload(number, steps, key, agreed) for user, steps in zip(users, item_steps, strict=True)]
+        uploads = [
+            user.upload(number, steps, key, agreed) for user, steps in zip(users, item_steps, strict=True)
+        ]
         for upload in arrival(uploads) if arrival else uploads:
             server.receive(upload)
         items = server.publish()
@@ -84,7 +86,9 @@ def test_order_of_arrival_does_not_matter():
     expected = train("packed", agreed)
     assert np.array_equal(train("packed", agreed, arrival=lambda uploads: uploads[::-1]), expected)
     orders = itertools.cycle(np.random.default_rng(1).permutation(USERS) for _ in range(3))
-    assert np.array_equal(train("packed", agreed, arrival=lambda uploads: [uploads[i] for i in next(orders)]), expected)
+    assert np.array_equal(
+        train("packed", agreed, arrival=lambda uploads: [uploads[i] for i in next(orders)]), expected
+    )
 
 
 @pytest.mark.parametrize("rule", ["sequential", "batch"])
@@ -109,14 +113,21 @@ def test_agrees_with_the_reference_page(rule, part_text):
 class TestRowsThatAreUploaded:
     @pytest.mark.parametrize(
         ("rated", "items", "sparsity", "count"),
-        [(3, 40, 0.0, 40), (3, 40, 1.0, 3), (3, 40, 0.7, 12), (20, 40, 0.7, 20), (3, 40, 0.99, 3), (1, 9, 0.5, 5)],
+        [
+            (3, 40, 0.0, 40),
+            (3, 40, 1.0, 3),
+            (3, 40, 0.7, 12),
+            (20, 40, 0.7, 20),
+            (3, 40, 0.99, 3),
+            (1, 9, 0.5, 5),
+        ],
     )
     def test_the_dial_follows_its_formula(self, rated, items, sparsity, count):
         assert uploaded_count(rated, items, sparsity) == count
 
     def test_decoys_are_the_same_in_every_round_and_carry_nothing(self):
         agreed = terms(sparsity=0.3)
-        evaluator, key = schemes.create("plain", schemes.Matrices(FACTORS, agreed.grid, 0))
+        _, key = schemes.create("plain", schemes.Matrices(FACTORS, agreed.grid, 0))
         (ratings,) = itertools.islice(slices(), 1)
         user = User(ratings, agreed)
         matrix = initial_items("normal", 0.3, ITEMS, FACTORS, 3)
@@ -132,7 +143,9 @@ class TestDivergence:
     def test_a_step_over_its_bound_names_user_item_and_setting(self):
         agreed = terms(grid=FixedPoint(20, 16, 1e-4, USERS))
         users = [User(ratings, agreed) for ratings in slices()]
-        with pytest.raises(DivergenceError, match=r"user \d+: its step for item \d+0? reaches .*update_bound 0.0001"):
+        with pytest.raises(
+            DivergenceError, match=r"user \d+: its step for item \d+0? reaches .*update_bound 0.0001"
+        ):
             update(users, initial_items("normal", 0.3, ITEMS, FACTORS, 3), agreed)
 
     def test_an_item_over_its_bound_is_found_on_opening(self):

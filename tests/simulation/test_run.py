@@ -116,8 +116,9 @@ class TestRunFolder:
         rounds = pd.read_csv(folder / "rounds.csv")
         assert rounds["round"].tolist() == [0, 1, 2]
         assert {
-            "round", "train_mse", "test_rmse", "protocol_s", "wall_s", "user_cpu_s_max", "user_decrypt_cpu_s_mean",
-            "user_update_cpu_s_mean", "user_encrypt_cpu_s_mean", "server_cpu_s", "network_s_max",
+            "round", "train_mse", "test_rmse", "protocol_s", "wall_s", "user_cpu_s_max",
+            "user_decrypt_cpu_s_mean", "user_update_cpu_s_mean", "user_encrypt_cpu_s_mean", "server_cpu_s",
+            "network_s_max",
             "upload_bytes_total", "download_bytes_total", "users",
         } <= set(rounds)  # fmt: skip
         assert (rounds["users"] == 7).all()

@@ -1,0 +1,75 @@
+"""Memory of user actors and of the driver, as the operating system accounts for it.
+
+FEDMF_DATA=... python benchmarks/memory.py [--items 640]
+
+Loads ml-latest-small, starts real user actors at 3072-bit keys, lets each open a round and train, and
+prints the proportional set size of the largest (shared pages divided among those who share them), then
+the driver's own peak. Linux only: it reads /proc.
+"""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import click
+
+from fedmf_ray import scenario
+from fedmf_ray.simulation.actors import UserActor, create_keys
+from fedmf_ray.simulation.backends import RayBackend
+from fedmf_ray.simulation.plan import Plan
+
+SCENARIO = Path(__file__).parent.parent / "scenarios" / "movielens-part.yaml"
+USERS = 7
+
+
+def proportional_mb() -> float:
+    """PSS of this process in MB."""
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1000
+    raise RuntimeError("no Pss in smaps_rollup")
+
+
+class Empty:
+    """A worker with nothing of ours but the imports."""
+
+    def weigh(self) -> float:
+        return proportional_mb()
+
+
+class WeighedUserActor(UserActor):
+    """A user actor that can say how much memory it takes."""
+
+    def weigh(self) -> float:
+        return proportional_mb()
+
+
+@click.command()
+@click.option("--items", default=640, show_default=True, help="Rows of the item matrix to decrypt.")
+def main(items: int) -> None:
+    plan = Plan.of(scenario.load(SCENARIO, [f"ratings.select.items={items}", "test.last=0"]))
+    backend = RayBackend("local")
+    try:
+        empty = backend.start(Empty)
+        empty_mb = backend.get(backend.call(empty, "weigh"))
+        _, key, _ = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
+        actors = [
+            backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms) for at in range(USERS)
+        ]
+        backend.get([backend.call(actor, "hold_key", key) for actor in actors])
+        start = backend.call(actors[0], "encrypt_initial_items")
+        backend.get([backend.call(actor, "open_round", start) for actor in actors])
+        backend.get([backend.call(actor, "train", 0, 0, returns=2)[1] for actor in actors])
+        largest = max(backend.get([backend.call(actor, "weigh") for actor in actors]))
+    finally:
+        backend.close()
+    driver = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(f"{plan.layout_line()}; {len(plan.population.user_ids)} users loaded, {items} items")
+    print(f"worker with our imports only     {empty_mb:6.0f} MB")
+    print(f"user actor after a round         {largest:6.0f} MB (largest of {USERS}; target: under 120)")
+    print(f"driver, ml-latest-small loaded   {driver:6.0f} MB (peak; target: under 400)")
+
+
+if __name__ == "__main__":
+    main()

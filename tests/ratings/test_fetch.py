@@ -1,0 +1,141 @@
+"""Downloads against a real HTTP server on this machine: whole and checked, or nothing."""
+
+import io
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings import fetch as downloads
+from fedmf_ray.ratings import movielens
+from fedmf_ray.ratings.movielens import DataSet
+
+TINY = DataSet("ml-tiny", "ml-TINY", "ratings.csv", 2)
+GOOD = {
+    "ml-TINY/ratings.csv": "userId,movieId,rating,timestamp\n1,2,3.5,4\n2,2,1.0,5\n",
+    "ml-TINY/README.txt": "hello",
+}
+
+
+def archive(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in members.items():
+            file.writestr(name, text)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setitem(movielens.DATA_SETS, "ml-tiny", TINY)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def serve():
+    """Serve one answer (status, body, claimed length) on loopback; gives the URL."""
+    servers = []
+
+    def start(body=b"", status=200, length=None):
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body) if length is None else length))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/movielens/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_good_archive_is_unpacked_and_loads(cache, serve):
+    seen = []
+    body = archive(GOOD)
+    folder = downloads.fetch("ml-tiny", cache, base_url=serve(body), progress=lambda *now: seen.append(now))
+    assert sorted(path.name for path in cache.iterdir()) == ["ml-TINY"]
+    assert folder == cache / "ml-TINY"
+    assert movielens.load("ml-tiny", cache).values.tolist() == [3.5, 1.0]
+    assert seen[-1] == (len(body), len(body))
+    assert downloads.is_here("ml-tiny", cache)
+
+
+def test_what_is_here_is_not_fetched_again(cache, serve):
+    folder = downloads.fetch("ml-tiny", cache, base_url=serve(archive(GOOD)))
+    assert downloads.fetch("ml-tiny", cache, base_url="http://127.0.0.1:1/") == folder
+
+
+def test_members_outside_the_folder_are_left_out(cache, serve):
+    members = GOOD | {"../evil.txt": "x", "ml-TINY/../../evil.txt": "x", "other/file": "x"}
+    downloads.fetch("ml-tiny", cache, base_url=serve(archive(members)))
+    assert sorted(path.name for path in cache.parent.rglob("*") if path.is_file()) == [
+        "README.txt",
+        "ratings.csv",
+    ]
+
+
+def corrupt():
+    """An archive whose stored bytes no longer fit their checksum."""
+    body = bytearray(archive({"ml-TINY/ratings.csv": GOOD["ml-TINY/ratings.csv"] * 50}))
+    body[60] ^= 0xFF
+    return bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"status": 404}, "could not be fetched: Not Found"),
+        ({"status": 500}, "could not be fetched"),
+        ({"body": b"half of it", "length": 1000}, "broke off after 10 of 1000 bytes"),
+        ({"body": b"<html>log in first</html>"}, "the archive is broken"),
+        ({"body": corrupt()}, "the archive is broken"),
+        ({"body": archive({"ml-TINY/other.csv": "x"})}, "holds no ml-TINY/ratings.csv"),
+        (
+            {"body": archive({"ml-TINY/ratings.csv": "userId,movieId,rating,timestamp\n1,2,3,4\n"})},
+            "holds 1 ratings",
+        ),
+        ({"body": archive({"ml-TINY/ratings.csv": "a;b\n1;2\n1;2\n"})}, "not that data set"),
+    ],
+)
+def test_whatever_goes_wrong_nothing_stays_behind(answer, message, cache, serve):
+    with pytest.raises(FedMFError, match=message) as caught:
+        downloads.fetch("ml-tiny", cache, base_url=serve(**answer))
+    assert "\n" not in str(caught.value)
+    assert list(cache.iterdir()) == []
+
+
+def test_offline_is_one_clear_line(cache):
+    with pytest.raises(FedMFError, match="could not be fetched: .*refused.*; check the connection"):
+        downloads.fetch("ml-tiny", cache, base_url="http://127.0.0.1:1/")
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_named(cache, serve):
+    cache.write_text("a file in the way")
+    with pytest.raises(FedMFError, match="ml-tiny cannot be stored here: .*FEDMF_DATA"):
+        downloads.fetch("ml-tiny", cache / "below", base_url=serve(archive(GOOD)))
+
+
+def test_an_interrupt_leaves_nothing_behind(cache, serve):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        downloads.fetch("ml-tiny", cache, base_url=serve(archive(GOOD)), progress=interrupt)
+    assert list(cache.iterdir()) == []
+
+
+def test_an_unknown_name_lists_the_known_ones(cache):
+    with pytest.raises(FedMFError, match="ml-9: no such data set: one of ml-latest-small"):
+        downloads.fetch("ml-9", cache)

@@ -1,0 +1,151 @@
+"""One table whatever the source, and one clear line for whatever is wrong with it."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings import movielens
+from fedmf_ray.ratings.files import load_table
+
+ROWS = [(2, 31, 4.5, 100), (1, 7, 3.0, 300), (1, 31, 0.5, 200), (10, 7, 5.0, 50)]
+NAMED = {"user": "who", "item": "what", "rating": "stars", "timestamp": "when"}
+
+
+def frame(rows=ROWS):
+    return pd.DataFrame(rows, columns=list(NAMED.values()))
+
+
+def as_csv(folder):
+    frame().to_csv(folder / "r.csv", index=False)
+    return load_table(folder / "r.csv", NAMED)
+
+
+def as_compressed_csv(folder):
+    frame().to_csv(folder / "r.csv.gz", index=False)
+    return load_table(folder / "r.csv.gz", NAMED)
+
+
+def as_parquet(folder):
+    frame().to_parquet(folder / "r.parquet")
+    return load_table(folder / "r.parquet", NAMED)
+
+
+def as_movielens(name):
+    """A tiny data set in the format that the real one has."""
+
+    def load(folder):
+        known = movielens.DATA_SETS[name]
+        file = folder / known.folder / known.ratings_file
+        file.parent.mkdir()
+        lines = [known.separator.join(map(str, row)) for row in ROWS]
+        if known.header:
+            lines.insert(0, "userId,movieId,rating,timestamp")
+        file.write_text("\n".join(lines) + "\n")
+        return movielens.load(name, folder)
+
+    return load
+
+
+LOADERS = {"csv": as_csv, "csv.gz": as_compressed_csv, "parquet": as_parquet}
+LOADERS |= {name: as_movielens(name) for name in movielens.DATA_SETS}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_every_loader_gives_the_same_table(loader, tmp_path):
+    table = LOADERS[loader](tmp_path)
+    users, items, values, times = zip(*ROWS, strict=True)
+    assert table.user_ids.tolist() == list(users)
+    assert table.item_ids.tolist() == list(items)
+    assert table.values.tolist() == list(values)
+    assert table.timestamps.tolist() == list(times)
+    assert [column.dtype for column in (table.user_ids, table.item_ids, table.timestamps)] == [np.int64] * 3
+    assert table.values.dtype == np.float64
+
+
+def test_ml_latest_small_is_read_whole(movielens_small):
+    table = movielens.load("ml-latest-small", movielens_small)
+    assert len(table.values) == movielens.DATA_SETS["ml-latest-small"].ratings
+    assert len(np.unique(table.user_ids)) == 610
+    assert len(np.unique(table.item_ids)) == 9724
+
+
+def test_without_timestamps_the_order_of_the_file_counts(tmp_path):
+    frame().to_csv(tmp_path / "r.csv", index=False)
+    named = {role: column for role, column in NAMED.items() if role != "timestamp"}
+    assert load_table(tmp_path / "r.csv", named).timestamps.tolist() == [0, 1, 2, 3]
+
+
+def test_names_are_numbered_by_first_appearance(tmp_path):
+    frame([("zoe", "b", 1, 1), ("al", "a", 2, 2), ("zoe", "a", 3, 3)]).to_csv(tmp_path / "r.csv", index=False)
+    table = load_table(tmp_path / "r.csv", NAMED)
+    assert table.user_ids.tolist() == [1, 2, 1]
+    assert table.item_ids.tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("who,what,score,when\n1,2,3,4\n", "no column 'stars' .* it has who, what, score, when"),
+        (
+            "who,what,stars,when\n1,2,3,4\n1,3,good,4\n",
+            "row 2, column 'stars': 'good' is not a finite number",
+        ),
+        ("who,what,stars,when\n1,2,,4\n", "row 1, column 'stars': .*nan.* is not a finite number"),
+        (
+            "who,what,stars,when\n1,2,3,4\n1,4,inf,4\n",
+            "row 2, column 'stars': .*inf.* is not a finite number",
+        ),
+        ("who,what,stars,when\n1,2,3,4\n,4,2,4\n", "row 2, column 'who': is empty"),
+        ("who,what,stars,when\n5,9,3,4\n1,2,2,4\n5,9,4,9\n", "user 5 rated item 9 more than once"),
+        ("who,what,stars,when\n", "holds no ratings"),
+        ("", "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_one_line_that_says_where(content, message, tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    with pytest.raises(FedMFError, match=message) as caught:
+        load_table(path, NAMED)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FedMFError, match=r"nowhere\.csv: no such ratings file"):
+        load_table(tmp_path / "nowhere.csv", NAMED)
+
+
+def test_a_broken_parquet_file_is_named(tmp_path):
+    (tmp_path / "r.parquet").write_bytes(b"not parquet")
+    with pytest.raises(FedMFError, match=r"r\.parquet: cannot be read"):
+        load_table(tmp_path / "r.parquet", NAMED)
+
+
+def test_a_data_set_that_is_not_here_says_how_to_get_it(tmp_path):
+    with pytest.raises(FedMFError, match="fedmf-ray data fetch ml-1m"):
+        movielens.load("ml-1m", tmp_path)
+    with pytest.raises(FedMFError, match="one of ml-latest-small, "):
+        movielens.load("ml-2m", tmp_path)
+
+
+def test_a_data_set_of_another_format_is_refused(tmp_path):
+    (tmp_path / "ml-1m").mkdir()
+    (tmp_path / "ml-1m" / "ratings.dat").write_text("userId,movieId,rating,timestamp\n1,2,3,4\n")
+    with pytest.raises(FedMFError, match="is not ml-1m"):
+        movielens.load("ml-1m", tmp_path)
+
+
+def test_fedmf_data_names_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("FEDMF_DATA", str(tmp_path))
+    assert movielens.cache_folder() == tmp_path
+    monkeypatch.delenv("FEDMF_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert movielens.cache_folder() == tmp_path / "fedmf-ray"
+
+
+def test_a_table_is_immutable(tmp_path):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        as_csv(tmp_path).source = "x"

@@ -1,0 +1,78 @@
+"""Synthetic users make their own ratings, alone and alike every time."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
+from fedmf_ray.ratings.table import Split
+
+SPEC = Synthetic(seed=5, users=200, items=80, sparsity=0.75)
+
+
+def everybody(spec=SPEC, split=Split()):  # noqa: B008
+    return [user_ratings(spec, user_id, split) for user_id in range(1, spec.users + 1)]
+
+
+def test_a_user_is_the_same_whoever_else_was_made_before():
+    (alone,) = [user_ratings(SPEC, 77, Split())]
+    among = everybody()[76]
+    assert np.array_equal(alone.items, among.items)
+    assert np.array_equal(alone.values, among.values)
+
+
+def test_seeds_and_users_differ():
+    a, b = user_ratings(SPEC, 1, Split()), user_ratings(SPEC, 2, Split())
+    c = user_ratings(Synthetic(6, 200, 80, 0.75), 1, Split())
+    assert not np.array_equal(a.items, b.items)
+    assert not np.array_equal(a.items, c.items)
+
+
+def test_the_share_of_missing_ratings_is_the_sparsity():
+    rated = sum(len(user.items) for user in everybody())
+    assert rated / (200 * 80) == pytest.approx(0.25, abs=0.01)
+
+
+def test_ratings_lie_on_the_half_star_grid_or_between():
+    values = np.concatenate([user.values for user in everybody()])
+    assert np.array_equal(values * 2, np.rint(values * 2))
+    free = np.concatenate([user.values for user in everybody(Synthetic(5, 200, 80, 0.75, half_stars=False))])
+    assert np.mean(free * 2 == np.rint(free * 2)) < 0.2
+    for stars in (values, free):
+        assert stars.min() >= 0.5
+        assert stars.max() <= 5.0
+
+
+def test_skew_makes_some_items_popular_and_zero_makes_none():
+    def top_tenth(skew):
+        users = everybody(Synthetic(5, 400, 100, 0.9, popularity_skew=skew))
+        counts = np.bincount(np.concatenate([user.items for user in users]), minlength=100)
+        return np.sort(counts)[-10:].sum() / counts.sum()
+
+    assert top_tenth(0.0) < 0.15
+    assert top_tenth(1.2) > 0.3
+
+
+def test_without_noise_the_ratings_have_the_given_rank():
+    spec = Synthetic(5, 60, 40, 0.0, rank=2, noise=0.0, half_stars=False)
+    matrix = np.empty((60, 40))
+    for row, user in zip(matrix, everybody(spec), strict=True):
+        row[user.items] = user.values
+    inside = matrix[:, ((matrix > 0.5) & (matrix < 5)).all(axis=0)]
+    singular = np.linalg.svd(inside - 3.5, compute_uv=False)
+    assert inside.shape[1] >= 3
+    assert singular[2] < 1e-9 * singular[0]
+
+
+def test_even_the_sparsest_user_keeps_a_training_rating():
+    for user in everybody(Synthetic(5, 50, 30, 0.999), Split(last=3)):
+        assert len(user.items) >= 1
+        assert len(user.test_items) == 3
+
+
+def test_what_every_actor_imports_does_not_bring_pandas():
+    code = "import sys, fedmf_ray.simulation.actors; print({'pandas', 'pydantic', 'ray'} & set(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "set()"

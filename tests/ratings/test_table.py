@@ -1,0 +1,122 @@
+"""Selection and split, in the order that the published experiment needs."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings import movielens
+from fedmf_ray.ratings.table import Ratings, Split, per_user, select, split_user
+
+
+def table(rows):
+    """(user, item, rating, timestamp) rows as a table."""
+    users, items, values, times = zip(*rows, strict=True)
+    return Ratings(np.array(users), np.array(items), np.array(values, float), np.array(times))
+
+
+@st.composite
+def tables(draw):
+    pairs = draw(
+        st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=40, unique=True)
+    )
+    return table([(u, i, draw(st.integers(1, 10)) / 2, draw(st.integers(0, 5))) for u, i in pairs])
+
+
+def test_the_published_experiment_has_7_users_109_training_and_21_test_ratings(movielens_small):
+    ratings, item_ids = select(
+        movielens.load("ml-latest-small", movielens_small), items=40, users=10, min_ratings=5
+    )
+    users = per_user(ratings, item_ids, Split(last=3))
+    assert len(item_ids) == 40
+    assert len(users) == 7
+    assert sum(len(user.items) for user in users) == 109
+    assert sum(len(user.test_items) for user in users) == 21
+
+
+def test_most_rated_items_come_first_and_ties_by_first_appearance():
+    ratings = table(
+        [(1, 50, 3, 0), (1, 40, 3, 0), (1, 30, 3, 0), (2, 30, 3, 0), (2, 40, 3, 0), (3, 20, 3, 0)]
+    )
+    assert select(ratings)[1].tolist() == [40, 30, 50, 20]
+    assert select(ratings, items=2)[1].tolist() == [40, 30]
+
+
+def test_items_are_chosen_over_all_users_and_users_before_the_smallest_count():
+    ratings = table([(1, 7, 3, 0), (2, 8, 3, 0), (2, 9, 3, 0), (10, 9, 3, 0), (11, 9, 3, 0), (11, 8, 3, 0)])
+    chosen, item_ids = select(ratings, items=2, users=3, min_ratings=2)
+    assert item_ids.tolist() == [9, 8]
+    # Users 1, 2 and 10 are the first three; 1 rated no chosen item and 10 only one; 11 is not considered.
+    assert np.unique(chosen.user_ids).tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"items": 5}, "ratings.select.items: 5 asked for, ratings has 2"),
+        ({"users": 4}, "ratings.select.users: 4 asked for, ratings has 2"),
+        ({"min_ratings": 3}, "no user of ratings has 3 ratings"),
+    ],
+)
+def test_asking_for_more_than_there_is_says_how_much_there_is(wish, message):
+    with pytest.raises(FedMFError, match=message):
+        select(table([(1, 7, 3, 0), (2, 7, 3, 0), (2, 8, 3, 0)]), **wish)
+
+
+@given(tables(), st.integers(0, 2**16))
+def test_every_rating_lands_in_exactly_one_slice(ratings, seed):
+    kept, item_ids = select(ratings)
+    users = per_user(kept, item_ids, Split(fraction=0.4, seed=seed))  # rounds to none of one, never to all
+    triples = [
+        (user.user_id, int(item_ids[row]), value)
+        for user in users
+        for row, value in zip(np.concatenate([user.items, user.test_items]),
+                              np.concatenate([user.values, user.test_values]), strict=True)
+    ]  # fmt: skip
+    expected = zip(ratings.user_ids.tolist(), ratings.item_ids.tolist(), ratings.values.tolist(), strict=True)
+    assert sorted(triples) == sorted(expected)
+    assert [user.user_id for user in users] == sorted(set(ratings.user_ids.tolist()))
+
+
+def test_the_last_ratings_by_time_are_held_out_and_ties_keep_file_order():
+    user = split_user(1, np.arange(5), np.arange(5.0), np.array([9, 3, 5, 9, 3]), Split(last=2))
+    assert user.items.tolist() == [1, 4, 2]
+    assert user.test_items.tolist() == [0, 3]
+    assert user.values.tolist() == [1.0, 4.0, 2.0]
+
+
+def test_a_random_fraction_depends_on_seed_and_user_only():
+    def held(user_id, seed, values=1.0):
+        split = Split(fraction=0.25, seed=seed)
+        return split_user(
+            user_id, np.arange(40), np.full(40, values), np.arange(40), split
+        ).test_items.tolist()
+
+    assert len(held(1, 1)) == 10
+    assert held(1, 1) == held(1, 1, values=2.0)
+    assert held(1, 1) != held(2, 1)
+    assert held(1, 1) != held(1, 2)
+
+
+def test_training_ratings_stay_in_time_order_under_a_random_split():
+    times = np.array([5, 1, 4, 2, 3, 0])
+    user = split_user(3, np.arange(6), np.arange(6.0), times, Split(fraction=0.5, seed=1))
+    assert (np.diff(times[user.items]) > 0).all()
+
+
+def test_a_user_without_training_ratings_is_named_with_the_remedy():
+    with pytest.raises(FedMFError, match=r"user 12 has 3 ratings .*\.min_ratings to 4"):
+        split_user(12, np.arange(3), np.ones(3), np.arange(3), Split(last=3))
+    with pytest.raises(FedMFError, match=r"user 12 has 2 ratings .*\.min_ratings to 6"):
+        split_user(12, np.arange(2), np.ones(2), np.arange(2), Split(last=5))
+
+
+def test_a_pair_that_appears_twice_is_named():
+    with pytest.raises(FedMFError, match="user 2 rated item 8 more than once"):
+        table([(2, 8, 3, 0), (2, 9, 3, 0), (2, 8, 4, 1)])
+
+
+def test_ratings_must_be_finite():
+    with pytest.raises(FedMFError, match=r"rating 2 \(user 2, item 9\) is nan"):
+        table([(2, 8, 3, 0), (2, 9, float("nan"), 0)])

@@ -1,0 +1,86 @@
+"""Pictures from run folders: the right lines, and a clear word about folders that are none."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from analysis.convergence import convergence
+from analysis.runs import read_run
+from fedmf_ray import scenario
+from fedmf_ray.errors import FedMFError
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """A run folder with the given rounds."""
+
+    def make(name, rows, **model):
+        folder = tmp_path / name
+        folder.mkdir()
+        tree = {"name": name, "ratings": {"source": "synthetic", "users": 3, "items": 4}, "model": model}
+        (folder / "scenario.yaml").write_text(scenario.parse(tree, name).to_yaml())
+        lines = [
+            "round,train_mse,test_rmse,users",
+            *(f"{n},{mse},{rmse},3" for n, (mse, rmse) in enumerate(rows)),
+        ]
+        (folder / "rounds.csv").write_text("\n".join(lines) + "\n")
+        (folder / "summary.json").write_text(json.dumps({"status": "complete"}))
+        return folder
+
+    return make
+
+
+def test_one_line_a_run_in_each_panel(make_run):
+    runs = [
+        read_run(make_run("ours", [(4, 2), (3, 1.5)])),
+        read_run(make_run("central", [(4, 2), (2, 1), (1, 0.9)], algorithm="regular_mf")),
+    ]
+    axes = convergence(runs).axes
+    assert [axis.get_title(loc="left") for axis in axes] == ["training MSE (stars²)", "test RMSE (stars)"]
+    mse = {line.get_label(): (line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes[0].lines}
+    assert mse == {
+        "ours (packed, 3072 bits)": ([1, 2], [4, 3]),
+        "central (central)": ([1, 2, 3], [4, 2, 1]),
+    }
+    assert all(axis.get_xlabel() for axis in axes)
+
+
+def test_a_run_without_a_test_set_has_one_panel(make_run):
+    assert len(convergence([read_run(make_run("r", [(4, "nan"), (3, "nan")]))]).axes) == 1
+
+
+def test_lines_differ_in_colour_and_in_dashes(make_run):
+    runs = [read_run(make_run(f"r{n}", [(4, 2), (3, 1)])) for n in range(5)]
+    lines = convergence(runs).axes[0].lines
+    assert len({line.get_color() for line in lines}) == 5
+    assert len({str(line._unscaled_dash_pattern) for line in lines}) == 5
+
+
+def test_the_script_writes_the_picture_and_says_where(make_run, tmp_path, root):
+    folder, picture = make_run("r", [(4, 2), (3, 1)]), tmp_path / "out" / "c.svg"
+    command = [sys.executable, root / "analysis" / "convergence.py", folder, "-o", picture]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(picture)
+    assert "rounds completed" in picture.read_text()
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path, make_run, root):
+    with pytest.raises(FedMFError, match="is not a run folder"):
+        read_run(tmp_path)
+    folder = make_run("r", [(4, 2)])
+    (folder / "rounds.csv").unlink()
+    done = subprocess.run(
+        [sys.executable, root / "analysis" / "convergence.py", folder], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "is not a run folder with at least one round" in done.stderr
+
+
+def test_the_resolved_scenario_is_plain_yaml(make_run):
+    assert (
+        yaml.safe_load((make_run("r", [(4, 2)]) / "scenario.yaml").read_text())["protocol"]["scheme"]
+        == "packed"
+    )
