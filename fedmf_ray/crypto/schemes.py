@@ -15,6 +15,7 @@ A matrix travels as (rows, ciphertexts_per_row, bytes) uint8, little endian and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -207,14 +208,19 @@ class PackedKeyHolder:
         return type(self), (int(self._key.p), int(self._key.q), self._key.table, self._matrices)
 
     def encrypt(self, values: Floats) -> Wire:
-        layout = self._matrices.slots
-        ciphertexts = self._key.encrypt(layout.encode(self._matrices.grid.to_integers(values)))
-        shape = (len(values), layout.ciphertexts_per_row, self._key.ciphertext_bytes)
-        return paillier.serialise(ciphertexts, shape)
+        layout, grid = self._matrices.slots, self._matrices.grid
+        wire = np.empty((len(values), layout.ciphertexts_per_row, self._key.ciphertext_bytes), np.uint8)
+        for rows in _chunks(len(values)):
+            ciphertexts = self._key.encrypt(layout.encode(grid.to_integers(values[rows])))
+            wire[rows] = paillier.serialise(ciphertexts, wire[rows].shape)
+        return wire
 
     def decrypt(self, wire: Wire) -> Floats:
-        plaintexts = self._key.decrypt(paillier.parse(wire))
-        return self._matrices.grid.to_floats(self._matrices.slots.decode(plaintexts))
+        layout, grid = self._matrices.slots, self._matrices.grid
+        values = np.empty((len(wire), layout.columns))
+        for rows in _chunks(len(wire)):
+            values[rows] = grid.to_floats(layout.decode(self._key.decrypt(paillier.parse(wire[rows]))))
+        return values
 
 
 class PackedEvaluator:
@@ -244,6 +250,11 @@ class PackedAggregate:
         numbers = paillier.parse(wire)
         paillier.check_ciphertexts(numbers, self._n, self._n_square)
         return numbers
+
+
+def _chunks(rows: int) -> Iterator[slice]:
+    """A few hundred rows at a time, so that big integers take little memory beside the matrix itself."""
+    return (slice(first, first + 256) for first in range(0, rows, 256))
 
 
 def _flat_positions(rows: NDArray[np.int64], per_row: int) -> list[int]:

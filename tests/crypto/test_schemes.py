@@ -103,6 +103,13 @@ class TestCiphertexts:
         assert np.array_equal(total.wire(), before)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 256, 300])
+def test_packed_matrices_of_any_height_come_back(packed, rows):
+    _, key = packed
+    values = matrix(rows, rows=rows)
+    assert np.array_equal(key.decrypt(key.encrypt(values)), on_grid(values))
+
+
 def phe_keys(key):
     """phe's key pair for one of our packed key holders."""
     public = phe.PaillierPublicKey(int(key._key.n))
