@@ -11,31 +11,33 @@ from pathlib import Path
 import click
 from matplotlib.figure import Figure
 
-from analysis.figures import new_figure, save, series_styles
+from analysis.figures import legend_below, new_figure, save, series_styles, styled
 from analysis.runs import Run, read_run
 from fedmf_ray.errors import FedMFError
 
 _PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (stars)"))
 
 
+@styled
 def convergence(runs: Sequence[Run], title: str | None = None) -> Figure:
     """Training MSE and test RMSE after each round, one line a run; panels without data are left out."""
     panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]
     figure, axes = new_figure(panels=len(panels), height=3.0)
     for axis, (column, label) in zip(axes, panels, strict=True):
-        for run, style in zip(runs, series_styles(), strict=False):
+        for run, style in zip(runs, series_styles(len(runs)), strict=True):
             rounds = run.rounds.dropna(subset=[column])
-            # A lone round has no line to draw.
-            axis.plot(rounds["round"] + 1, rounds[column], label=run.label, marker="o" if len(rounds) < 3 else None,
-                      markersize=3, **style)  # fmt: skip
+            marker = "o" if len(rounds) < 3 else None  # a lone round has no line to draw
+            axis.plot(
+                rounds["round"] + 1, rounds[column], label=run.label, marker=marker, markersize=3, **style
+            )
         axis.set_xlabel("rounds completed")
-        axis.set_title(label, loc="left")
+        axis.set_title(label)
         axis.set_ylim(bottom=0)
         axis.xaxis.get_major_locator().set_params(integer=True)
     if title or len(runs) == 1:
-        figure.suptitle(title or f"{runs[0].label}: {_setting(runs[0])}", fontsize=9, x=0.01, ha="left")
+        figure.suptitle(title or f"{runs[0].label}: {_setting(runs[0])}", x=0.01, ha="left")
     if len(runs) > 1:
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=min(3, len(runs)))
+        legend_below(figure, axes[0])
     return figure
 
 

@@ -2,42 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
-from cycler import cycler
 from matplotlib.figure import Figure
+
+P = ParamSpec("P")
 
 COLUMN_INCHES = 3.5
 PAGE_INCHES = 7.2
 
-_COLOURS = ("#0b3c6f", "#d9601a", "#2a9d8f", "#8a4fa3", "#b8a000", "#555555")
+_COLOURS = ("#7fb0dc", "#c04a10", "#0b2c55", "#2a9d8f", "#8a4fa3", "#555555")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 
 _STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
+    "figure.titlesize": 9,
+    "legend.handlelength": 3.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
     "grid.linewidth": 0.5,
-    "lines.linewidth": 1.6,
     "legend.frameon": False,
-    "axes.prop_cycle": cycler(color=_COLOURS) + cycler(linestyle=_DASHES),
     "savefig.dpi": 200,
     "svg.fonttype": "none",
 }
 
 
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a function that draws: whatever it adds, late legends included, has the one look."""
+
+    @wraps(draw)
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
 def new_figure(width: float = PAGE_INCHES, height: float = 2.8, panels: int = 1) -> tuple[Figure, list[Any]]:
-    """A figure and its panels side by side; drawn without a display."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, list(figure.subplots(1, panels, squeeze=False)[0])
+    """A figure and its panels side by side; needs no display."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
+
+
+def series_styles(count: int) -> list[dict[str, Any]]:
+    """Colour, dash and width of each line. Earlier lines are wider, so that equal curves show through."""
+    looks = zip(cycle(_COLOURS), cycle(_DASHES), range(count), strict=False)
+    return [
+        {"color": colour, "linestyle": dash, "linewidth": 1.4 + 1.2 * (count - 1 - at)}
+        for colour, dash, at in looks
+    ]
+
+
+def legend_below(figure: Figure, axis: Any) -> None:
+    """One legend for all panels, in as many columns as fit the width."""
+    handles, labels = axis.get_legend_handles_labels()
+    characters = figure.get_figwidth() * 15
+    columns = max(1, int(characters // (max(map(len, labels)) + 8)))
+    figure.legend(handles, labels, loc="outside lower left", ncols=min(columns, len(labels)))
 
 
 def save(figure: Figure, output: Path) -> Path:
@@ -46,8 +76,3 @@ def save(figure: Figure, output: Path) -> Path:
     with mpl.rc_context(_STYLE):
         figure.savefig(output)
     return output
-
-
-def series_styles() -> Any:
-    """The same order of colours and dashes in every panel."""
-    return cycle({"color": colour, "linestyle": dash} for colour, dash in zip(_COLOURS, _DASHES, strict=True))

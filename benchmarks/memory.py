@@ -55,7 +55,8 @@ def main(items: int) -> None:
         empty_mb = backend.get(backend.call(empty, "weigh"))
         _, key, _ = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
         actors = [
-            backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms) for at in range(USERS)
+            backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms)
+            for at in range(USERS)
         ]
         backend.get([backend.call(actor, "hold_key", key) for actor in actors])
         start = backend.call(actors[0], "encrypt_initial_items")

@@ -40,7 +40,11 @@ def main(pairs: int) -> None:
     slow, fast = np.median(turns, axis=0)
     ratios = np.median(turns[:, 0] / turns[:, 1], axis=0)
     print(f"reference-full, one round, medians of {pairs} pairs (seconds)")
-    print(f"{'':10}" + "".join(f"{f'{scheme} {bits}':>18}" for scheme, bits in SIDES.items()) + f"{'ratio':>8}  target")
+    print(
+        f"{'':10}"
+        + "".join(f"{f'{scheme} {bits}':>18}" for scheme, bits in SIDES.items())
+        + f"{'ratio':>8}  target"
+    )
     for name, a, b, ratio in zip(("user CPU", "wall"), slow, fast, ratios, strict=True):
         print(f"{name:10}{a:18.2f}{b:18.3f}{ratio:7.1f}x  25x")
 

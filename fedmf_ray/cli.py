@@ -43,7 +43,7 @@ def run(scenario_file: Path, overrides: tuple[str, ...], results: Path) -> None:
     protected = chosen.model.algorithm == "fedmf" and chosen.protocol.scheme != "plain"
     warning = key_warning(chosen.protocol.key_bits) if protected else None
     if warning:
-        _screen.print(f"[yellow]warning:[/] {warning}")
+        _screen.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
     if chosen.model.init == "constant":
         _screen.print(
             "[yellow]note:[/] a constant start keeps the model at rank one (model.init: normal does not)"

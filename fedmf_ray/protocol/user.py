@@ -94,9 +94,9 @@ def read_items(message: EncryptedItems, key: KeyHolder, terms: Terms) -> Floats:
     if excess.any():
         row, column = np.argwhere(excess)[0]
         raise DivergenceError(
-            f"round {message.round}: a factor of item {terms.item_ids[row]} is {item_matrix[row, column]:.4g}, over "
-            f"protocol.value_bound {terms.grid.value_bound:g}; training has diverged: lower "
-            "model.learning_rate, or raise the bound"
+            f"round {message.round}: a factor of item {terms.item_ids[row]} is "
+            f"{item_matrix[row, column]:.4g}, over protocol.value_bound {terms.grid.value_bound:g}; "
+            "training has diverged: lower model.learning_rate, or raise the bound"
         )
     return item_matrix
 
