@@ -114,14 +114,14 @@ class _RunScreen:
 
     def __init__(self, name: str) -> None:
         columns = (
-            TextColumn("{task.description:24}"),
+            TextColumn("{task.description:28}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
         self._bars = Bars(*columns, console=_screen, transient=True)
-        self._rounds = self._bars.add_task(name, total=None)
-        self._users = self._bars.add_task("users", total=None)
+        self._rounds = self._bars.add_task(f"{name}: starting", total=None)
+        self._users = self._bars.add_task("users", total=None, visible=False)
 
     def __enter__(self) -> _RunScreen:
         self._bars.start()
@@ -134,7 +134,7 @@ class _RunScreen:
         _screen.print(text, soft_wrap=True)
 
     def users(self, done: int, total: int) -> None:
-        self._bars.update(self._users, completed=done, total=total)
+        self._bars.update(self._users, completed=done, total=total, visible=True)
 
     def round(self, row: dict[str, Any], rounds: int) -> None:
         loss = f"train MSE {row['train_mse']:.4f}"
