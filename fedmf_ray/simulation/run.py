@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from fedmf_ray.errors import DivergenceError
+from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.backends import open_backend
 from fedmf_ray.simulation.central import Central
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.rounds import Federation
-from fedmf_ray.simulation.run_folder import RunFolder, check_writable, environment
+from fedmf_ray.simulation.run_folder import RunFolder, check_writable, environment, new_path
 
 Row = dict[str, Any]
 
@@ -42,9 +42,13 @@ def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
     machine, before a folder exists. Raises :class:`~fedmf_ray.errors.DivergenceError` after the rows of
     the sound rounds, and a summary that says what happened, have been written.
     """
-    results = check_writable(results)
+    return run_into(new_path(check_writable(results), scenario), scenario, progress)
+
+
+def run_into(path: Path, scenario: Scenario, progress: Progress) -> Path:
+    """:func:`run`, into a folder of the caller's choice that does not exist yet."""
     with _experiment(scenario, progress) as experiment:
-        folder = RunFolder(results, scenario, environment(experiment.facts))
+        folder = RunFolder(path, scenario, environment(experiment.facts))
         summary: Row = {"status": "interrupted", "rounds": 0, "setup": experiment.setup}
         started = time.perf_counter()
         try:
@@ -54,8 +58,9 @@ def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
                 summary["last_round"] = {key: _json(value) for key, value in row.items()}
                 progress.round(row, scenario.stop.rounds)
             summary["status"] = experiment.status
-        except DivergenceError as error:
-            summary |= {"status": "diverged", "reason": str(error)}
+        except FedMFError as error:
+            status = "diverged" if isinstance(error, DivergenceError) else "failed"
+            summary |= {"status": status, "reason": str(error)}
             raise
         finally:
             folder.finish(summary | {"wall_s": time.perf_counter() - started})

@@ -46,18 +46,21 @@ def check_writable(results: Path) -> Path:
     return results
 
 
+def new_path(results: Path, scenario: Scenario) -> Path:
+    """Where a run of this scenario that starts now goes; no two runs share one."""
+    now = datetime.now(timezone.utc)
+    salt = f"{scenario.to_yaml()}{now.isoformat()}{os.getpid()}".encode()
+    return results / scenario.name / f"{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(salt).hexdigest()[:8]}"
+
+
 class RunFolder:
     """Writes one run. Make it only when everything that can be wrong with the input has been checked."""
 
-    def __init__(self, results: Path, scenario: Scenario, environment: Mapping[str, Any]) -> None:
-        resolved = scenario.to_yaml()
-        now = datetime.now(timezone.utc)
-        salt = f"{resolved}{now.isoformat()}{os.getpid()}".encode()
-        name = f"{now:%Y%m%dT%H%M%SZ}-{hashlib.sha256(salt).hexdigest()[:8]}"
-        self.path = results / scenario.name / name
+    def __init__(self, path: Path, scenario: Scenario, environment: Mapping[str, Any]) -> None:
+        self.path = path
         try:
             (self.path / "plots").mkdir(parents=True)
-            (self.path / "scenario.yaml").write_text(resolved, encoding="utf-8")
+            (self.path / "scenario.yaml").write_text(scenario.to_yaml(), encoding="utf-8")
             _write_json(self.path / "environment.json", environment)
         except OSError as error:
             raise FedMFError(f"{self.path}: cannot be written: {error.strerror}") from error
