@@ -22,6 +22,8 @@ _PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (st
 def convergence(runs: Sequence[Run], title: str | None = None) -> Figure:
     """Training MSE and test RMSE after each round, one line a run; panels without data are left out."""
     panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]
+    if not panels:
+        raise FedMFError(f"{runs[0].path}: no run has a loss to draw")
     figure, axes = new_figure(panels=len(panels), height=3.0)
     for axis, (column, label) in zip(axes, panels, strict=True):
         for run, style in zip(runs, series_styles(len(runs)), strict=True):

@@ -5,11 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 from rich.table import Table
 
@@ -17,16 +24,17 @@ from fedmf_ray import __version__, scenario
 from fedmf_ray.crypto.keys import key_warning
 from fedmf_ray.errors import DivergenceError, FedMFError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _screen = Console(stderr=True, highlight=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(__version__)
-@click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+def cli(debug: bool) -> None:
     """Simulate secure federated matrix factorisation (FedMF) on Ray."""
-    context.obj = debug
 
 
 @cli.command()
@@ -50,8 +58,31 @@ def run(scenario_file: Path, overrides: tuple[str, ...], results: Path) -> None:
         )
     with _RunScreen(chosen.name) as screen:
         folder = run_scenario(chosen, results, screen)
-    _draw(folder)
     _show(folder)
+    _draw(folder)
+
+
+@cli.command()
+@click.argument("scenario_file", metavar="STUDY", type=click.Path(path_type=Path))
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="The study's own folder, instead of one in RESULTS."
+)
+def sweep(scenario_file: Path, overrides: tuple[str, ...], results: Path, folder: Path | None) -> None:
+    """Run every cell of a scenario with a sweep; called again, run only what is missing."""
+    from fedmf_ray.study import cells
+    from fedmf_ray.study.sweep import run_study
+
+    study = cells.load(scenario_file, overrides)
+    with _StudyScreen(study.name) as screen:
+        outcome = run_study(study, results.expanduser().absolute(), screen, folder)
+    for state in outcome.unsound:
+        _screen.print(f"[red]{state.status}:[/] {_plain(state.cell)}: {_plain(state.reason)}", soft_wrap=True)
+    _screen.print(f"{len(outcome.states) - len(outcome.unsound)} of {len(outcome.states)} cells are sound")
+    click.echo(outcome.path)
+    if outcome.unsound:
+        sys.exit(1)
 
 
 @cli.group()
@@ -61,7 +92,7 @@ def data() -> None:
 
 @data.command()
 @click.argument("name")
-@click.option("--mirror", metavar="URL", help="Another folder to download from.")
+@click.option("--mirror", metavar="URL", help="Another place to download from: a URL, or a folder.")
 def fetch(name: str, mirror: str | None) -> None:
     """Download a MovieLens data set into the cache."""
     from fedmf_ray.ratings import fetch as downloads
@@ -123,7 +154,7 @@ class _RunScreen:
         self._rounds = self._bars.add_task(f"{name}: starting", total=None)
         self._users = self._bars.add_task("users", total=None, visible=False)
 
-    def __enter__(self) -> _RunScreen:
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 
@@ -139,6 +170,27 @@ class _RunScreen:
     def round(self, row: dict[str, Any], rounds: int) -> None:
         loss = f"train MSE {row['train_mse']:.4f}"
         self._bars.update(self._rounds, completed=row["round"] + 1, total=rounds, description=loss)
+
+
+class _StudyScreen(_RunScreen):
+    """A bar over cells, with the time left at the pace so far, above those of the running cell."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._bars.columns = (
+            *self._bars.columns,
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+        )
+        self._cells = self._bars.add_task(name, total=None)
+
+    def note(self, text: str) -> None:
+        """A study's cells would say the same thing many times."""
+
+    def cell(self, done: int, total: int, name: str) -> None:
+        self._bars.update(self._cells, completed=done, total=total, description=f"{done} of {total} cells")
+        self._bars.reset(self._rounds, description=name, total=None)
+        self._bars.reset(self._users, visible=False, total=None)
 
 
 def _draw(folder: Path) -> None:
@@ -173,20 +225,22 @@ def _show(folder: Path) -> None:
 
 
 def main() -> None:
-    """Entry point: exit code 2 for bad input, 1 for a run that diverged, one line either way."""
-    debug = "--debug" in sys.argv[1:]
+    """Entry point. Exit codes: 2 for bad input, 1 for a run that diverged, 130 for Ctrl-C; one line each."""
     try:
-        cli(standalone_mode=True)
+        cli(standalone_mode=False)
+    except click.Abort:  # click's name for Ctrl-C
+        _screen.print("interrupted")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except FedMFError as error:
-        if debug:
+        if "--debug" in sys.argv[1:]:
             raise
         _screen.print(f"[red]error:[/] {_plain(error)}", soft_wrap=True)
         sys.exit(1 if isinstance(error, DivergenceError) else 2)
-    except KeyboardInterrupt:
-        _screen.print("interrupted")
-        sys.exit(130)
 
 
-def _plain(error: Exception) -> str:
+def _plain(message: object) -> str:
     """Brackets in a message are text, not markup."""
-    return str(error).replace("[", r"\[")
+    return str(message).replace("[", r"\[")

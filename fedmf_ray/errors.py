@@ -15,6 +15,14 @@ class FedMFError(Exception):
 class DivergenceError(FedMFError):
     """Training left the numbers that its slots can hold.
 
-    The message names the user, the item and the setting to change. The command line exits with
-    code 1: the input was valid, the result is not.
+    The message names who found it, where, and the setting to change. That a user has a step for an item
+    is private, so only ``advice``, which names the setting alone, may be written to a run folder. The
+    command line exits with code 1: the input was valid, the result is not.
     """
+
+    def __init__(self, where: str, advice: str) -> None:
+        super().__init__(where, advice)
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)

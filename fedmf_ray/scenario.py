@@ -185,7 +185,7 @@ class Scenario(Section):
     """Names the results folder; the file's stem if not given."""
     description: str = ""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Decides data, splits, initial vectors and decoys. Never keys or encryption."""
+    """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
     ratings: Annotated[SyntheticSource | MovieLensSource | FileSource, Field(discriminator="source")]
     test: TestSplit = TestSplit()
     model: Model = Model()
@@ -204,6 +204,14 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
 
     Raises :class:`FedMFError` naming the file, the key, the value and the remedy.
     """
+    tree = read(path, overrides)
+    if "sweep" in tree:
+        raise FedMFError(f"{path}: holds a sweep: run it with `fedmf-ray sweep`")
+    return parse(tree, str(path))
+
+
+def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The tree of keys of a scenario file, named and with absolute paths, not yet validated."""
     path = Path(path)
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
@@ -219,7 +227,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
         _apply(tree, override)
     tree.setdefault("name", path.stem)
     _resolve_paths(tree, path)
-    return parse(tree, str(path))
+    return tree
 
 
 def parse(tree: Mapping[str, Any], source: str) -> Scenario:
@@ -254,27 +262,32 @@ _Loader.add_implicit_resolver(
 
 def _apply(tree: dict[str, Any], override: str) -> None:
     dotted, equals, text = override.partition("=")
-    keys = dotted.split(".")
-    if not equals or not all(keys):
+    if not equals or not all(dotted.split(".")):
         raise FedMFError(f"{override}: an override reads key.path=value")
     try:
         value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise FedMFError(f"{override}: the value is not YAML: {_one_line(error)}") from error
+    assign(tree, dotted, value)
+
+
+def assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set the key at a dotted path, making the sections on the way."""
+    *sections, last = dotted.split(".")
     node = tree
-    for key in keys[:-1]:
-        child = node.setdefault(key, {})
+    for section in sections:
+        child = node.setdefault(section, {})
         if not isinstance(child, dict):
-            raise FedMFError(f"{override}: {key} holds no keys")
+            raise FedMFError(f"{dotted}={value}: {section} holds no keys")
         node = child
-    node[keys[-1]] = value
+    node[last] = value
 
 
 def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
     """File paths start at the scenario; absolute ones survive a job's change of working directory."""
     ratings = tree.get("ratings")
     if isinstance(ratings, dict) and isinstance(ratings.get("path"), str):
-        ratings["path"] = str((path.parent / ratings["path"]).expanduser().resolve())
+        ratings["path"] = str((path.parent / Path(ratings["path"]).expanduser()).resolve())
 
 
 _SOURCES = ("synthetic", "movielens", "file")

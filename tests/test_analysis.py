@@ -52,6 +52,11 @@ def test_a_run_without_a_test_set_has_one_panel(make_run):
     assert len(convergence([read_run(make_run("r", [(4, "nan"), (3, "nan")]))]).axes) == 1
 
 
+def test_runs_without_any_loss_are_refused(make_run):
+    with pytest.raises(FedMFError, match="no run has a loss to draw"):
+        convergence([read_run(make_run("r", [("nan", "nan")]))])
+
+
 def test_lines_differ_in_colour_and_in_dashes(make_run):
     runs = [read_run(make_run(f"r{n}", [(4, 2), (3, 1)])) for n in range(5)]
     lines = convergence(runs).axes[0].lines

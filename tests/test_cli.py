@@ -1,8 +1,11 @@
 """What a person types and sees."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -75,6 +78,24 @@ def test_divergence_is_exit_code_1(quickstart, tmp_path):
     assert done.returncode == 1
     assert "lower model.learning_rate" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_exit_code_130_and_leaves_a_summary(quickstart, tmp_path):
+    words = ["run", quickstart, *FAST, "stop.rounds=100000", "--results", tmp_path]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fedmf_ray", *map(str, words)],
+        stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("quickstart/*/rounds.csv")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, screen = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted" in screen
+    assert b"Traceback" not in screen
+    (summary,) = tmp_path.glob("quickstart/*/summary.json")
+    assert json.loads(summary.read_text())["status"] == "interrupted"
 
 
 def test_data_list_names_the_sets_and_the_cache(tmp_path, monkeypatch):

@@ -110,6 +110,12 @@ def test_relative_paths_start_at_the_scenario_file(write, tmp_path):
     assert chosen.ratings.path == str(tmp_path / "data" / "r.csv")
 
 
+def test_a_tilde_is_the_home_folder(write, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    chosen = scenario.load(write({"ratings": {"source": "file", "path": "~/r.csv"}}))
+    assert chosen.ratings.path == str(tmp_path / "home" / "r.csv")
+
+
 def test_every_scenario_of_the_project_is_valid_and_described(root):
     files = sorted((root / "scenarios").glob("*.yaml"))
     names = {path.stem for path in files}

@@ -6,7 +6,8 @@ cyclic group of order p - 1 (q is as long as p and cannot divide p - 1), and a :
 holds the powers h_t**0 .. h_t**(2**w - 1) of independent uniform elements h_t of it, one row each. The
 product of one randomly chosen entry a row is a uniform element to within 2**-128: with rows * w >=
 |p| + 256 bits, by the leftover-hash argument for characters of large order; a character of small order
-k vanishes unless it is trivial on nearly all h_t, which happens with probability about k**-rows.
+k vanishes unless it is trivial on nearly all h_t, which has probability about k**-rows, and there are
+at least 128 rows.
 No assumption but Paillier's own is used, and phe reads these ciphertexts like any others.
 
 A table gives p and q away. It is private-key material.
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 SLACK_BITS = 256
 """Random bits beyond |p|; half of it is the exponent of the distance from uniform."""
 
-_TABLE_BYTES = 32 << 20
+_LARGEST_TABLE_BYTES = 32 << 20
 """What a table may take in a process: with it a user actor stays well under 120 MB."""
 
 _MPZ_OVERHEAD_BYTES = 48
@@ -80,7 +81,13 @@ class ResidueTable:
 
 
 def table_rows(prime_bits: int, window: int) -> int:
-    return -(-(prime_bits + SLACK_BITS) // window)
+    """Enough for rows * window >= |p| + 256, and for characters of order two to vanish but for 2**-128."""
+    return max(-(-(prime_bits + SLACK_BITS) // window), SLACK_BITS // 2)
+
+
+def unpacked_bytes(prime_bits: int) -> int:
+    """Memory of the table of the widest window as numbers."""
+    return _table_bytes(prime_bits, widest_window(prime_bits))
 
 
 def widest_window(prime_bits: int) -> int:
@@ -89,12 +96,12 @@ def widest_window(prime_bits: int) -> int:
     The number of encryptions ahead hardly matters: to start a row costs a modular power, about
     1.2 * |p| products and so more than its 2**8 entries, and wider windows have fewer rows.
     """
+    return max(w for w in range(1, 9) if w == 1 or _table_bytes(prime_bits, w) <= _LARGEST_TABLE_BYTES)
 
-    def table_bytes(window: int) -> int:
-        entries = 2 * table_rows(prime_bits, window) << window
-        return entries * (prime_bits // 4 + _MPZ_OVERHEAD_BYTES)
 
-    return max(w for w in range(1, 9) if w == 1 or table_bytes(w) <= _TABLE_BYTES)
+def _table_bytes(prime_bits: int, window: int) -> int:
+    entries = 2 * table_rows(prime_bits, window) << window
+    return entries * (prime_bits // 4 + _MPZ_OVERHEAD_BYTES)
 
 
 def _powers(prime: mpz, window: int) -> Iterable[mpz]:

@@ -97,6 +97,19 @@ def create(scheme: str, matrices: Matrices) -> tuple[Evaluator, KeyHolder]:
     raise ValueError(f"no scheme {scheme!r}: one of {', '.join(SCHEMES)}")
 
 
+def wire_bytes(scheme: str, matrices: Matrices) -> int:
+    """Bytes of one encrypted row."""
+    if scheme == "plain":
+        return 8 * matrices.columns
+    ciphertexts = matrices.columns if scheme == "elementwise" else matrices.slots.ciphertexts_per_row
+    return ciphertexts * matrices.key_bits // 4
+
+
+def table_bytes(scheme: str, matrices: Matrices) -> int:
+    """Memory that a key holder takes for its residue table, if it has one."""
+    return paillier.unpacked_bytes(matrices.key_bits // 2) if scheme == "packed" else 0
+
+
 # --- plain ---------------------------------------------------------------------------------------
 
 
@@ -146,15 +159,18 @@ class ElementwiseKeyHolder:
         self._public, self._private, self._grid = public, private, matrices.grid
 
     def encrypt(self, values: Floats) -> Wire:
-        integers = self._grid.to_integers(values)
-        encrypted = (self._public.encrypt(int(q)) for q in integers.ravel())
-        size = _ciphertext_bytes(self._public)
-        return paillier.serialise((mpz(e.ciphertext(False)) for e in encrypted), (*values.shape, size))
+        wire = np.empty((*values.shape, _ciphertext_bytes(self._public)), np.uint8)
+        for row, integers in zip(wire, self._grid.to_integers(values), strict=True):
+            encrypted = (self._public.encrypt(int(q)) for q in integers)
+            row[:] = paillier.serialise((mpz(e.ciphertext(be_secure=False)) for e in encrypted), row.shape)
+        return wire
 
     def decrypt(self, wire: Wire) -> Floats:
-        numbers = (EncryptedNumber(self._public, int(c)) for c in paillier.parse(wire))
-        integers = np.array([self._private.decrypt(e) for e in numbers], np.int64)
-        return self._grid.to_floats(integers.reshape(wire.shape[:2]))
+        integers = np.empty(wire.shape[:2], np.int64)
+        for row, ciphertexts in zip(integers, wire, strict=True):
+            numbers = (EncryptedNumber(self._public, int(c)) for c in paillier.parse(ciphertexts))
+            row[:] = [self._private.decrypt(e) for e in numbers]
+        return self._grid.to_floats(integers)
 
 
 class ElementwiseEvaluator:

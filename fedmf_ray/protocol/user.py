@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,6 @@ from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks, Upload
 from fedmf_ray.ratings.table import UserRatings
 
 Floats = NDArray[np.float64]
-
-_DECOY_STREAM = 2  # factors.py uses streams 0 and 1 of the same seed
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> Encrypte
     """The matrix that opens round 0: one key-holder encrypts it, so the server never reads it."""
     if np.abs(item_matrix).max() > terms.grid.value_bound:
         raise DivergenceError(
-            f"the initial item matrix exceeds protocol.value_bound {terms.grid.value_bound:g}: "
-            "lower model.init_scale or raise the bound"
+            "the initial item matrix",
+            f"is over protocol.value_bound {terms.grid.value_bound:g}: lower model.init_scale, or raise it",
         )
     return EncryptedItems(0, key.encrypt(terms.blocks.join(item_matrix)))
 
@@ -92,11 +91,11 @@ def read_items(message: EncryptedItems, key: KeyHolder, terms: Terms) -> Floats:
     item_matrix = terms.blocks.cut(key.decrypt(message.ciphertexts))
     excess = np.abs(item_matrix) > terms.grid.value_bound
     if excess.any():
-        row, column = np.argwhere(excess)[0]
+        row, _ = np.argwhere(excess)[0]
         raise DivergenceError(
-            f"round {message.round}: a factor of item {terms.item_ids[row]} is "
-            f"{item_matrix[row, column]:.4g}, over protocol.value_bound {terms.grid.value_bound:g}; "
-            "training has diverged: lower model.learning_rate, or raise the bound"
+            f"round {message.round}, item {terms.item_ids[row]}",
+            f"a factor is over protocol.value_bound {terms.grid.value_bound:g}, training has diverged: lower "
+            "model.learning_rate, or raise the bound",
         )
     return item_matrix
 
@@ -121,15 +120,14 @@ def update(users: Sequence[User], item_matrix: Floats, terms: Terms) -> list[Flo
         at = int(np.argmin(good))
         owner = users[int(np.searchsorted(block.starts, at, side="right")) - 1].ratings.user_id
         raise DivergenceError(
-            f"user {owner}: its step for item {terms.item_ids[block.items[at]]} reaches "
-            f"{np.abs(item_steps[at]).max():.4g}, over protocol.update_bound {terms.grid.update_bound:g}; "
-            "training diverges: lower model.learning_rate, or raise the bound"
+            f"user {owner}, item {terms.item_ids[block.items[at]]}",
+            f"a step is over protocol.update_bound {terms.grid.update_bound:g}, training diverges: lower "
+            "model.learning_rate, or raise the bound",
         )
     for user, vector in zip(users, moved, strict=True):
         if not np.isfinite(vector).all():
             raise DivergenceError(
-                f"user {user.ratings.user_id}: its vector is no longer finite; training diverges: lower "
-                "model.learning_rate"
+                f"user {user.ratings.user_id}", "its vector is no longer finite: lower model.learning_rate"
             )
         user.vector = vector
     return np.split(item_steps, block.starts[1:-1])
@@ -144,7 +142,8 @@ def _uploaded_rows(ratings: UserRatings, terms: Terms) -> NDArray[np.int64]:
     items = terms.blocks.items
     rated = np.unique(ratings.items)
     decoys = uploaded_count(len(rated), items, terms.part_text_sparsity) - len(rated)
-    stream = np.random.SeedSequence(terms.seed, spawn_key=(_DECOY_STREAM, ratings.user_id))
     others = np.setdiff1d(np.arange(items), rated, assume_unique=True)
-    chosen = np.random.default_rng(stream).choice(others, size=decoys, replace=False)
-    return np.sort(np.concatenate([rated, chosen]))
+    # Not from the scenario's seed: whoever knows that could tell decoys from rated rows. Results do not
+    # depend on decoys, they carry zeros.
+    random = np.random.default_rng(secrets.randbits(128))
+    return np.sort(np.concatenate([rated, random.choice(others, size=decoys, replace=False)]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import shutil
 import tempfile
 import urllib.error
 import urllib.request
@@ -46,15 +45,15 @@ def fetch(name: str, cache: Path, *, base_url: str = GROUPLENS, progress: Progre
     destination = cache / wanted.folder
     if is_here(name, cache):
         return destination
-    url = base_url.rstrip("/") + "/" + wanted.archive
+    if destination.exists():
+        raise FedMFError(f"{destination}: exists but holds no {wanted.ratings_file}: move it away first")
+    url = _address(base_url) + "/" + wanted.archive
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=cache) as folder:
             archive = Path(folder) / wanted.archive
             _download(url, archive, progress)
             _unpack(archive, Path(folder) / "unpacked", wanted)
-            if destination.exists():  # an older, incomplete copy made by hand
-                shutil.rmtree(destination)
             os.replace(Path(folder) / "unpacked" / wanted.folder, destination)
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
         reason = getattr(error, "reason", None) or error
@@ -66,6 +65,11 @@ def fetch(name: str, cache: Path, *, base_url: str = GROUPLENS, progress: Progre
             f"{cache}: {name} cannot be stored here: {error.strerror or error}; set FEDMF_DATA"
         ) from error
     return destination
+
+
+def _address(base_url: str) -> str:
+    """A folder of this machine is as good a mirror as a web server."""
+    return base_url.rstrip("/") if "://" in base_url else Path(base_url).expanduser().absolute().as_uri()
 
 
 def _download(url: str, archive: Path, progress: Progress | None) -> None:

@@ -17,7 +17,8 @@ def load_table(path: str | Path, columns: Mapping[str, str]) -> Ratings:
     """Read ratings; ``columns`` names the columns for user, item, rating and, if there is one, timestamp.
 
     Without a timestamp the order of the file is the order in time. Identifiers that are not whole
-    numbers are numbered 1, 2, ... by first appearance. A file whose name ends in ``.parquet`` is Parquet
+    numbers (or negative, or over 63 bits) are numbered 1, 2, ... by first appearance. A file whose name
+    ends in ``.parquet`` is Parquet
     (needs pyarrow), anything else is CSV, compressed or not. Raises :class:`FedMFError` with the file,
     the column and the row of what is wrong.
     """
@@ -31,7 +32,7 @@ def load_table(path: str | Path, columns: Mapping[str, str]) -> Ratings:
         )
     values = _numbers(frame[columns["rating"]], path)
     if "timestamp" in columns:
-        timestamps = _numbers(frame[columns["timestamp"]], path).astype(np.int64)
+        timestamps = _times(frame[columns["timestamp"]], path)
     else:
         timestamps = np.arange(len(frame))
     return Ratings(_identifiers(frame[columns["user"]], path), _identifiers(frame[columns["item"]], path),
@@ -39,12 +40,13 @@ def load_table(path: str | Path, columns: Mapping[str, str]) -> Ratings:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise FedMFError(f"{path}: no such ratings file")
     try:
+        if not path.is_file():
+            raise FedMFError(f"{path}: no such ratings file")
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path)
+        # One type a column: by chunks, pandas would read 12 as a number here and as a word there.
+        return pd.read_csv(path, low_memory=False)
     except ImportError:
         raise FedMFError(f"{path}: Parquet needs pyarrow: pip install 'fedmf-ray[parquet]'") from None
     except (OSError, ValueError) as error:  # pandas' and pyarrow's parsing errors are ValueErrors
@@ -63,11 +65,19 @@ def _numbers(column: pd.Series, path: Path) -> NDArray[np.float64]:
     return numbers
 
 
+def _times(column: pd.Series, path: Path) -> NDArray[np.int64]:
+    """Whole numbers as they are; anything else by its rank, because only the order matters."""
+    if pd.api.types.is_signed_integer_dtype(column):
+        return column.to_numpy(np.int64)
+    return np.unique(_numbers(column, path), return_inverse=True)[1].astype(np.int64)
+
+
 def _identifiers(column: pd.Series, path: Path) -> NDArray[np.int64]:
     if column.isna().any():
         raise FedMFError(
             f"{path}: row {int(column.isna().to_numpy().argmax()) + 1}, column {column.name!r}: is empty"
         )
-    if pd.api.types.is_integer_dtype(column) and int(column.min()) >= 0:
+    whole = pd.api.types.is_integer_dtype(column) and len(column) > 0
+    if whole and column.min() >= 0 and column.max() <= np.iinfo(np.int64).max:
         return column.to_numpy(np.int64)
     return pd.factorize(column)[0].astype(np.int64) + 1

@@ -77,7 +77,7 @@ def load(name: str, cache: Path) -> Ratings:
     """Read a data set from the cache; raises :class:`FedMFError` saying how to fetch it."""
     wanted = data_set(name)
     path = cache / wanted.folder / wanted.ratings_file
-    if not path.is_file():
+    if not os.access(path, os.R_OK):
         raise FedMFError(
             f"{path}: not here: run `fedmf-ray data fetch {name}`, or point FEDMF_DATA at a copy's parent"
         )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fedmf_ray.ratings.table import Split, UserRatings, split_user
 
 _ITEM_STREAM, _USER_STREAM = 4, 5
-"""Streams 0 to 3 of the same seed belong to initial vectors, decoys and splits."""
+"""Streams 0 to 3 of the same seed belong to initial vectors and splits."""
 
 _MEAN, _LOWEST, _HIGHEST = 3.5, 0.5, 5.0
 
@@ -47,7 +47,7 @@ def user_ratings(spec: Synthetic, user_id: int, split: Split) -> UserRatings:
     item_vectors, log_weights = _items(spec)
     random = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(_USER_STREAM, user_id)))
     count = random.binomial(spec.items, 1 - spec.sparsity)
-    count = min(spec.items, max(count, split.last + 1))
+    count = max(count, split.fewest)
     # Gumbel-top-k: the same as drawing items one after the other by weight without replacement.
     items = np.argsort(-(log_weights + random.gumbel(size=spec.items)), kind="stable")[:count]
     taste = random.normal(size=spec.rank) / np.sqrt(spec.rank)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _SPLIT_STREAM = 3
-"""factors.py and protocol/user.py use streams 0 to 2 of the same seed."""
+"""factors.py uses streams 0 and 1 of the same seed."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ class Split:
     last: int = 0
     fraction: float = 0.0
     seed: int = 0
+
+    def held_out(self, count: int) -> int:
+        """How many of a user's ratings become its test set."""
+        return min(count, self.last) if self.last else round(self.fraction * count)
+
+    @property
+    def fewest(self) -> int:
+        """With how many ratings a user keeps one for training."""
+        return next(count for count in itertools.count(1) if count > self.held_out(count))
 
 
 @dataclass(frozen=True)
@@ -137,15 +147,14 @@ def split_user(
     count = len(order)
     test = np.zeros(count, bool)
     if split.last:
-        test[max(0, count - split.last) :] = True
+        test[count - split.held_out(count) :] = True
     elif split.fraction:
         stream = np.random.SeedSequence(split.seed, spawn_key=(_SPLIT_STREAM, user_id))
-        held_out = round(split.fraction * count)
-        test[np.random.default_rng(stream).choice(count, held_out, replace=False)] = True
+        test[np.random.default_rng(stream).choice(count, split.held_out(count), replace=False)] = True
     if test.all():
         raise FedMFError(
             f"user {user_id} has {count} ratings and none is left for training: hold out fewer (test), "
-            f"or set ratings.select.min_ratings to {max(split.last, count) + 1} or more"
+            f"or set ratings.select.min_ratings to {split.fewest} or more"
         )
     train, held = order[~test], order[test]
     return UserRatings(user_id, items[train], values[train], items[held], values[held])

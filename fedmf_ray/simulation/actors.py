@@ -59,19 +59,25 @@ def create_keys(
 class UserActor:
     """Hosts one or more users: their ratings and vectors never leave it."""
 
-    def __init__(self, members: Members, terms: Terms) -> None:
-        if isinstance(members, SyntheticMembers):
-            members = [user_ratings(members.spec, user_id, members.split) for user_id in members.user_ids]
-        self._terms = terms
-        self._users = [User(ratings, terms) for ratings in members]
-        self._blocks = _cut([len(user.ratings.items) for user in self._users])
+    def __init__(self, members: Members, terms: Terms, together: bool) -> None:
+        """Stores its arguments only: Ray hides the reason if a constructor fails.
+
+        together: run the update rule on a block of users at once. Results are the same; a user is then
+        charged its share of the block, where otherwise it is measured alone.
+        """
+        self._members, self._terms, self._together = members, terms, together
         self._item_matrix: NDArray[np.float64] | None = None
-        self._vectors_before = [user.vector for user in self._users]
         self._decrypt_cpu_s = 0.0
         self._download_bytes = 0
 
-    def hold_key(self, key: schemes.KeyHolder) -> int:
-        """Receive the key pair; returns the number of training blocks."""
+    def set_up(self, key: schemes.KeyHolder) -> int:
+        """Receive the key pair and make the users; returns the number of training blocks."""
+        members = self._members
+        if isinstance(members, SyntheticMembers):
+            members = [user_ratings(members.spec, user_id, members.split) for user_id in members.user_ids]
+        self._users = [User(ratings, self._terms) for ratings in members]
+        self._vectors_before = [user.vector for user in self._users]
+        self._blocks = _cut([len(user.ratings.items) for user in self._users])
         self._key = key
         # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
         key.encrypt(np.zeros((1, self._terms.blocks.columns)))
@@ -102,11 +108,8 @@ class UserActor:
         if self._item_matrix is None:
             raise RuntimeError("train before open_round")
         users = self._users[self._blocks[block]]
-        started = cpu_clock()
-        item_steps = update(users, self._item_matrix, self._terms)
-        update_cpu_s = (cpu_clock() - started) / sum(len(user.ratings.items) for user in users)
         uploads, costs = [], []
-        for user, steps in zip(users, item_steps, strict=True):
+        for user, (steps, update_cpu_s) in zip(users, self._update(users, self._item_matrix), strict=True):
             started = cpu_clock()
             upload = user.upload(round_number, steps, self._key, self._terms)
             encrypt_cpu_s = cpu_clock() - started
@@ -115,7 +118,7 @@ class UserActor:
                 UserCosts(
                     user_id=user.ratings.user_id,
                     decrypt_cpu_s=self._decrypt_cpu_s,
-                    update_cpu_s=update_cpu_s * len(user.ratings.items),
+                    update_cpu_s=update_cpu_s,
                     encrypt_cpu_s=encrypt_cpu_s,
                     download_bytes=self._download_bytes,
                     upload_bytes=upload.ciphertexts.nbytes + upload.blocks.nbytes,
@@ -123,6 +126,19 @@ class UserActor:
                 )
             )
         return uploads, costs
+
+    def _update(
+        self, users: Sequence[User], items: NDArray[np.float64]
+    ) -> list[tuple[NDArray[np.float64], float]]:
+        """Each user's item steps and the CPU seconds it is charged for them."""
+        groups = [users] if self._together else [[user] for user in users]
+        charged = []
+        for group in groups:
+            started = cpu_clock()
+            steps = update(group, items, self._terms)
+            a_rating = (cpu_clock() - started) / sum(map(len, steps))
+            charged += [(mine, a_rating * len(mine)) for mine in steps]
+        return charged
 
 
 class ServerActor:

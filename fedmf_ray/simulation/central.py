@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fedmf_ray.errors import DivergenceError
 from fedmf_ray.factors import RatingBlock, initial_items, initial_user, regular_mf
 from fedmf_ray.metrics import combine, error_sums, errors
 from fedmf_ray.scenario import Scenario
@@ -46,8 +47,13 @@ class Central:
         epochs = regular_mf(vectors, matrix, block, steps(self._scenario))
         for number in range(stop.rounds):
             wall, cpu = time.perf_counter(), cpu_clock()
-            epoch = next(epochs)
+            with np.errstate(over="ignore", invalid="ignore"):  # reported below
+                epoch = next(epochs)
             wall, cpu = time.perf_counter() - wall, cpu_clock() - cpu
+            if not (np.isfinite(epoch.user_vectors).all() and np.isfinite(epoch.item_matrix).all()):
+                raise DivergenceError(
+                    f"round {number}", "vectors are no longer finite: lower model.learning_rate"
+                )
             losses = combine(
                 [
                     error_sums(

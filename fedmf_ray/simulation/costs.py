@@ -7,9 +7,11 @@ upload) plus the server's CPU time: what one device per user would take. ``wall_
 simulation took and appears beside it, never in it.
 
 Work that the simulation does once for several users is charged in full to each: all users of an actor
-are charged the one decryption of the item matrix. Update rules run on a block of users at once; a
-user is charged its share of the block's CPU time by its number of ratings (in an actor with one
-user that is a plain measurement).
+are charged the one decryption of the item matrix.
+
+Updates are measured user by user in encrypted runs, where they are a small part of a round. In ``plain``
+runs, where they are all of it, the users of a block are updated together, several times faster, and
+each is charged its share by ratings: less than a device of its own would need.
 """
 
 from __future__ import annotations

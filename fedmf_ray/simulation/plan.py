@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray import factors
+from fedmf_ray.crypto import schemes
 from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.crypto.schemes import Matrices
 from fedmf_ray.crypto.slots import SlotLayout
@@ -44,6 +45,11 @@ class Population:
         source = scenario.ratings
         if isinstance(source, SyntheticSource):
             spec = Synthetic(seed=scenario.seed, **source.model_dump(exclude={"source"}))
+            if spec.items < split.fewest:
+                raise FedMFError(
+                    f"ratings.items: {spec.items} items are too few: a user needs {split.fewest} ratings "
+                    "to keep one for training (test)"
+                )
             ids = tuple(range(1, spec.users + 1))
             return cls(ids, np.arange(1, spec.items + 1), None, spec, split)
         from fedmf_ray.ratings import files, movielens, table  # pandas stays out of synthetic runs
@@ -85,9 +91,20 @@ class Plan:
     matrices: Matrices
 
     @property
+    def together(self) -> bool:
+        """Whether blocks of users are updated together: where the update is all the work there is."""
+        return self.scheme == "plain"
+
+    @property
     def actor_bytes(self) -> int:
-        """What a user actor holds beyond an empty worker: the item matrix (twice, and its wire form)."""
-        return 3 * 8 * self.terms.blocks.items * self.terms.blocks.factors
+        """What a user actor holds beyond an empty worker: the key's table, and the item matrix thrice."""
+        values = self.terms.blocks.count * self.terms.blocks.columns
+        return schemes.table_bytes(self.scheme, self.matrices) + 3 * 8 * values
+
+    @property
+    def server_bytes(self) -> int:
+        """What the server holds beyond an empty worker: ciphertexts as numbers and, twice, on the wire."""
+        return 3 * schemes.wire_bytes(self.scheme, self.matrices) * self.terms.blocks.count
 
     @classmethod
     def of(cls, scenario: Scenario) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,14 @@ class Opening:
     item_change: float
 
 
+def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[Sequence[int]]:
+    """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
+    users = range(len(plan.population.user_ids))
+    groups = placement.group(users, scenario.cluster.users_per_actor, backend.cpus)
+    placement.check_memory(len(groups), len(users), plan.actor_bytes, plan.server_bytes, backend.memory_bytes)
+    return groups
+
+
 class Federation:
     """Starts users and server; :meth:`rounds` drives them."""
 
@@ -42,8 +50,7 @@ class Federation:
         self._limit = scenario.cluster.in_flight or 2 * backend.cpus
         self.status = "complete"
 
-        groups = placement.group(range(len(self._user_ids)), scenario.cluster.users_per_actor, backend.cpus)
-        placement.check_memory(len(groups), len(self._user_ids), plan.actor_bytes, backend.memory_bytes)
+        groups = place(scenario, plan, backend)
         layout = plan.layout_line()
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
         progress.note(layout)
@@ -52,10 +59,12 @@ class Federation:
         # Made on the users' side: this process never holds the private half, only a reference to it.
         evaluator, key, keys_cpu_s = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
         self._actors = [
-            backend.start(UserActor, plan.population.members(group[0], group[-1] + 1), plan.terms)
+            backend.start(
+                UserActor, plan.population.members(group[0], group[-1] + 1), plan.terms, plan.together
+            )
             for group in groups
         ]
-        counts = backend.get([backend.call(actor, "hold_key", key) for actor in self._actors])
+        counts = backend.get([backend.call(actor, "set_up", key) for actor in self._actors])
         # Interleaved: consecutive calls go to different actors.
         self._blocks = sorted((block, at) for at, count in enumerate(counts) for block in range(count))
         items = backend.call(self._actors[0], "encrypt_initial_items")
@@ -67,7 +76,7 @@ class Federation:
             "wall_s": time.perf_counter() - started,
             "initial_train_mse": opening.losses.train_mse,
         }
-        alone = len(groups[0]) == 1
+        how = "per block of users, shared by ratings" if plan.together else "per user"
         self.facts: Row = {
             "backend": scenario.cluster.backend,
             "cluster_cpus": backend.cpus,
@@ -75,9 +84,7 @@ class Federation:
             "user_actors": len(groups),
             "users_per_actor": len(groups[0]),
             "layout": layout,
-            "update_cpu_s": "measured per user"
-            if alone
-            else "measured per block of users, shared by ratings",
+            "update_cpu_s": f"measured {how}",
         }
 
     def rounds(self) -> Iterator[tuple[Row, list[Row]]]:

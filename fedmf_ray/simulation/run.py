@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.scenario import Scenario
-from fedmf_ray.simulation.backends import open_backend
+from fedmf_ray.simulation.backends import Backend, open_backend
 from fedmf_ray.simulation.central import Central
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.rounds import Federation
+from fedmf_ray.simulation.rounds import Federation, place
 from fedmf_ray.simulation.run_folder import RunFolder, check_writable, environment, new_path
 
 Row = dict[str, Any]
@@ -58,13 +58,23 @@ def run_into(path: Path, scenario: Scenario, progress: Progress) -> Path:
                 summary["last_round"] = {key: _json(value) for key, value in row.items()}
                 progress.round(row, scenario.stop.rounds)
             summary["status"] = experiment.status
+        except DivergenceError as error:
+            summary |= {"status": "diverged", "reason": error.advice}
+            raise
         except FedMFError as error:
-            status = "diverged" if isinstance(error, DivergenceError) else "failed"
-            summary |= {"status": status, "reason": str(error)}
+            summary |= {"status": "failed", "reason": str(error)}
             raise
         finally:
             folder.finish(summary | {"wall_s": time.perf_counter() - started})
     return folder.path
+
+
+def preflight(scenario: Scenario, backend: Backend) -> None:
+    """Raise what :func:`run` would raise before its first actor: bad data, bounds, too little memory."""
+    if scenario.model.algorithm == "regular_mf":
+        Central(scenario)
+    else:
+        place(scenario, Plan.of(scenario), backend)
 
 
 @contextmanager

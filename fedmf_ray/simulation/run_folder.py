@@ -23,7 +23,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,7 @@ _PACKAGES = ("fedmf-ray", "ray", "numpy", "phe", "gmpy2", "pandas", "matplotlib"
 def check_writable(results: Path) -> Path:
     """Make the path absolute and refuse, before any work, one that cannot be written."""
     results = results.expanduser().absolute()
-    there = results
-    while not there.exists():
-        there = there.parent
+    there = next(folder for folder in (results, *results.parents) if os.path.lexists(folder))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise FedMFError(
             f"{results}: results cannot be written here ({there} is not a writable folder); use --results"
@@ -90,10 +88,18 @@ def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": {name: _version(name) for name in _PACKAGES},
         "kernel": f"gmpy2 {gmpy2.version()} ({gmpy2.mp_version()})",
         **extra,
     }
+
+
+def _version(package: str) -> str | None:
+    """None if it is not installed: a serial run needs no Ray."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _git_revision() -> str | None:

@@ -145,19 +145,62 @@ def test_raw_encryption_is_inverted_by_phe_and_by_us(packed, plaintext):
     assert phe_keys(packed[1])[1].raw_decrypt(int(ciphertext)) == plaintext % key.n
 
 
-def test_blinding_factors_are_residues_of_full_order(packed):
-    key = packed[1]._key
-    (ciphertext,) = key.encrypt([mpz(0)])
-    for prime in (key.p, key.q):
-        square = prime * prime
-        assert gmpy2.powmod(ciphertext, prime - 1, square) == 1  # an n-th residue ...
-        assert gmpy2.powmod(ciphertext, (prime - 1) // 2, square) in (1, square - 1)  # ... and no more
+class TestResidueTable:
+    def test_rows_hold_the_powers_of_independent_bases(self, packed):
+        key = packed[1]._key
+        bases = []
+        for prime, rows in zip((key.p, key.q), key._rows, strict=True):
+            square = prime * prime
+            for row in rows:
+                assert row[0] == 1
+                assert row[-1] == gmpy2.powmod(row[1], len(row) - 1, square)
+                assert all(entry == row[at - 1] * row[1] % square for at, entry in enumerate(row) if at)
+                assert gmpy2.powmod(row[1], prime - 1, square) == 1  # an n-th residue
+                bases.append(row[1])
+        assert len(set(bases)) == len(bases) >= 2 * 128
+
+    def test_half_of_the_bases_are_squares(self, packed):
+        # The sign of a fair coin: 256 bases leave 80 to 176 but once in 2**30.
+        key = packed[1]._key
+        pairs = zip((key.p, key.q), key._rows, strict=True)
+        squares = sum(gmpy2.legendre(row[1], prime) == 1 for prime, rows in pairs for row in rows)
+        assert 80 < squares < 176
+
+    def test_two_tables_share_no_base(self):
+        p, q = mpz(1000003), mpz(1000033)
+        first, second = (paillier.ResidueTable.build(p, q, 2).entries[:, :, 1] for _ in range(2))
+        assert not (first == second).all(axis=-1).all()
+
+    def test_products_are_uniform_over_the_residues_of_a_small_prime(self):
+        # All p - 1 = 22 residues modulo 23**2 must be as likely as each other: chi-square, 21 degrees of
+        # freedom, exceeds 60 once in 100,000 runs.
+        p, q = mpz(23), mpz(29)
+        draws = 4400
+        key = paillier.PrivateKey(p, q, paillier.ResidueTable.build(p, q, 2))
+        for prime, rows in zip((p, q), key._rows, strict=True):
+            square = prime * prime
+            seen = {}
+            for _ in range(draws):
+                product = key._random_product(rows, square)
+                seen[product] = seen.get(product, 0) + 1
+            assert set(seen) == {gmpy2.powmod(x, prime, square) for x in range(1, int(prime))}
+            expected = draws / (int(prime) - 1)
+            assert sum((count - expected) ** 2 / expected for count in seen.values()) < 3 * (int(prime) - 2)
+
+    def test_a_ciphertext_is_blinded_modulo_both_primes(self, packed):
+        key = packed[1]._key
+        for _ in range(3):
+            (ciphertext,) = key.encrypt([mpz(0)])
+            assert all(gmpy2.powmod(ciphertext, prime - 1, prime * prime) == 1 for prime in (key.p, key.q))
+            assert all(ciphertext % (prime * prime) != 1 for prime in (key.p, key.q))
 
 
 @pytest.mark.parametrize(("key_bits", "window"), [(1024, 8), (2048, 8), (3072, 7), (4096, 6)])
 def test_a_table_row_set_carries_256_bits_more_than_the_group(key_bits, window):
     assert paillier.widest_window(key_bits // 2) == window
-    assert paillier.table_rows(key_bits // 2, window) * window >= key_bits // 2 + 256
+    rows = paillier.table_rows(key_bits // 2, window)
+    assert rows * window >= key_bits // 2 + 256
+    assert rows >= 128
 
 
 def test_small_keys_are_refused_and_weak_ones_warned_about():

@@ -144,7 +144,7 @@ class TestDivergence:
         agreed = terms(grid=FixedPoint(20, 16, 1e-4, USERS))
         users = [User(ratings, agreed) for ratings in slices()]
         with pytest.raises(
-            DivergenceError, match=r"user \d+: its step for item \d+0? reaches .*update_bound 0.0001"
+            DivergenceError, match=r"user \d, item \d?0: a step is over .*update_bound 0.0001"
         ):
             update(users, initial_items("normal", 0.3, ITEMS, FACTORS, 3), agreed)
 
@@ -153,7 +153,9 @@ class TestDivergence:
         _, key = schemes.create("plain", schemes.Matrices(FACTORS, wide.grid, 0))
         matrix = np.zeros((ITEMS, FACTORS))
         matrix[4, 2] = 0.6
-        with pytest.raises(DivergenceError, match="item 40 is 0.6, over protocol.value_bound 0.5"):
+        with pytest.raises(
+            DivergenceError, match="round 0, item 40: a factor is over protocol.value_bound 0.5"
+        ):
             read_items(encrypt_items(matrix, key, wide), key, narrow)
 
     @pytest.mark.parametrize("rule", ["sequential", "batch"])

@@ -76,6 +76,20 @@ def test_what_is_here_is_not_fetched_again(cache, serve):
     assert downloads.fetch("ml-tiny", cache, base_url="http://127.0.0.1:1/") == folder
 
 
+def test_a_folder_of_this_machine_is_a_mirror_too(cache, tmp_path):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "ml-tiny.zip").write_bytes(archive(GOOD))
+    assert (downloads.fetch("ml-tiny", cache, base_url=str(tmp_path / "mirror")) / "README.txt").exists()
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(cache, serve):
+    (cache / "ml-TINY").mkdir(parents=True)
+    (cache / "ml-TINY" / "thesis.tex").write_text("years of work")
+    with pytest.raises(FedMFError, match="exists but holds no ratings.csv: move it away"):
+        downloads.fetch("ml-tiny", cache, base_url=serve(archive(GOOD)))
+    assert (cache / "ml-TINY" / "thesis.tex").read_text() == "years of work"
+
+
 def test_members_outside_the_folder_are_left_out(cache, serve):
     members = GOOD | {"../evil.txt": "x", "ml-TINY/../../evil.txt": "x", "other/file": "x"}
     downloads.fetch("ml-tiny", cache, base_url=serve(archive(members)))

@@ -78,6 +78,38 @@ def test_without_timestamps_the_order_of_the_file_counts(tmp_path):
     assert load_table(tmp_path / "r.csv", named).timestamps.tolist() == [0, 1, 2, 3]
 
 
+def test_only_the_order_of_fractional_timestamps_counts(tmp_path):
+    frame([(1, 1, 1, 2010.9), (1, 2, 1, 2010.1), (1, 3, 1, 2010.5)]).to_csv(tmp_path / "r.csv", index=False)
+    assert load_table(tmp_path / "r.csv", NAMED).timestamps.tolist() == [2, 0, 1]
+
+
+def test_nanoseconds_are_not_rounded(tmp_path):
+    now = 1_700_000_000_000_000_001
+    frame([(1, 1, 1, now), (1, 2, 1, now + 1)]).to_csv(tmp_path / "r.csv", index=False)
+    assert load_table(tmp_path / "r.csv", NAMED).timestamps.tolist() == [now, now + 1]
+
+
+def test_one_name_among_many_numbers_splits_no_user_in_two(tmp_path):
+    """pandas types a large file chunk by chunk unless told otherwise: 12 here and "12" there."""
+    numbers = np.tile(np.arange(5000), 60)
+    table = pd.DataFrame({"who": numbers, "what": np.repeat(np.arange(60), 5000), "stars": 3, "when": 1})
+    table = pd.concat([table, pd.DataFrame([("bob", 0, 3, 1)], columns=list(table))])
+    table.to_csv(tmp_path / "r.csv", index=False)
+    assert len(np.unique(load_table(tmp_path / "r.csv", NAMED).user_ids)) == 5001
+
+
+@pytest.mark.parametrize("ids", [(-3, 4), (2**63 + 5, 2**63 + 6), (1.5, 2.5)])
+def test_ids_that_are_no_63_bit_numbers_are_numbered(ids, tmp_path):
+    frame([(ids[0], 1, 1, 1), (ids[1], 1, 1, 1)]).to_csv(tmp_path / "r.csv", index=False)
+    assert load_table(tmp_path / "r.csv", NAMED).user_ids.tolist() == [1, 2]
+
+
+def test_an_empty_parquet_file_holds_no_ratings(tmp_path):
+    frame()[:0].to_parquet(tmp_path / "r.parquet")
+    with pytest.raises(FedMFError, match="holds no ratings"):
+        load_table(tmp_path / "r.parquet", NAMED)
+
+
 def test_names_are_numbered_by_first_appearance(tmp_path):
     frame([("zoe", "b", 1, 1), ("al", "a", 2, 2), ("zoe", "a", 3, 3)]).to_csv(tmp_path / "r.csv", index=False)
     table = load_table(tmp_path / "r.csv", NAMED)

@@ -1,9 +1,12 @@
 """Whole runs: identical results wherever users live, honest columns, and a folder that holds no secret."""
 
+import contextlib
 import gzip
+import itertools
 import json
 import math
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ import yaml
 
 from fedmf_ray import scenario
 from fedmf_ray.errors import DivergenceError, FedMFError
+from fedmf_ray.protocol.user import update as real
 from fedmf_ray.simulation.actors import ServerActor, UserActor, create_keys
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Silent
@@ -48,8 +52,8 @@ def final_items(chosen):
     """V after the last round of a scenario, by the actors' own methods in one process."""
     plan = Plan.of(chosen)
     evaluator, key, _ = create_keys(plan.scheme, plan.matrices)
-    user = UserActor(plan.population.members(0, len(plan.population.user_ids)), plan.terms)
-    user.hold_key(key)
+    user = UserActor(plan.population.members(0, len(plan.population.user_ids)), plan.terms, plan.together)
+    user.set_up(key)
     items = user.encrypt_initial_items()
     server = ServerActor(evaluator, items, plan.population.user_ids)
     for number in range(chosen.stop.rounds):
@@ -132,22 +136,74 @@ class TestRunFolder:
         seconds = users["download_bytes"] * 8e-9 + users["upload_bytes"] * 8e-9 / 0.5 + 2 * 0.01
         assert users["network_s"].to_numpy() == pytest.approx(seconds.to_numpy())
 
-    def test_every_user_of_an_actor_is_charged_the_whole_decryption(self, folder):
+    def test_bytes_are_those_of_the_wire(self, folder):
         users = pd.read_csv(folder / "users.csv.gz")
-        assert (users["decrypt_cpu_s"] > 0).all()
-        # Twelve rows of one 1024-bit ciphertext, 256 bytes each.
+        # Twelve rows of one 1024-bit ciphertext, 256 bytes each; an uploaded row carries its number.
         assert (users["download_bytes"] == 12 * 256).all()
         assert (users["upload_bytes"] == users["upload_rows"] * (256 + 8)).all()
 
-    def test_holds_no_rating_and_no_vector(self, folder):
-        plan = Plan.of(small())
-        actor = UserActor(plan.population.members(0, 7), plan.terms)
-        raw = b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix != ".gz")
-        raw += gzip.decompress((folder / "users.csv.gz").read_bytes())
-        for user in actor._users:
-            assert user.vector.tobytes() not in raw
-            assert repr(float(user.vector[0])).encode() not in raw
-        assert not any(word in raw.decode().lower() for word in ("vector", "private"))
+    def test_holds_nothing_but_known_keys_and_columns(self, folder):
+        """What is not on these lists has been looked at by nobody."""
+        users, rounds = pd.read_csv(folder / "users.csv.gz"), pd.read_csv(folder / "rounds.csv")
+        assert set(users) == {
+            "round", "user_id", "decrypt_cpu_s", "update_cpu_s", "encrypt_cpu_s", "network_s",
+            "download_bytes", "upload_bytes", "upload_rows",
+        }  # fmt: skip
+        assert not [column for column in rounds if any(w in column for w in ("vector", "rating", "key"))]
+        summary = json.loads((folder / "summary.json").read_text())
+        assert set(summary) == {"status", "rounds", "setup", "last_round", "wall_s"}
+        assert set(summary["last_round"]) == set(rounds)
+        assert set(summary["setup"]) == {"keys_cpu_s", "wall_s", "initial_train_mse"}
+
+
+def one_actor(chosen):
+    """All users of a scenario in one actor that has opened round 0, and the costs of training in it."""
+    plan = Plan.of(chosen)
+    _, key, _ = create_keys(plan.scheme, plan.matrices)
+    actor = UserActor(plan.population.members(0, len(plan.population.user_ids)), plan.terms, plan.together)
+    actor.set_up(key)
+    actor.open_round(actor.encrypt_initial_items())
+    return actor, actor.train(0, 0)[1]
+
+
+def test_every_user_of_an_actor_is_charged_the_whole_decryption():
+    actor, costs = one_actor(small())
+    assert actor._decrypt_cpu_s > 0
+    assert [cost.decrypt_cpu_s for cost in costs] == [actor._decrypt_cpu_s] * 7
+
+
+def test_updates_are_measured_alone_under_encryption_and_shared_by_ratings_in_plain_runs():
+    for scheme, different in (("plain", 1), ("packed", 7)):
+        actor, costs = one_actor(small(protocol__scheme=scheme))
+        pairs = zip(costs, actor._users, strict=True)
+        seconds_a_rating = {round(cost.update_cpu_s / len(user.ratings.items), 15) for cost, user in pairs}
+        assert len(seconds_a_rating) == different
+
+
+@pytest.mark.parametrize("learning_rate", [0.02, 0.6])
+def test_no_rating_vector_or_step_reaches_the_run_folder(tmp_path, learning_rate, monkeypatch):
+    """Ratings that can be recognised, trained vectors, steps: also when the run ends in an error."""
+    table, seen = tmp_path / "r.csv", []
+    pairs = itertools.product(range(4), range(5))
+    table.write_text("user,item,rating\n" + "".join(f"{u},{700 + i},3.14159{u}{i}\n" for u, i in pairs))
+    monkeypatch.setattr(
+        "fedmf_ray.simulation.actors.update", lambda *a: seen.append([u.vector for u in a[0]]) or real(*a)
+    )
+    tree = yaml.safe_load(small(model__learning_rate=learning_rate, stop__rounds=9).to_yaml())
+    tree |= {"ratings": {"source": "file", "path": str(table)}, "test": {"last": 1}}
+    with contextlib.suppress(DivergenceError):
+        run(scenario.parse(tree, "x.yaml"), tmp_path / "results", Silent())
+    (folder,) = (tmp_path / "results" / "small").iterdir()
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    raw = b"".join(gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes() for p in files)
+    assert json.loads((folder / "summary.json").read_text())["status"] == (
+        "complete" if learning_rate < 0.1 else "diverged"
+    )
+    assert b"3.14159" not in raw
+    assert not re.search(rb"\b70[0-4]\b", raw)  # no item either
+    for vector in itertools.chain.from_iterable(seen):
+        assert vector.tobytes() not in raw
+        assert not any(repr(float(entry)).encode() in raw for entry in vector)
 
 
 def test_rows_are_on_disk_as_soon_as_their_round_ends(tmp_path):
@@ -165,8 +221,8 @@ def test_rows_are_on_disk_as_soon_as_their_round_ends(tmp_path):
 def test_the_server_actor_never_holds_a_key_a_rating_or_a_vector():
     plan = Plan.of(small())
     evaluator, key, _ = create_keys(plan.scheme, plan.matrices)
-    users = UserActor(plan.population.members(0, 7), plan.terms)
-    users.hold_key(key)
+    users = UserActor(plan.population.members(0, 7), plan.terms, plan.together)
+    users.set_up(key)
     items = users.encrypt_initial_items()
     users.open_round(items)
     server = ServerActor(evaluator, items, plan.population.user_ids)
@@ -196,14 +252,37 @@ def test_divergence_is_named_and_leaves_the_sound_rounds(tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["status"] == "diverged"
     assert "learning_rate" in summary["reason"]
+    assert not re.search(r"user|item \d", summary["reason"])  # who stepped where is private
     assert len(pd.read_csv(folder / "rounds.csv")) == summary["rounds"] > 0
 
 
 def test_divergence_in_a_ray_actor_reads_the_same(tmp_path, local_ray):
     cluster = {"backend": "ray", "users_per_actor": 3}
-    with pytest.raises(DivergenceError, match=r"^(user|round) \d+: .*learning_rate") as caught:
+    with pytest.raises(DivergenceError, match=r"^(user|round) \d+, item \d+: .*learning_rate") as caught:
         run(small(model__learning_rate=0.05, stop__rounds=60, cluster=cluster), tmp_path, Silent())
     assert "\n" not in str(caught.value)
+
+
+def test_the_central_baseline_diverges_with_a_word(tmp_path):
+    chosen = small(model__algorithm="regular_mf", model__learning_rate=3.0, stop__rounds=300)
+    with pytest.raises(
+        DivergenceError, match=r"round \d+: vectors are no longer finite: lower model.learning"
+    ):
+        run(chosen, tmp_path, Silent())
+    (summary,) = tmp_path.glob("small/*/summary.json")
+    assert json.loads(summary.read_text())["status"] == "diverged"
+
+
+def test_an_error_between_rounds_is_in_the_summary(tmp_path, monkeypatch):
+    def fail(*_):
+        raise FedMFError("the cat took the server")
+
+    monkeypatch.setattr(ServerActor, "publish", fail)
+    with pytest.raises(FedMFError):
+        run(small(), tmp_path, Silent())
+    (summary,) = tmp_path.glob("small/*/summary.json")
+    assert json.loads(summary.read_text())["status"] == "failed"
+    assert "cat" in summary.read_text()
 
 
 def test_the_central_baseline_runs_from_the_same_scenario(tmp_path):
@@ -235,9 +314,17 @@ class TestBadInputLeavesNothingBehind:
         self.check(tmp_path, chosen, "Ray at '127.0.0.1:1' cannot be reached")
 
     def test_too_little_memory_for_the_actors(self, tmp_path, monkeypatch, local_ray):
-        monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0, "memory": 300e6})
+        monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0, "memory": 500e6})
         chosen = small(cluster={"backend": "ray"})
-        self.check(tmp_path, chosen, r"7 user actors need about 0.6 GB .*\.users_per_actor to 3")
+        self.check(tmp_path, chosen, r"7 user actors and a server need about 0.7 GB .*\.users_per_actor to 2")
+
+    @pytest.mark.parametrize("backend", ["serial", "ray"])
+    def test_an_initial_matrix_over_its_bound(self, tmp_path, local_ray, backend):
+        chosen = small(model__init_scale=100.0, cluster={"backend": backend, "users_per_actor": 4})
+        self.check(tmp_path, chosen, "the initial item matrix: .*lower model.init_scale")
+
+    def test_more_held_out_than_there_are_items(self, tmp_path):
+        self.check(tmp_path, small(test={"last": 12}), "ratings.items: 12 items are too few: a user needs 13")
 
     def test_users_left_without_training_ratings(self, tmp_path):
         table = tmp_path / "r.csv"

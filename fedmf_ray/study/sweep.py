@@ -1,0 +1,149 @@
+"""Runs every cell of a study, each into a run folder of its own, and gathers them in one table.
+
+    results/<scenario>/study-<digest>/
+        study.yaml    the scenario with its sweep; a folder belongs to one content
+        cells.csv     a row per cell: swept keys, status, error
+        study.csv     a row per cell and round: swept keys, then the columns of rounds.csv
+        cells/0000/   the run folder of cell 0, ...
+
+Called again, it runs what is not complete: a study survives Ctrl-C and the loss of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.simulation.backends import Backend, open_backend
+from fedmf_ray.simulation.progress import Progress
+from fedmf_ray.simulation.run import preflight, run_into
+from fedmf_ray.simulation.run_folder import check_writable
+from fedmf_ray.study.cells import Cell, Study
+
+SOUND = ("complete", "converged")
+ENDED = (*SOUND, "diverged")
+"""A run with one of these ended by itself and would end the same way again."""
+
+
+@dataclass(frozen=True)
+class CellState:
+    """Where a cell stands: its run's status, or ``failed`` or ``missing``; if unsound, the reason."""
+
+    cell: Cell
+    status: str
+    reason: str = ""
+
+
+class StudyProgress(Progress, Protocol):
+    """What a person may be shown while a study goes on."""
+
+    def cell(self, done: int, total: int, name: str) -> None:
+        """``done`` cells have ended and the named one is about to start."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A study's folder and where each cell stands."""
+
+    path: Path
+    states: list[CellState]
+
+    @property
+    def unsound(self) -> list[CellState]:
+        return [state for state in self.states if state.status not in SOUND]
+
+
+def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path | None = None) -> Outcome:
+    """Run what is missing of a study; one cell's failure does not stop the others.
+
+    folder: where the study lives, instead of a folder of its own below ``results``. Raises
+    :class:`FedMFError` before anything runs if it holds another study, or if a cell could not run.
+    """
+    path = check_writable(folder or results / study.name / f"study-{study.digest}")
+    _check_same(path, study)
+    missing = [cell for cell in study.cells if _state(path, cell).status not in ENDED]
+    failures: dict[int, str] = {}
+    # One Ray for all cells: starting it costs more than a small cell.
+    kinds = {cell.scenario.cluster.backend: cell.scenario.cluster for cell in missing}
+    backends = {kind: open_backend(cluster) for kind, cluster in kinds.items()}
+    try:
+        _preflight(missing, backends)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "study.yaml").write_text(study.text, encoding="utf-8")
+        for at, cell in enumerate(missing):
+            progress.cell(len(study.cells) - len(missing) + at, len(study.cells), str(cell))
+            shutil.rmtree(path / "cells" / cell.name, ignore_errors=True)  # half-written
+            try:
+                run_into(path / "cells" / cell.name, cell.scenario, progress)
+            except FedMFError as error:
+                failures[cell.number] = str(error)
+            except Exception as error:  # a defect, or Ray's: it must not take the other cells along
+                failures[cell.number] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    finally:
+        for backend in backends.values():
+            backend.close()
+        states = [_state(path, cell, failures.get(cell.number)) for cell in study.cells]
+        if path.is_dir():
+            _write_tables(path, states)
+    return Outcome(path, states)
+
+
+def _write_tables(path: Path, states: list[CellState]) -> None:
+    """``cells.csv`` of all cells and ``study.csv`` of the rounds of those that have ended."""
+    cells, rounds = [], []
+    for state in states:
+        keys = {"cell": state.cell.number, **{key: _scalar(value) for key, value in state.cell.keys.items()}}
+        cells.append({**keys, "status": state.status, "reason": state.reason})
+        file = path / "cells" / state.cell.name / "rounds.csv"
+        if state.status in ENDED and file.exists():
+            table = pd.read_csv(file)
+            rounds.append(pd.concat([pd.DataFrame([keys] * len(table), index=table.index), table], axis=1))
+    pd.DataFrame(cells).to_csv(path / "cells.csv", index=False)
+    if rounds:
+        pd.concat(rounds).to_csv(path / "study.csv", index=False)
+
+
+def _scalar(value: Any) -> Any:
+    """A value as one cell of a table."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+def _check_same(path: Path, study: Study) -> None:
+    if not path.exists() or not any(path.iterdir()):
+        return
+    try:
+        known = (path / "study.yaml").read_text(encoding="utf-8")
+    except OSError:
+        raise FedMFError(f"{path}: is not empty and holds no study: choose another folder") from None
+    if known != study.text:
+        raise FedMFError(f"{path}: holds a study of another scenario: choose another folder, or no folder")
+
+
+def _state(path: Path, cell: Cell, failure: str | None = None) -> CellState:
+    """Where a cell stands by what its run folder says; a folder without an end counts for nothing."""
+    try:
+        summary: dict[str, Any] = json.loads((path / "cells" / cell.name / "summary.json").read_text())
+    except (OSError, ValueError):
+        summary = {}
+    if summary.get("status") in ENDED:
+        return CellState(cell, summary["status"], summary.get("reason", ""))
+    return CellState(cell, "failed", failure) if failure else CellState(cell, "missing")
+
+
+def _preflight(cells: list[Cell], backends: Mapping[Any, Backend]) -> None:
+    """Find every cell that cannot run before the first one starts."""
+    problems = []
+    for cell in cells:
+        try:
+            preflight(cell.scenario, backends[cell.scenario.cluster.backend])
+        except FedMFError as error:
+            problems.append(f"{cell}: {error}")
+    if problems:
+        raise FedMFError("; ".join(problems))
