@@ -5,6 +5,7 @@ import yaml
 
 from fedmf_ray import scenario
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.study import cells
 
 BASE = {"ratings": {"source": "synthetic", "users": 3, "items": 4}}
 
@@ -121,6 +122,20 @@ def test_every_scenario_of_the_project_is_valid_and_described(root):
     names = {path.stem for path in files}
     assert {"quickstart", "reference-full", "reference-part", "reference-regular", "movielens-part"} <= names
     for path in files:
-        chosen = scenario.load(path)
-        assert chosen.description, path
+        is_study = path.stem.startswith("study-")
+        for chosen in (
+            [cell.scenario for cell in cells.load(path).cells] if is_study else [scenario.load(path)]
+        ):
+            assert chosen.description, path
         assert path.read_text().startswith("# "), path
+
+
+def test_every_study_has_a_small_cut(root):
+    names = {path.stem for path in (root / "scenarios").glob("study-*.yaml")}
+    assert names
+    assert {f"{name}-small" for name in names if not name.endswith("-small")} <= names
+
+
+def test_a_sweep_is_not_run_as_one_scenario(write):
+    with pytest.raises(FedMFError, match="holds a sweep: run it with `fedmf-ray sweep`"):
+        scenario.load(write(BASE | {"sweep": {"seed": [1, 2]}}))
