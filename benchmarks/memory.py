@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from fedmf_ray import scenario
+from fedmf_ray import scenario_file
 from fedmf_ray.simulation.actors import UserActor, create_keys
 from fedmf_ray.simulation.backends import RayBackend
 from fedmf_ray.simulation.plan import Plan
@@ -48,17 +48,17 @@ class WeighedUserActor(UserActor):
 @click.command()
 @click.option("--items", default=640, show_default=True, help="Rows of the item matrix to decrypt.")
 def main(items: int) -> None:
-    plan = Plan.of(scenario.load(SCENARIO, [f"ratings.select.items={items}", "test.last=0"]))
+    plan = Plan.of(scenario_file.load(SCENARIO, [f"ratings.select.items={items}", "test.last=0"]))
     backend = RayBackend("local")
     try:
         empty = backend.start(Empty)
         empty_mb = backend.get(backend.call(empty, "weigh"))
         _, key, _ = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
         actors = [
-            backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms)
+            backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms, plan.together)
             for at in range(USERS)
         ]
-        backend.get([backend.call(actor, "hold_key", key) for actor in actors])
+        backend.get([backend.call(actor, "set_up", key) for actor in actors])
         start = backend.call(actors[0], "encrypt_initial_items")
         backend.get([backend.call(actor, "open_round", start) for actor in actors])
         backend.get([backend.call(actor, "train", 0, 0, returns=2)[1] for actor in actors])

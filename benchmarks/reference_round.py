@@ -16,7 +16,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from fedmf_ray import scenario
+from fedmf_ray import scenario_file
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
 
@@ -27,7 +27,7 @@ SIDES = {"elementwise": 1024, "packed": 2048}
 def one_round(scheme: str, key_bits: int) -> tuple[float, float]:
     """Charged CPU seconds of the slowest user, and wall seconds, of round 0."""
     overrides = [f"protocol.scheme={scheme}", f"protocol.key_bits={key_bits}", "stop.rounds=1"]
-    chosen = scenario.load(SCENARIO, [*overrides, "cluster.backend=serial"])
+    chosen = scenario_file.load(SCENARIO, [*overrides, "cluster.backend=serial"])
     with tempfile.TemporaryDirectory() as results:
         row = pd.read_csv(run(chosen, Path(results), Silent()) / "rounds.csv").iloc[0]
     return float(row["user_cpu_s_max"]), float(row["wall_s"])

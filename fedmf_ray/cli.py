@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from fedmf_ray import __version__, scenario
+from fedmf_ray import __version__
 from fedmf_ray.crypto.keys import key_warning
 from fedmf_ray.errors import DivergenceError, FedMFError
 
@@ -38,16 +38,16 @@ def cli(debug: bool) -> None:
 
 
 @cli.command()
-@click.argument("scenario_file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
               help="Where run folders go; made absolute at once.")  # fmt: skip
-def run(scenario_file: Path, overrides: tuple[str, ...], results: Path) -> None:
+def run(file: Path, overrides: tuple[str, ...], results: Path) -> None:
     """Run a scenario; KEY=VALUE words override its keys, as in protocol.key_bits=2048."""
     from fedmf_ray.simulation.run import run as run_scenario
 
     results = results.expanduser().absolute()
-    chosen = scenario.load(scenario_file, overrides)
+    chosen = scenario_file.load(file, overrides)
     protected = chosen.model.algorithm == "fedmf" and chosen.protocol.scheme != "plain"
     warning = key_warning(chosen.protocol.key_bits) if protected else None
     if warning:
@@ -63,18 +63,18 @@ def run(scenario_file: Path, overrides: tuple[str, ...], results: Path) -> None:
 
 
 @cli.command()
-@click.argument("scenario_file", metavar="STUDY", type=click.Path(path_type=Path))
+@click.argument("file", metavar="STUDY", type=click.Path(path_type=Path))
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="The study's own folder, instead of one in RESULTS."
 )
-def sweep(scenario_file: Path, overrides: tuple[str, ...], results: Path, folder: Path | None) -> None:
+def sweep(file: Path, overrides: tuple[str, ...], results: Path, folder: Path | None) -> None:
     """Run every cell of a scenario with a sweep; called again, run only what is missing."""
     from fedmf_ray.study import cells
     from fedmf_ray.study.sweep import run_study
 
-    study = cells.load(scenario_file, overrides)
+    study = cells.load(file, overrides)
     with _StudyScreen(study.name) as screen:
         outcome = run_study(study, results.expanduser().absolute(), screen, folder)
     for state in outcome.unsound:

@@ -9,7 +9,7 @@ import yaml
 
 from analysis.convergence import convergence
 from analysis.runs import read_run
-from fedmf_ray import scenario
+from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 
 
@@ -21,7 +21,7 @@ def make_run(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         tree = {"name": name, "ratings": {"source": "synthetic", "users": 3, "items": 4}, "model": model}
-        (folder / "scenario.yaml").write_text(scenario.parse(tree, name).to_yaml())
+        (folder / "scenario.yaml").write_text(scenario_file.parse(tree, name).to_yaml())
         lines = [
             "round,train_mse,test_rmse,users",
             *(f"{n},{mse},{rmse},3" for n, (mse, rmse) in enumerate(rows)),

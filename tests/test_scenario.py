@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from fedmf_ray import scenario
+from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.study import cells
 
@@ -56,7 +56,7 @@ def write(tmp_path):
 def test_a_wrong_value_is_named_with_its_path(override, message, write):
     path = write(BASE)
     with pytest.raises(FedMFError, match=message) as caught:
-        scenario.load(path, [override])
+        scenario_file.load(path, [override])
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
@@ -73,23 +73,23 @@ def test_a_wrong_value_is_named_with_its_path(override, message, write):
 )
 def test_a_file_that_is_no_scenario_is_refused(content, message, write):
     with pytest.raises(FedMFError, match=message):
-        scenario.load(write(content))
+        scenario_file.load(write(content))
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FedMFError, match="no such scenario file"):
-        scenario.load(tmp_path / "none.yaml")
+        scenario_file.load(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize("override", ["rounds", "=3", "stop..rounds=3", "stop.rounds=[1", "seed.low=1"])
 def test_a_malformed_override_is_named(override, write):
     with pytest.raises(FedMFError) as caught:
-        scenario.load(write(BASE | {"seed": 1}), [override])
+        scenario_file.load(write(BASE | {"seed": 1}), [override])
     assert str(caught.value).startswith(f"{override}: ")
 
 
 def test_overrides_reach_any_depth_and_keep_yaml_types(write):
-    chosen = scenario.load(
+    chosen = scenario_file.load(
         write(BASE), ["stop.rounds=7", "model.learning_rate=1e-2", "stop.tolerance=null", "model.rule=batch"]
     )
     assert (chosen.stop.rounds, chosen.model.learning_rate, chosen.stop.tolerance) == (7, 0.01, None)
@@ -97,23 +97,23 @@ def test_overrides_reach_any_depth_and_keep_yaml_types(write):
 
 
 def test_the_name_is_the_files_unless_given(write):
-    assert scenario.load(write(BASE)).name == "mine"
-    assert scenario.load(write(BASE | {"name": "other"})).name == "other"
+    assert scenario_file.load(write(BASE)).name == "mine"
+    assert scenario_file.load(write(BASE | {"name": "other"})).name == "other"
 
 
 def test_the_resolved_file_loads_to_the_same_scenario(write):
-    chosen = scenario.load(write(BASE), ["model.learning_rate=1e-5", "cluster.users_per_actor=auto"])
-    assert scenario.load(write(chosen.to_yaml(), "again.yaml")) == chosen
+    chosen = scenario_file.load(write(BASE), ["model.learning_rate=1e-5", "cluster.users_per_actor=auto"])
+    assert scenario_file.load(write(chosen.to_yaml(), "again.yaml")) == chosen
 
 
 def test_relative_paths_start_at_the_scenario_file(write, tmp_path):
-    chosen = scenario.load(write({"ratings": {"source": "file", "path": "data/r.csv"}}))
+    chosen = scenario_file.load(write({"ratings": {"source": "file", "path": "data/r.csv"}}))
     assert chosen.ratings.path == str(tmp_path / "data" / "r.csv")
 
 
 def test_a_tilde_is_the_home_folder(write, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    chosen = scenario.load(write({"ratings": {"source": "file", "path": "~/r.csv"}}))
+    chosen = scenario_file.load(write({"ratings": {"source": "file", "path": "~/r.csv"}}))
     assert chosen.ratings.path == str(tmp_path / "home" / "r.csv")
 
 
@@ -124,7 +124,7 @@ def test_every_scenario_of_the_project_is_valid_and_described(root):
     for path in files:
         is_study = path.stem.startswith("study-")
         for chosen in (
-            [cell.scenario for cell in cells.load(path).cells] if is_study else [scenario.load(path)]
+            [cell.scenario for cell in cells.load(path).cells] if is_study else [scenario_file.load(path)]
         ):
             assert chosen.description, path
         assert path.read_text().startswith("# "), path
@@ -138,4 +138,4 @@ def test_every_study_has_a_small_cut(root):
 
 def test_a_sweep_is_not_run_as_one_scenario(write):
     with pytest.raises(FedMFError, match="holds a sweep: run it with `fedmf-ray sweep`"):
-        scenario.load(write(BASE | {"sweep": {"seed": [1, 2]}}))
+        scenario_file.load(write(BASE | {"sweep": {"seed": [1, 2]}}))

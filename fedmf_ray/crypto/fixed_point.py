@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
 
-LARGEST_SLOT_BITS = 62
-"""Sums travel through int64 and its offset form through uint64; two bits of room avoid every edge."""
+LARGEST_SLOT_BITS = 57
+"""A slot that begins anywhere in a byte must fit eight bytes to be cut out of a plaintext in one step."""
 
 
 @dataclass(frozen=True)

@@ -88,17 +88,16 @@ class SlotLayout:
         return integers
 
     def _unpack(self, packed: NDArray[np.uint8], slots: int) -> NDArray[np.int64]:
-        """(rows, bytes) to (rows, slots): the bits of a slot, widened to a machine word."""
-        word_bits = 8 * self._word.itemsize
-        unsigned = np.empty((len(packed), slots), self._word)
+        """(rows, bytes) to (rows, slots): the eight bytes in which each slot begins, shifted and masked."""
+        first_bits = self.slot_bits * np.arange(slots)
+        window = ((first_bits // 8)[:, None] + np.arange(8)).ravel()
+        shifts, mask = (first_bits % 8).astype(np.uint64), np.uint64((1 << self.slot_bits) - 1)
+        unsigned = np.empty((len(packed), slots), np.uint64)
         step = max(1, _CHUNK_VALUES // slots)
         for first in range(0, len(packed), step):
-            chunk = packed[first : first + step]
-            bits = np.unpackbits(chunk, axis=-1, bitorder="little", count=slots * self.slot_bits)
-            words = np.zeros((len(chunk), slots, word_bits), np.uint8)
-            words[..., : self.slot_bits] = bits.reshape(len(chunk), slots, self.slot_bits)
-            word_bytes = np.packbits(words, axis=-1, bitorder="little")
-            unsigned[first : first + step] = word_bytes.view(self._word)[..., 0]
+            chunk = np.pad(packed[first : first + step], ((0, 0), (0, 8)))  # the last slot's window overhangs
+            words = np.take(chunk, window, axis=1).view("<u8")
+            unsigned[first : first + step] = (words >> shifts) & mask
         return unsigned.astype(np.int64) - (1 << (self.slot_bits - 1))
 
     @property

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from fedmf_ray import scenario
+from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario import Scenario
 
@@ -63,7 +63,7 @@ class Study:
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     """Read a scenario with a sweep and validate every cell; errors name the file and the cell."""
-    tree = scenario.read(path, overrides)
+    tree = scenario_file.read(path, overrides)
     text = yaml.safe_dump(tree, sort_keys=True, allow_unicode=True)
     sweep = tree.pop("sweep", None)
     if not isinstance(sweep, dict) or not sweep:
@@ -72,8 +72,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     for number, keys in enumerate(_combinations(sweep, str(path))):
         chosen = copy.deepcopy(tree)
         for key, value in keys.items():
-            scenario.assign(chosen, key, value)
-        cells.append(Cell(number, keys, scenario.parse(chosen, f"{path}: {_describe(number, keys)}")))
+            scenario_file.assign(chosen, key, value)
+        cells.append(Cell(number, keys, scenario_file.parse(chosen, f"{path}: {_describe(number, keys)}")))
     return Study(cells[0].scenario.name, text, tuple(cells))
 
 

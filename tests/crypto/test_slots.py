@@ -5,13 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.crypto.fixed_point import LARGEST_SLOT_BITS, FixedPoint
 from fedmf_ray.crypto.slots import SlotLayout
 from fedmf_ray.errors import FedMFError
 
-layouts = st.builds(
-    SlotLayout, st.integers(2, 62), st.integers(1, 150), st.sampled_from([128, 1024, 2048, 3072])
-)
+key_bits = st.sampled_from([128, 1024, 2048, 3072])
+layouts = st.builds(SlotLayout, st.integers(2, LARGEST_SLOT_BITS), st.integers(1, 150), key_bits)
 
 
 @st.composite

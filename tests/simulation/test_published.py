@@ -7,7 +7,7 @@ about ten digits; the central baseline has no such cast and agrees to the last o
 import pandas as pd
 import pytest
 
-from fedmf_ray import scenario
+from fedmf_ray import scenario_file
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
 
@@ -19,7 +19,7 @@ REGULAR_LOSS = {0: 16.264858776998988, 1: 16.249918678339107, 19: 15.33671728813
 def train(root, tmp_path, movielens_small, monkeypatch):
     def rounds(name, *overrides):
         monkeypatch.setenv("FEDMF_DATA", str(movielens_small))
-        chosen = scenario.load(root / "scenarios" / f"{name}.yaml", overrides)
+        chosen = scenario_file.load(root / "scenarios" / f"{name}.yaml", overrides)
         return pd.read_csv(run(chosen, tmp_path, Silent()) / "rounds.csv", index_col="round")
 
     return rounds

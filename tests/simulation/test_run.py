@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from fedmf_ray import scenario
+from fedmf_ray import scenario_file
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.protocol.user import update as real
 from fedmf_ray.simulation.actors import ServerActor, UserActor, create_keys
@@ -41,7 +41,7 @@ def small(**changes):
         for section in sections:
             node = node[section]
         node[key] = value
-    return scenario.parse(tree, "small.yaml")
+    return scenario_file.parse(tree, "small.yaml")
 
 
 def rounds_of(tmp_path, **changes):
@@ -108,7 +108,7 @@ class TestRunFolder:
         assert {p.name for p in folder.iterdir()} == {
             "scenario.yaml", "environment.json", "rounds.csv", "users.csv.gz", "summary.json", "plots",
         }  # fmt: skip
-        assert scenario.load(folder / "scenario.yaml").seed == 1
+        assert scenario_file.load(folder / "scenario.yaml").seed == 1
         environment = json.loads((folder / "environment.json").read_text())
         assert environment["versions"]["phe"]
         assert environment["users_per_actor"] == 1
@@ -192,7 +192,7 @@ def test_no_rating_vector_or_step_reaches_the_run_folder(tmp_path, learning_rate
     tree = yaml.safe_load(small(model__learning_rate=learning_rate, stop__rounds=9).to_yaml())
     tree |= {"ratings": {"source": "file", "path": str(table)}, "test": {"last": 1}}
     with contextlib.suppress(DivergenceError):
-        run(scenario.parse(tree, "x.yaml"), tmp_path / "results", Silent())
+        run(scenario_file.parse(tree, "x.yaml"), tmp_path / "results", Silent())
     (folder,) = (tmp_path / "results" / "small").iterdir()
     files = [path for path in folder.rglob("*") if path.is_file()]
     raw = b"".join(gzip.decompress(p.read_bytes()) if p.suffix == ".gz" else p.read_bytes() for p in files)
@@ -331,7 +331,7 @@ class TestBadInputLeavesNothingBehind:
         table.write_text("user,item,rating\n1,1,3\n1,2,4\n2,1,5\n")
         tree = yaml.safe_load(small(test={"last": 1}).to_yaml())
         tree["ratings"] = {"source": "file", "path": str(table)}
-        self.check(tmp_path, scenario.parse(tree, "x.yaml"), "user 2 ")
+        self.check(tmp_path, scenario_file.parse(tree, "x.yaml"), "user 2 ")
 
     def test_a_results_folder_that_cannot_be_written(self, tmp_path):
         (tmp_path / "file").write_text("")
