@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from fedmf_ray import __version__
+from fedmf_ray import __version__, scenario_file
 from fedmf_ray.crypto.keys import key_warning
 from fedmf_ray.errors import DivergenceError, FedMFError
 
