@@ -55,6 +55,8 @@ def new_figure(width: float = PAGE_INCHES, height: float = 2.8, panels: int = 1)
 
 def series_styles(count: int) -> list[dict[str, Any]]:
     """Colour, dash and width of each line. Earlier lines are wider, so that equal curves show through."""
+    if count == 1:  # alone, a line may be dark
+        return [{"color": _COLOURS[2], "linestyle": "-", "linewidth": 1.6}]
     looks = zip(cycle(_COLOURS), cycle(_DASHES), range(count), strict=False)
     return [
         {"color": colour, "linestyle": dash, "linewidth": 1.4 + 1.2 * (count - 1 - at)}

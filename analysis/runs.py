@@ -1,4 +1,4 @@
-"""Reads run folders."""
+"""Reads run folders and studies."""
 
 from __future__ import annotations
 
@@ -47,3 +47,16 @@ def read_run(path: str | Path) -> Run:
             f"{path}: is not a run folder with at least one round (no {error.filename})"
         ) from None
     return Run(path, scenario, rounds, summary)
+
+
+def read_study(path: str | Path) -> pd.DataFrame:
+    """``study.csv`` of a study folder: a row per cell and round; swept keys stand before ``round``."""
+    file = Path(path) / "study.csv"
+    if not file.is_file():
+        raise FedMFError(f"{path}: is not a study with at least one complete cell (no study.csv)")
+    return pd.read_csv(file)
+
+
+def swept_keys(study: pd.DataFrame) -> list[str]:
+    """The dotted keys that a study swept, in the order of its file."""
+    return list(study.columns[1 : study.columns.get_loc("round")])

@@ -1,14 +1,17 @@
 """Pictures from run folders: the right lines, and a clear word about folders that are none."""
 
+import itertools
 import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import yaml
 
 from analysis.convergence import convergence
-from analysis.runs import read_run
+from analysis.cost import cost
+from analysis.runs import read_run, read_study
 from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 
@@ -82,6 +85,68 @@ def test_a_folder_that_is_no_run_is_named(tmp_path, make_run, root):
     )
     assert done.returncode == 1
     assert "is not a run folder with at least one round" in done.stderr
+
+
+@pytest.fixture
+def study():
+    """Two texts over three sizes, two rounds each; part text costs items / 100 and full text twice that."""
+    rows = [
+        {"cell": cell, "ratings.items": items, "protocol.part_text_sparsity": s, "round": number,
+         "protocol_s": items / 100 * (2 - s) + (number - 0.5) / 1000, "upload_bytes_total": items * 10}
+        for cell, (items, s) in enumerate(itertools.product([40, 80, 800], [1.0, 0.0]))
+        for number in (0, 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_cost_is_the_mean_over_rounds_with_one_line_per_other_key(study):
+    (axis,) = cost(study).axes
+    lines = {line.get_label(): line.get_ydata().tolist() for line in axis.lines}
+    assert lines == {
+        "part text": pytest.approx([0.4, 0.8, 8.0]),
+        "full text": pytest.approx([0.8, 1.6, 16.0]),
+    }
+    assert (axis.get_xscale(), axis.get_yscale(), axis.get_xlabel()) == ("log", "log", "ratings.items")
+    assert "derived" in axis.get_title(loc="left")
+
+
+def test_any_swept_key_can_be_the_axis(study):
+    (axis,) = cost(study, over="protocol.part_text_sparsity", column="upload_bytes_total").axes
+    assert [line.get_label() for line in axis.lines] == ["items 40", "items 80", "items 800"]
+    assert axis.get_xscale() == "linear"
+
+
+def test_one_line_needs_no_legend(study):
+    one = study.drop(columns="protocol.part_text_sparsity")
+    assert not cost(one).legends
+
+
+def test_published_seconds_are_series_of_their_own(study):
+    (axis,) = cost(study, published=True).axes
+    marks = {
+        line.get_label(): line.get_ydata().tolist() for line in axis.lines if line.get_linestyle() == "None"
+    }
+    assert marks == {
+        "authors' log: full text, 7 users, 1024 bits": [7.29],
+        "authors' log: part text, 7 users, 1024 bits": [4.59],
+    }
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"over": "seed"}, "--over seed: the study swept ratings.items, protocol.part_text_sparsity"),
+        ({"column": "happiness"}, "--column happiness: the study's runs have no such column"),
+    ],
+)
+def test_what_the_study_lacks_is_named(choice, message, study):
+    with pytest.raises(FedMFError, match=message):
+        cost(study, **choice)
+
+
+def test_a_folder_that_is_no_study_is_named(tmp_path):
+    with pytest.raises(FedMFError, match="is not a study with at least one complete cell"):
+        read_study(tmp_path)
 
 
 def test_the_resolved_scenario_is_plain_yaml(make_run):
