@@ -25,7 +25,7 @@ lint: $(VENV)/.test  ## check style
 types: $(VENV)/.test  ## check types
 	$(RUN)/mypy
 
-bench: $(VENV)/.run  ## print speed and memory as ratios within one run (about ten minutes)
+bench: $(VENV)/.run  ## print speed and memory as ratios within one run (needs ml-latest-small; some minutes)
 	$(RUN)/python benchmarks/crypto.py
 	$(RUN)/python benchmarks/reference_round.py
 	$(RUN)/python benchmarks/memory.py
