@@ -7,6 +7,7 @@ import http.client
 import os
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.ratings.movielens import DATA_SETS, DataSet, data_set
+from fedmf_ray.ratings.movielens import DATA_SETS, HEADER, DataSet, data_set
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
 
@@ -69,6 +70,10 @@ def fetch(name: str, cache: Path, *, base_url: str = GROUPLENS, progress: Progre
 
 def _address(base_url: str) -> str:
     """A folder of this machine is as good a mirror as a web server."""
+    try:
+        urllib.parse.urlsplit(base_url)
+    except ValueError as error:
+        raise FedMFError(f"{base_url}: is no address to download from: {error}") from None
     return base_url.rstrip("/") if "://" in base_url else Path(base_url).expanduser().absolute().as_uri()
 
 
@@ -97,7 +102,7 @@ def _unpack(archive: Path, folder: Path, wanted: DataSet) -> None:
                 m for m in file.namelist() if m.startswith(f"{wanted.folder}/") and ".." not in Path(m).parts
             ]
             file.extractall(folder, members)  # checks every member's CRC
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: encrypted
         raise FedMFError(f"{wanted.archive}: the archive is broken ({error}): try again") from error
     ratings = folder / wanted.folder / wanted.ratings_file
     if not ratings.is_file():
@@ -105,9 +110,12 @@ def _unpack(archive: Path, folder: Path, wanted: DataSet) -> None:
             f"{wanted.archive}: holds no {wanted.folder}/{wanted.ratings_file}: this is not {wanted.name}"
         )
     with ratings.open("rb") as lines:
-        first = next(lines, b"")
+        first = next(lines, b"").decode(errors="replace").strip()
         count = sum(1 for line in lines if line.strip()) + (0 if wanted.header else 1)
-    if first.count(wanted.separator.encode()) != 3 or count != wanted.ratings:
+    known = first == ",".join(HEADER) if wanted.header else first.count(wanted.separator) == 3
+    if not known:
+        raise FedMFError(f"{wanted.archive}: ratings start with {first[:60]!r}: this is not {wanted.name}")
+    if count != wanted.ratings:
         raise FedMFError(
             f"{wanted.archive}: holds {count} ratings where {wanted.name} has {wanted.ratings}: "
             "this is not that data set"

@@ -13,7 +13,7 @@ import pandas as pd
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings.table import Ratings
 
-_HEADER = ["userId", "movieId", "rating", "timestamp"]
+HEADER = ["userId", "movieId", "rating", "timestamp"]
 _COLUMNS = ["user", "item", "rating", "timestamp"]
 _KINDS = [np.int32, np.int32, np.float32, np.int64]
 """All values of these data sets fit; ml-32m takes half the memory of pandas' defaults while it loads."""
@@ -91,7 +91,7 @@ def load(name: str, cache: Path) -> Ratings:
 
 def _read(path: Path, wanted: DataSet) -> pd.DataFrame:
     if wanted.header:
-        return pd.read_csv(path, usecols=_HEADER, dtype=dict(zip(_HEADER, _KINDS, strict=True))).set_axis(
+        return pd.read_csv(path, usecols=HEADER, dtype=dict(zip(HEADER, _KINDS, strict=True))).set_axis(
             _COLUMNS, axis=1
         )
     # pandas' fast parser splits at one character: "::" is then ":" with an empty column behind it.

@@ -55,7 +55,8 @@ def user_ratings(spec: Synthetic, user_id: int, split: Split) -> UserRatings:
     if spec.half_stars:
         values = np.rint(values * 2) / 2
     values = np.clip(values, _LOWEST, _HIGHEST)
-    return split_user(user_id, items, values, np.arange(count), split)
+    # Items come out popular ones first: in that order, the last ratings would be those of rare items.
+    return split_user(user_id, items, values, random.permutation(count), split)
 
 
 @lru_cache(maxsize=4)

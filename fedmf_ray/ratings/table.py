@@ -48,9 +48,10 @@ class Ratings:
         users, items = self.user_ids[order], self.item_ids[order]
         twice = np.flatnonzero((users[1:] == users[:-1]) & (items[1:] == items[:-1]))
         if len(twice):
-            user, item = users[twice[0]], items[twice[0]]
+            first = twice[0]  # lexsort is stable: rows of the same pair keep the order of the file
             raise FedMFError(
-                f"{self.source}: user {user} rated item {item} more than once: keep one rating of each pair"
+                f"{self.source}: user {users[first]} rated item {items[first]} more than once "
+                f"(rows {order[first] + 1} and {order[first + 1] + 1}): keep one rating of each pair"
             )
 
     def keep(self, mask: NDArray[np.bool_]) -> Ratings:

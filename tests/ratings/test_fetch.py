@@ -1,6 +1,8 @@
 """Downloads against a real HTTP server on this machine: whole and checked, or nothing."""
 
+import errno
 import io
+import os
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,6 +108,14 @@ def corrupt():
     return bytes(body)
 
 
+def marked(local, central, value):
+    """An archive with another byte at these places of the two headers of its only member."""
+    body = bytearray(archive({"ml-TINY/ratings.csv": GOOD["ml-TINY/ratings.csv"]}))
+    body[body.find(b"PK\x03\x04") + local] = value
+    body[body.find(b"PK\x01\x02") + central] = value
+    return bytes(body)
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -119,7 +129,13 @@ def corrupt():
             {"body": archive({"ml-TINY/ratings.csv": "userId,movieId,rating,timestamp\n1,2,3,4\n"})},
             "holds 1 ratings",
         ),
-        ({"body": archive({"ml-TINY/ratings.csv": "a;b\n1;2\n1;2\n"})}, "not that data set"),
+        (
+            {"body": archive({"ml-TINY/ratings.csv": "a;b\n1;2\n1;2\n"})},
+            "start with 'a;b': this is not ml-tiny",
+        ),
+        ({"body": archive({"ml-TINY/ratings.csv": "1,2,3,4\n" * 3})}, "start with '1,2,3,4': this is not"),
+        ({"body": marked(6, 8, 1)}, "the archive is broken .*encrypted"),
+        ({"body": marked(8, 10, 97)}, "the archive is broken .*compression method"),
     ],
 )
 def test_whatever_goes_wrong_nothing_stays_behind(answer, message, cache, serve):
@@ -148,6 +164,20 @@ def test_an_interrupt_leaves_nothing_behind(cache, serve):
     with pytest.raises(KeyboardInterrupt):
         downloads.fetch("ml-tiny", cache, base_url=serve(archive(GOOD)), progress=interrupt)
     assert list(cache.iterdir()) == []
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing_behind(cache, serve):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(FedMFError, match="ml-tiny cannot be stored here: No space left"):
+        downloads.fetch("ml-tiny", cache, base_url=serve(archive(GOOD)), progress=full)
+    assert list(cache.iterdir()) == []
+
+
+def test_an_address_that_is_none_is_one_clear_line(cache):
+    with pytest.raises(FedMFError, match="is no address to download from"):
+        downloads.fetch("ml-tiny", cache, base_url="http://[mirror/")
 
 
 def test_an_unknown_name_lists_the_known_ones(cache):

@@ -1,6 +1,8 @@
 """One table whatever the source, and one clear line for whatever is wrong with it."""
 
 import dataclasses
+import gzip
+import sys
 
 import numpy as np
 import pandas as pd
@@ -130,8 +132,14 @@ def test_names_are_numbered_by_first_appearance(tmp_path):
             "who,what,stars,when\n1,2,3,4\n1,4,inf,4\n",
             "row 2, column 'stars': .*inf.* is not a finite number",
         ),
-        ("who,what,stars,when\n1,2,3,4\n,4,2,4\n", "row 2, column 'who': is empty"),
-        ("who,what,stars,when\n5,9,3,4\n1,2,2,4\n5,9,4,9\n", "user 5 rated item 9 more than once"),
+        ("who,what,stars,when\n1,2,3,4\n,4,2,4\n", "row 2, column 'who': is empty or NA"),
+        (
+            "who,what,stars,when\n5,9,3,4\n1,2,2,4\n5,9,4,9\n",
+            "user 5 rated item 9 more than once .rows 1 and 3.",
+        ),
+        ("who,what,stars,when\nzoe,9,3,4\nal,2,2,4\nzoe,9,4,9\n", "more than once .rows 1 and 3."),
+        ("who,what,stars,when\n1,2,3,4,5\n2,2,3,4,5\n", "rows have more cells than the header"),
+        ("who,what,stars,when\n1,2,3,4\n2,2,3,4,5\n", "cannot be read: .* line 3, saw 5"),
         ("who,what,stars,when\n", "holds no ratings"),
         ("", "cannot be read"),
     ],
@@ -153,6 +161,27 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_broken_parquet_file_is_named(tmp_path):
     (tmp_path / "r.parquet").write_bytes(b"not parquet")
     with pytest.raises(FedMFError, match=r"r\.parquet: cannot be read"):
+        load_table(tmp_path / "r.parquet", NAMED)
+
+
+def test_half_a_compressed_file_is_named(tmp_path):
+    whole = gzip.compress("".join(f"{n},{n * n}\n" for n in range(9999)).encode())
+    (tmp_path / "r.csv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FedMFError, match=r"r\.csv\.gz: cannot be read"):
+        load_table(tmp_path / "r.csv.gz", NAMED)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    frame().to_parquet(tmp_path / "r.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(FedMFError, match=r"Parquet needs pyarrow: pip install 'fedmf-ray\[parquet\]'"):
+        load_table(tmp_path / "r.parquet", NAMED)
+
+
+@pytest.mark.parametrize("kind", ["Int64", "datetime64[ns]"])
+def test_a_missing_timestamp_is_named(kind, tmp_path):
+    frame().assign(when=pd.Series([1, None, 3, 4], dtype=kind)).to_parquet(tmp_path / "r.parquet")
+    with pytest.raises(FedMFError, match="row 2, column 'when': .* is not a finite number"):
         load_table(tmp_path / "r.parquet", NAMED)
 
 

@@ -55,6 +55,13 @@ def test_skew_makes_some_items_popular_and_zero_makes_none():
     assert top_tenth(1.2) > 0.3
 
 
+def test_the_last_ratings_are_of_items_as_popular_as_the_others():
+    users = everybody(Synthetic(5, 400, 100, 0.8), Split(last=3))
+    held, kept = (np.concatenate([getattr(u, name) for u in users]) for name in ("test_items", "items"))
+    popularity = np.bincount(np.concatenate([held, kept]), minlength=100)
+    assert popularity[held].mean() == pytest.approx(popularity[kept].mean(), rel=0.05)
+
+
 def test_without_noise_the_ratings_have_the_given_rank():
     spec = Synthetic(5, 60, 40, 0.0, rank=2, noise=0.0, half_stars=False)
     matrix = np.empty((60, 40))
