@@ -67,7 +67,7 @@ def _numbers(column: pd.Series, path: Path) -> NDArray[np.float64]:
     if not good.all():
         at = int(np.argmin(good))
         raise FedMFError(
-            f"{path}: row {at + 1}, column {column.name!r}: {column.iloc[at]!r} is not a finite number"
+            f"{path}: row {at + 1}, column {column.name!r}: {str(column.iloc[at])!r} is not a finite number"
         )
     return numbers
 

@@ -127,10 +127,10 @@ def test_names_are_numbered_by_first_appearance(tmp_path):
             "who,what,stars,when\n1,2,3,4\n1,3,good,4\n",
             "row 2, column 'stars': 'good' is not a finite number",
         ),
-        ("who,what,stars,when\n1,2,,4\n", "row 1, column 'stars': .*nan.* is not a finite number"),
+        ("who,what,stars,when\n1,2,,4\n", "row 1, column 'stars': 'nan' is not a finite number"),
         (
             "who,what,stars,when\n1,2,3,4\n1,4,inf,4\n",
-            "row 2, column 'stars': .*inf.* is not a finite number",
+            "row 2, column 'stars': 'inf' is not a finite number",
         ),
         ("who,what,stars,when\n1,2,3,4\n,4,2,4\n", "row 2, column 'who': is empty or NA"),
         (
