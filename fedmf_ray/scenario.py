@@ -51,8 +51,8 @@ class Selection(Section):
     """Keep the most-rated items (ties by first appearance in the file)."""
     users: PositiveInt | None = None
     """Keep the first users in numeric order of their id."""
-    min_ratings: PositiveInt = 1
-    """Then drop users with fewer ratings than this among the kept items."""
+    min_ratings: Annotated[int, Field(ge=0)] = 1
+    """Then drop users with fewer ratings than this among the kept items; 0 keeps also those without any."""
 
 
 class MovieLensSource(Section):
@@ -128,11 +128,21 @@ class Protocol(Section):
     """Largest absolute entry of the item matrix; beyond it training has diverged."""
     update_bound: PositiveFloat = 0.5
     """Largest absolute step of one user for one entry in one round."""
+    charge: Literal["packed", "elementwise"] | None = None
+    """Calibrated run: ``scheme: plain`` computes on integers in the clear and is charged this scheme's
+    seconds, from unit costs measured when it starts, and bytes. Same model, rows marked ``charged``."""
 
     @model_validator(mode="after")
-    def _key_size(self) -> Protocol:
+    def _consistent(self) -> Protocol:
         check_key_bits(self.key_bits)
+        if self.charge and self.scheme != "plain":
+            raise ValueError(f"charge: {self.charge} needs scheme: plain, a {self.scheme} run is measured")
         return self
+
+    @property
+    def costed(self) -> Literal["plain", "elementwise", "packed"]:
+        """The scheme whose costs a run reports."""
+        return self.charge or self.scheme
 
 
 class Stop(Section):
@@ -151,6 +161,15 @@ class Network(Section):
     download_gbps: PositiveFloat = 1.0
     latency_s: Annotated[float, Field(ge=0)] = 0.0
     """Added once per download and once per upload."""
+
+
+class Devices(Section):
+    """How fast users' devices are, for charged time only."""
+
+    slowdown: PositiveFloat = 1.0
+    """A typical device takes this many times the CPU seconds charged here."""
+    slowdown_sigma: Annotated[float, Field(ge=0, le=3)] = 0.0
+    """Spread over users: the standard deviation of log(slowdown), drawn from the seed and the user id."""
 
 
 class Cluster(Section):
@@ -187,6 +206,7 @@ class Scenario(Section):
     protocol: Protocol = Protocol()
     stop: Stop = Stop()
     network: Network = Network()
+    devices: Devices = Devices()
     cluster: Cluster = Cluster()
 
     def to_yaml(self) -> str:

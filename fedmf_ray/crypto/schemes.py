@@ -97,12 +97,14 @@ def create(scheme: str, matrices: Matrices) -> tuple[Evaluator, KeyHolder]:
     raise ValueError(f"no scheme {scheme!r}: one of {', '.join(SCHEMES)}")
 
 
+def ciphertexts_per_row(scheme: str, matrices: Matrices) -> int:
+    """How many ciphertexts (for ``plain``: integers) one encrypted row is."""
+    return matrices.slots.ciphertexts_per_row if scheme == "packed" else matrices.columns
+
+
 def wire_bytes(scheme: str, matrices: Matrices) -> int:
     """Bytes of one encrypted row."""
-    if scheme == "plain":
-        return 8 * matrices.columns
-    ciphertexts = matrices.columns if scheme == "elementwise" else matrices.slots.ciphertexts_per_row
-    return ciphertexts * matrices.key_bits // 4
+    return ciphertexts_per_row(scheme, matrices) * (8 if scheme == "plain" else matrices.key_bits // 4)
 
 
 def table_bytes(scheme: str, matrices: Matrices) -> int:

@@ -98,12 +98,12 @@ class UserRatings:
 
 def select(
     ratings: Ratings, *, items: int | None = None, users: int | None = None, min_ratings: int = 1
-) -> tuple[Ratings, Integers]:
-    """The part of a table that takes part, and the item of each row of the item matrix.
+) -> tuple[Ratings, Integers, Integers]:
+    """The part of a table that takes part, the item of each row of the item matrix, and the users' ids.
 
     In this order, which is the authors': the ``items`` most-rated items of the whole table (ties by first
     appearance), the first ``users`` users of the whole table in numeric order, then only users with at
-    least ``min_ratings`` ratings of those items. Items come most-rated first.
+    least ``min_ratings`` ratings of those items. Items come most-rated first, users in numeric order.
     """
     unique, first_seen, counts = np.unique(ratings.item_ids, return_index=True, return_counts=True)
     by_popularity = unique[np.lexsort((first_seen, -counts))]
@@ -111,26 +111,27 @@ def select(
         raise FedMFError(f"ratings.select.items: {items} asked for, {ratings.source} has {len(unique)}")
     item_ids = by_popularity[:items]
 
-    user_ids = np.unique(ratings.user_ids)
+    user_ids, owner = np.unique(ratings.user_ids, return_inverse=True)
     if users is not None and users > len(user_ids):
         raise FedMFError(f"ratings.select.users: {users} asked for, {ratings.source} has {len(user_ids)}")
-    mask = np.isin(ratings.item_ids, item_ids) & np.isin(ratings.user_ids, user_ids[:users])
-    raters, rated = np.unique(ratings.user_ids[mask], return_counts=True)
-    mask &= np.isin(ratings.user_ids, raters[rated >= min_ratings])
+    mask = np.isin(ratings.item_ids, item_ids)
+    chosen = np.bincount(owner[mask], minlength=len(user_ids)) >= min_ratings
+    chosen[len(user_ids[:users]) :] = False
+    mask &= chosen[owner]
     if not mask.any():
         raise FedMFError(
             f"ratings.select: no user of {ratings.source} has {min_ratings} ratings among the chosen items: "
             "ask for more items or users, or lower min_ratings"
         )
-    return ratings.keep(mask), item_ids
+    return ratings.keep(mask), item_ids, user_ids[chosen]
 
 
-def per_user(ratings: Ratings, item_ids: Integers, split: Split) -> list[UserRatings]:
-    """Each user's slice, in numeric order of user id; ``item_ids`` are the rows of the item matrix."""
+def per_user(ratings: Ratings, item_ids: Integers, user_ids: Integers, split: Split) -> list[UserRatings]:
+    """Each user's slice, in the order of the increasing ``user_ids``; ``item_ids`` are the rows of V."""
     sorter = np.argsort(item_ids, kind="stable")
     rows = sorter[np.searchsorted(item_ids, ratings.item_ids, sorter=sorter)]
     order = np.argsort(ratings.user_ids, kind="stable")
-    user_ids, starts = np.unique(ratings.user_ids[order], return_index=True)
+    starts = np.searchsorted(ratings.user_ids[order], user_ids)
     return [
         split_user(int(user_id), rows[mine], ratings.values[mine], ratings.timestamps[mine], split)
         for user_id, mine in zip(user_ids, np.split(order, starts[1:]), strict=True)
@@ -152,7 +153,7 @@ def split_user(
     elif split.fraction:
         stream = np.random.SeedSequence(split.seed, spawn_key=(_SPLIT_STREAM, user_id))
         test[np.random.default_rng(stream).choice(count, split.held_out(count), replace=False)] = True
-    if test.all():
+    if count and test.all():
         raise FedMFError(
             f"user {user_id} has {count} ratings and none is left for training: hold out fewer (test), "
             f"or set ratings.select.min_ratings to {split.fewest} or more"

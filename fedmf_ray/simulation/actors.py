@@ -18,6 +18,7 @@ from fedmf_ray.protocol.user import Terms, User, encrypt_items, read_items, upda
 from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
 from fedmf_ray.ratings.table import Split, UserRatings
 from fedmf_ray.simulation.costs import UserCosts, cpu_clock
+from fedmf_ray.simulation.unit_costs import Tariff
 
 _BLOCK_RATINGS = 8192
 """Users are trained in blocks of about this many ratings: uploads flow while later blocks compute, and
@@ -29,7 +30,7 @@ class SyntheticMembers:
     """Users who make their own ratings where they live."""
 
     spec: Synthetic
-    user_ids: tuple[int, ...]
+    user_ids: Sequence[int]
     split: Split
 
 
@@ -59,13 +60,14 @@ def create_keys(
 class UserActor:
     """Hosts one or more users: their ratings and vectors never leave it."""
 
-    def __init__(self, members: Members, terms: Terms, together: bool) -> None:
+    def __init__(self, members: Members, terms: Terms, together: bool, tariff: Tariff | None = None) -> None:
         """Stores its arguments only: Ray hides the reason if a constructor fails.
 
         together: run the update rule on a block of users at once. Results are the same; a user is then
         charged its share of the block, where otherwise it is measured alone.
+        tariff: charge by it instead of measuring; how many ratings a user has stays here.
         """
-        self._members, self._terms, self._together = members, terms, together
+        self._members, self._terms, self._together, self._tariff = members, terms, together, tariff
         self._item_matrix: NDArray[np.float64] | None = None
         self._decrypt_cpu_s = 0.0
         self._download_bytes = 0
@@ -103,29 +105,31 @@ class UserActor:
         self._vectors_before = [user.vector for user in self._users]
         return Report(reports, float("nan") if before is None else float(np.mean(np.abs(matrix - before))))
 
-    def train(self, round_number: int, block: int) -> tuple[list[Upload], list[UserCosts]]:
+    def train(self, round_number: int, block: int) -> tuple[list[Upload], UserCosts]:
         """One block of users: update vectors, encrypt steps. Costs are those of the open round."""
         if self._item_matrix is None:
             raise RuntimeError("train before open_round")
         users = self._users[self._blocks[block]]
-        uploads, costs = [], []
-        for user, (steps, update_cpu_s) in zip(users, self._update(users, self._item_matrix), strict=True):
+        uploads, update_cpu_s, encrypt_cpu_s = [], [], []
+        for user, (steps, seconds) in zip(users, self._update(users, self._item_matrix), strict=True):
+            update_cpu_s.append(seconds)
             started = cpu_clock()
-            upload = user.upload(round_number, steps, self._key, self._terms)
-            encrypt_cpu_s = cpu_clock() - started
-            uploads.append(upload)
-            costs.append(
-                UserCosts(
-                    user_id=user.ratings.user_id,
-                    decrypt_cpu_s=self._decrypt_cpu_s,
-                    update_cpu_s=update_cpu_s,
-                    encrypt_cpu_s=encrypt_cpu_s,
-                    download_bytes=self._download_bytes,
-                    upload_bytes=upload.ciphertexts.nbytes + upload.blocks.nbytes,
-                    upload_rows=len(user.rows),
-                )
-            )
-        return uploads, costs
+            uploads.append(user.upload(round_number, steps, self._key, self._terms))
+            encrypt_cpu_s.append(cpu_clock() - started)
+        user_ids = np.array([user.ratings.user_id for user in users])
+        upload_rows = np.array([len(user.rows) for user in users])
+        if self._tariff is not None:
+            ratings = np.array([len(user.ratings.items) for user in users])
+            return uploads, self._tariff.users(user_ids, ratings, upload_rows)
+        return uploads, UserCosts(
+            user_id=user_ids,
+            decrypt_cpu_s=np.full(len(users), self._decrypt_cpu_s),
+            update_cpu_s=np.array(update_cpu_s),
+            encrypt_cpu_s=np.array(encrypt_cpu_s),
+            download_bytes=np.full(len(users), self._download_bytes),
+            upload_bytes=np.array([one.ciphertexts.nbytes + one.blocks.nbytes for one in uploads]),
+            upload_rows=upload_rows,
+        )
 
     def _update(
         self, users: Sequence[User], items: NDArray[np.float64]
@@ -136,8 +140,9 @@ class UserActor:
         for group in groups:
             started = cpu_clock()
             steps = update(group, items, self._terms)
-            a_rating = (cpu_clock() - started) / sum(map(len, steps))
-            charged += [(mine, a_rating * len(mine)) for mine in steps]
+            seconds = cpu_clock() - started
+            ratings = sum(map(len, steps))
+            charged += [(mine, seconds * len(mine) / ratings if ratings else seconds) for mine in steps]
         return charged
 
 

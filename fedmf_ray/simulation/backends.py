@@ -32,6 +32,10 @@ class Backend(Protocol):
     """What the round loop needs of a place to run on."""
 
     @property
+    def name(self) -> str:
+        """Where it is: two backends of one name run on the same machines."""
+
+    @property
     def cpus(self) -> int:
         """CPUs for users and server."""
 
@@ -39,8 +43,8 @@ class Backend(Protocol):
     def memory_bytes(self) -> float | None:
         """Memory for processes, or None where actors need none of their own."""
 
-    def run(self, function: Callable[..., Any], *args: Any, returns: int) -> tuple[Reference, ...]:
-        """Call a function elsewhere."""
+    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+        """Call a function elsewhere: a reference, or a tuple of them if it returns several values."""
 
     def start(self, kind: type, *args: Any) -> Handle:
         """Start an actor; arguments may be references."""
@@ -65,11 +69,12 @@ def open_backend(cluster: Cluster) -> Backend:
 class SerialBackend:
     """Everything in this process: a reference is the value itself."""
 
+    name = "this process"
     cpus = 1
     memory_bytes = None
 
-    def run(self, function: Callable[..., Any], *args: Any, returns: int) -> tuple[Reference, ...]:
-        return tuple(function(*args))
+    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+        return function(*args)
 
     def start(self, kind: type, *args: Any) -> Handle:
         return kind(*args)
@@ -99,13 +104,15 @@ class RayBackend:
         self._owns = not ray.is_initialized()
         if self._owns:
             _connect(address or os.environ.get("RAY_ADDRESS") or "local")
+        self.name: str = ray.get_runtime_context().gcs_address
         resources = ray.cluster_resources()
         self.cpus = max(1, int(resources.get("CPU", 1)))
         self.memory_bytes: float | None = resources.get("memory")
         self._actors: list[Any] = []
 
-    def run(self, function: Callable[..., Any], *args: Any, returns: int) -> tuple[Reference, ...]:
-        return tuple(self._ray.remote(function).options(num_returns=returns).remote(*args))
+    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+        references = self._ray.remote(function).options(num_returns=returns).remote(*args)
+        return references if returns == 1 else tuple(references)
 
     def start(self, kind: type, *args: Any) -> Handle:
         # No CPU is reserved: `stream` bounds what runs, so there may be more actors than CPUs.

@@ -30,7 +30,7 @@ class Central:
         self.setup: Row = {}
         self.facts: Row = {"algorithm": "regular_mf", "users": len(self._users)}
 
-    def rounds(self) -> Iterator[tuple[Row, list[Row]]]:
+    def rounds(self) -> Iterator[tuple[Row, dict[str, Any]]]:
         model, seed, stop = self._scenario.model, self._scenario.seed, self._scenario.stop
         block = RatingBlock(
             np.concatenate([[0], np.cumsum([len(user.items) for user in self._users])]),
@@ -71,7 +71,7 @@ class Central:
                     "wall_s": wall,
                     "users": len(self._users),
                 },
-                [],
+                {},
             )
             if stop.tolerance and max(epoch.user_change, epoch.item_change) < stop.tolerance:
                 self.status = "converged"

@@ -1,10 +1,12 @@
 """Which seconds are which: what users and server are charged, and the time a deployment would take.
 
 *Measured*: every ``*_cpu_s`` is thread CPU time of that piece of work in this process, so neighbours on
-the core do not inflate it. *Derived*: network seconds are counted bytes over the scenario's bandwidth
-plus latency, and ``protocol_s`` of a round is the slowest user (download + decrypt + update + encrypt +
-upload) plus the server's CPU time: what one device per user would take. ``wall_s`` is what this
-simulation took and appears beside it, never in it.
+the core do not inflate it. *Charged*: in a calibrated run the same columns are unit costs times work
+(:mod:`~fedmf_ray.simulation.unit_costs`); *estimated*: so they are where nothing ran at all. ``basis``
+says which of the three a row is. *Derived*: network seconds are counted bytes over the scenario's
+bandwidth plus latency, and ``protocol_s`` of a round is the slowest user (download + decrypt + update +
+encrypt + upload, on its own device) plus the server's CPU time: what one device per user would take.
+``wall_s`` is what this simulation took and appears beside it, never in it.
 
 Work that the simulation does once for several users is charged in full to each: all users of an actor
 are charged the one decryption of the item matrix.
@@ -17,59 +19,109 @@ each is charged its share by ratings: less than a device of its own would need.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # every user actor imports this module, and none needs the scenario's machinery
-    from fedmf_ray.scenario import Network
+    from fedmf_ray.simulation.devices import Devices
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MEASURED, CHARGED, ESTIMATED = "measured", "charged", "estimated"
+"""What ``basis`` says of the seconds in a row."""
+
+SLOWEST = ("download_s", "decrypt_s", "update_s", "encrypt_s", "upload_s")
+"""The parts of a user's round, in order; ``rounds.csv`` has those of the slowest user."""
 
 cpu_clock = time.thread_time
 """The clock of everything that is charged."""
 
 
-@dataclass(frozen=True)
-class UserCosts:
-    """What one user spends in one round (CPU seconds and wire bytes)."""
+class UserCosts(NamedTuple):
+    """What some users spend in one round: a column each, an entry per user.
 
-    user_id: int
-    decrypt_cpu_s: float
-    update_cpu_s: float
-    encrypt_cpu_s: float
-    download_bytes: int
-    upload_bytes: int
-    upload_rows: int
+    Seconds of CPU on the machine where they were measured, bytes on the wire.
+    """
+
+    user_id: Integers
+    decrypt_cpu_s: Floats
+    update_cpu_s: Floats
+    encrypt_cpu_s: Floats
+    download_bytes: Integers
+    upload_bytes: Integers
+    upload_rows: Integers
+
+    @classmethod
+    def join(cls, costs: Iterable[UserCosts]) -> UserCosts:
+        """All of them as one, in order of user id."""
+        columns = [np.concatenate(column) for column in zip(*costs, strict=True)]
+        order = np.argsort(columns[0], kind="stable")
+        return cls(*(column[order] for column in columns))
 
     @property
-    def cpu_s(self) -> float:
+    def cpu_s(self) -> Floats:
         return self.decrypt_cpu_s + self.update_cpu_s + self.encrypt_cpu_s
 
-    def network_s(self, network: Network) -> float:
-        """Seconds on the wire: bytes over bandwidth, plus one latency each way."""
-        down = self.download_bytes * 8 / (network.download_gbps * 1e9)
-        up = self.upload_bytes * 8 / (network.upload_gbps * 1e9)
-        return down + up + 2 * network.latency_s
+
+class RoundCosts:
+    """Adds up the costs of a round, any number of users at a time."""
+
+    def __init__(self, devices: Devices) -> None:
+        self._devices = devices
+        self._slowest: Floats = np.zeros(len(SLOWEST))
+        self._peaks = {"user_cpu_s_max": 0.0, "network_s_max": 0.0}
+        self._sums: dict[str, float] = {}
+        self._bytes = {"upload_bytes_total": 0, "download_bytes_total": 0}
+        self._users = 0
+
+    def add(self, costs: UserCosts) -> None:
+        parts = self._devices.seconds(costs)
+        slowest = parts[:, parts.sum(axis=0).argmax()]
+        if slowest.sum() > self._slowest.sum():
+            self._slowest = slowest
+        for column, values in (("user_cpu_s_max", costs.cpu_s), ("network_s_max", parts[0] + parts[-1])):
+            self._peaks[column] = max(self._peaks[column], float(values.max()))
+        for phase in ("decrypt", "update", "encrypt"):
+            total = float(getattr(costs, f"{phase}_cpu_s").sum())
+            self._sums[phase] = self._sums.get(phase, 0.0) + total
+        self._bytes["upload_bytes_total"] += int(costs.upload_bytes.sum())
+        self._bytes["download_bytes_total"] += int(costs.download_bytes.sum())
+        self._users += len(costs.user_id)
+
+    @property
+    def user_cpu_s(self) -> float:
+        """CPU seconds of all users together."""
+        return sum(self._sums.values())
+
+    def row(self, server_cpu_s: float, basis: str) -> dict[str, Any]:
+        """The cost columns of ``rounds.csv`` (see the module's text for what each second means)."""
+        parts = dict(zip(SLOWEST, self._slowest.tolist(), strict=True))
+        return {
+            "basis": basis,
+            "protocol_s": sum(parts.values()) + server_cpu_s,
+            **{f"slowest_{part}": seconds for part, seconds in parts.items()},
+            "server_cpu_s": server_cpu_s,
+            "user_cpu_s_max": self._peaks["user_cpu_s_max"],
+            **{f"user_{phase}_cpu_s_mean": total / self._users for phase, total in self._sums.items()},
+            "network_s_max": self._peaks["network_s_max"],
+            **self._bytes,
+            "users": self._users,
+        }
 
 
-def user_rows(round_number: int, costs: Sequence[UserCosts], network: Network) -> list[dict[str, Any]]:
-    """Rows of ``users.csv.gz``: one per user, in order of id."""
-    ordered = sorted(costs, key=lambda cost: cost.user_id)
-    return [{"round": round_number, **asdict(c), "network_s": c.network_s(network)} for c in ordered]
-
-
-def round_costs(costs: Sequence[UserCosts], server_cpu_s: float, network: Network) -> dict[str, Any]:
-    """The cost columns of ``rounds.csv`` (see the module's text for what each second means)."""
-    users = len(costs)
-    slowest = max(c.cpu_s + c.network_s(network) for c in costs)
+def user_columns(round_number: int, basis: str, costs: UserCosts, devices: Devices) -> dict[str, Any]:
+    """Columns of ``users.csv.gz``, an entry per user: its costs, and the seconds of its own device."""
+    users = len(costs.user_id)
+    parts = devices.seconds(costs)
     return {
-        "protocol_s": slowest + server_cpu_s,
-        "user_cpu_s_max": max(c.cpu_s for c in costs),
-        "user_decrypt_cpu_s_mean": sum(c.decrypt_cpu_s for c in costs) / users,
-        "user_update_cpu_s_mean": sum(c.update_cpu_s for c in costs) / users,
-        "user_encrypt_cpu_s_mean": sum(c.encrypt_cpu_s for c in costs) / users,
-        "server_cpu_s": server_cpu_s,
-        "network_s_max": max(c.network_s(network) for c in costs),
-        "upload_bytes_total": sum(c.upload_bytes for c in costs),
-        "download_bytes_total": sum(c.download_bytes for c in costs),
-        "users": users,
+        "round": [round_number] * users,
+        "basis": [basis] * users,
+        **{name: column.tolist() for name, column in costs._asdict().items()},
+        "slowdown": devices.slowdowns(costs.user_id).tolist(),
+        "network_s": (parts[0] + parts[-1]).tolist(),
+        "device_s": parts.sum(axis=0).tolist(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
 from fedmf_ray.ratings.table import Split, UserRatings
 from fedmf_ray.scenario import Scenario, SyntheticSource
 from fedmf_ray.simulation.actors import Members, SyntheticMembers
+from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts
 
 _MOST_ROWS_PER_BLOCK = 8
 """In full text, rows share ciphertexts in blocks of at most this many; larger ones save no more."""
@@ -32,7 +33,7 @@ class Population:
     item_ids: (items,) which item each row of the item matrix is.
     """
 
-    user_ids: tuple[int, ...]
+    user_ids: Sequence[int]
     item_ids: NDArray[np.int64]
     slices: Sequence[UserRatings] | None
     synthetic: Synthetic | None
@@ -50,8 +51,7 @@ class Population:
                     f"ratings.items: {spec.items} items are too few: a user needs {split.fewest} ratings "
                     "to keep one for training (test)"
                 )
-            ids = tuple(range(1, spec.users + 1))
-            return cls(ids, np.arange(1, spec.items + 1), None, spec, split)
+            return cls(range(1, spec.users + 1), np.arange(1, spec.items + 1), None, spec, split)
         from fedmf_ray.ratings import files, movielens, table  # pandas stays out of synthetic runs
 
         if source.source == "movielens":
@@ -60,11 +60,11 @@ class Population:
             named = {role: name for role, name in source.columns.model_dump().items() if name}
             ratings = files.load_table(source.path, named)
         wanted = source.select
-        ratings, item_ids = table.select(
+        ratings, item_ids, user_ids = table.select(
             ratings, items=wanted.items, users=wanted.users, min_ratings=wanted.min_ratings
         )
-        slices = table.per_user(ratings, item_ids, split)
-        return cls(tuple(s.user_id for s in slices), item_ids, slices, None, split)
+        slices = table.per_user(ratings, item_ids, user_ids, split)
+        return cls(user_ids.tolist(), item_ids, slices, None, split)
 
     def members(self, first: int, stop: int) -> Members:
         """The users at positions first to stop, in the form in which they travel to their actor."""
@@ -83,12 +83,16 @@ class Population:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is settled before the first actor starts."""
+    """All that is settled before the first actor starts.
+
+    charged: in a calibrated run, the plan of the scheme whose costs are charged.
+    """
 
     population: Population
     terms: Terms
     scheme: str
     matrices: Matrices
+    charged: Plan | None = None
 
     @property
     def together(self) -> bool:
@@ -108,15 +112,20 @@ class Plan:
 
     @classmethod
     def of(cls, scenario: Scenario) -> Plan:
-        population = Population.of(scenario)
+        population, protocol = Population.of(scenario), scenario.protocol
+        charged = cls._of(scenario, population, protocol.charge) if protocol.charge else None
+        return replace(cls._of(scenario, population, protocol.scheme), charged=charged)
+
+    @classmethod
+    def _of(cls, scenario: Scenario, population: Population, scheme: str) -> Plan:
         model, protocol = scenario.model, scenario.protocol
         users, items = len(population.user_ids), len(population.item_ids)
         grid = FixedPoint(
             protocol.fraction_bits, protocol.value_bound, protocol.update_bound, contributors=users
         )
-        key_bits = 0 if protocol.scheme == "plain" else protocol.key_bits
+        key_bits = 0 if scheme == "plain" else protocol.key_bits
         rows = 1
-        if protocol.scheme == "packed":
+        if scheme == "packed":
             _check_slot(grid, key_bits)
             if protocol.part_text_sparsity == 0:
                 rows = rows_per_block(grid.slot_bits, model.factors, items, key_bits)
@@ -133,11 +142,18 @@ class Plan:
             scenario.seed,
         )
         matrices = Matrices(blocks.columns, grid, key_bits)
-        return cls(population, terms, protocol.scheme, matrices)
+        return cls(population, terms, scheme, matrices)
+
+    def tariff(self, unit: UnitCosts) -> Tariff:
+        """What users and server of this layout are charged at the given unit costs."""
+        ciphertexts = schemes.ciphertexts_per_row(self.scheme, self.matrices)
+        return Tariff(unit, self.terms.blocks, ciphertexts, schemes.wire_bytes(self.scheme, self.matrices))
 
     def layout_line(self) -> str:
         """One line for people: how a row is packed, and the cheap change that would save a ciphertext."""
         grid, blocks = self.terms.grid, self.terms.blocks
+        if self.charged:
+            return f"plain integers, charged as {self.charged.scheme}: {self.charged.layout_line()}"
         if self.scheme == "plain":
             return f"plain integers, {grid.slot_bits} bits of 64 in use"
         if self.scheme == "elementwise":

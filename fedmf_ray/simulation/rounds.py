@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fedmf_ray.metrics import Losses, combine
@@ -14,11 +14,17 @@ from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation import placement
 from fedmf_ray.simulation.actors import Report, ServerActor, UserActor, create_keys
 from fedmf_ray.simulation.backends import Backend, Call, Reference
-from fedmf_ray.simulation.costs import UserCosts, round_costs, user_rows
+from fedmf_ray.simulation.costs import CHARGED, MEASURED, RoundCosts, UserCosts, user_columns
+from fedmf_ray.simulation.devices import Devices
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
+from fedmf_ray.simulation.unit_costs import UnitCosts, measure
 
 Row = dict[str, Any]
+Columns = dict[str, Any]
+
+_unit_costs: dict[tuple[Any, ...], UnitCosts] = {}
+"""Measured once for a place and a setting: the cells of a study are charged alike."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,22 @@ def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[Sequence[int
     return groups
 
 
+def unit_costs(plan: Plan, key_bits: int, copies: int, backend: Backend) -> UnitCosts:
+    """The prices of a plan's work where it runs, with as many CPUs busy at once as a run keeps busy."""
+    setting = (plan.scheme, key_bits, plan.terms.blocks.factors, plan.terms.rule)
+    place = (backend.name, min(copies, backend.cpus))
+    if place + setting not in _unit_costs:
+        busy = [backend.run(measure, *setting) for _ in range(place[1])]
+        _unit_costs[place + setting] = UnitCosts.mean(backend.get(busy))
+    return _unit_costs[place + setting]
+
+
 class Federation:
     """Starts users and server; :meth:`rounds` drives them."""
 
     def __init__(self, scenario: Scenario, plan: Plan, backend: Backend, progress: Progress) -> None:
         self._scenario, self._backend, self._progress = scenario, backend, progress
+        self._devices = Devices.of(scenario)
         self._user_ids = plan.population.user_ids
         self._limit = scenario.cluster.in_flight or 2 * backend.cpus
         self.status = "complete"
@@ -55,12 +72,22 @@ class Federation:
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
         progress.note(layout)
 
+        self._tariff = None
+        if plan.charged:
+            prices = unit_costs(plan.charged, scenario.protocol.key_bits, len(groups), backend)
+            self._tariff = plan.charged.tariff(prices)
+        self._basis = CHARGED if self._tariff else MEASURED
+
         started = time.perf_counter()
         # Made on the users' side: this process never holds the private half, only a reference to it.
         evaluator, key, keys_cpu_s = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
         self._actors = [
             backend.start(
-                UserActor, plan.population.members(group[0], group[-1] + 1), plan.terms, plan.together
+                UserActor,
+                plan.population.members(group[0], group[-1] + 1),
+                plan.terms,
+                plan.together,
+                self._tariff,
             )
             for group in groups
         ]
@@ -76,7 +103,7 @@ class Federation:
             "wall_s": time.perf_counter() - started,
             "initial_train_mse": opening.losses.train_mse,
         }
-        how = "per block of users, shared by ratings" if plan.together else "per user"
+        how = "measured per block of users, shared by ratings" if plan.together else "measured per user"
         self.facts: Row = {
             "backend": scenario.cluster.backend,
             "cluster_cpus": backend.cpus,
@@ -84,45 +111,55 @@ class Federation:
             "user_actors": len(groups),
             "users_per_actor": len(groups[0]),
             "layout": layout,
-            "update_cpu_s": f"measured {how}",
+            "update_cpu_s": "charged" if self._tariff else how,
         }
+        if self._tariff:
+            self.facts["unit_costs"] = asdict(self._tariff.unit)
+        self._actor_count = len(groups)
 
-    def rounds(self) -> Iterator[tuple[Row, list[Row]]]:
-        """Drive rounds until the scenario says stop; yields a row, and the users' rows, after each."""
-        backend, stop, network = self._backend, self._scenario.stop, self._scenario.network
+    def rounds(self) -> Iterator[tuple[Row, Columns]]:
+        """Drive rounds until the scenario says stop; yields a row, and the users' columns, after each."""
+        backend, stop = self._backend, self._scenario.stop
         for number in range(stop.rounds):
             started = time.perf_counter()
             costs, receive_cpu_s = self._train(number)
             items, publish_cpu_s = backend.call(self._server, "publish", returns=2)
             opening = self._open(items)
+            server_cpu_s = receive_cpu_s + backend.get(publish_cpu_s)
+            if self._tariff:
+                server_cpu_s = self._tariff.receive_cpu_s(costs.upload_rows) + self._tariff.publish_cpu_s
+            charged = RoundCosts(self._devices)
+            charged.add(costs)
             yield (
                 {
                     "round": number,
                     **opening.losses._asdict(),
-                    **round_costs(costs, receive_cpu_s + backend.get(publish_cpu_s), network),
+                    **charged.row(server_cpu_s, self._basis),
+                    "user_actors": self._actor_count,
                     "wall_s": time.perf_counter() - started,
                 },
-                user_rows(number, costs, network),
+                user_columns(number, self._basis, costs, self._devices),
             )
             if stop.tolerance and max(opening.user_change, opening.item_change) < stop.tolerance:
                 self.status = "converged"
                 return
 
-    def _train(self, number: int) -> tuple[list[UserCosts], float]:
+    def _train(self, number: int) -> tuple[UserCosts, float]:
         """Users train and upload; the server adds uploads while later ones are still being computed."""
         backend = self._backend
         calls = (Call(self._actors[at], "train", (number, block)) for block, at in self._blocks)
         costs: list[UserCosts] = []
-        server_cpu_s = 0.0
+        done, server_cpu_s = 0, 0.0
         adding: deque[Reference] = deque()
         for uploads, charged in backend.stream(calls, self._limit, returns=2):
             # Also what raises a user's error: the server's call must not be made on a failed upload.
-            costs += backend.get(charged)
+            costs.append(backend.get(charged))
+            done += len(costs[-1].user_id)
             adding.append(backend.call(self._server, "receive", uploads))
-            self._progress.users(len(costs), len(self._user_ids))
+            self._progress.users(done, len(self._user_ids))
             if len(adding) > self._limit:  # bounds the uploads that wait for the server
                 server_cpu_s += backend.get(adding.popleft())
-        return costs, server_cpu_s + sum(backend.get(list(adding)))
+        return UserCosts.join(costs), server_cpu_s + sum(backend.get(list(adding)))
 
     def _open(self, items: Reference) -> Opening:
         """Users decrypt the matrix that opens the next round and report sums of their errors under it."""

@@ -31,8 +31,8 @@ class Experiment(Protocol):
     status: str
     """How it ended: complete or converged."""
 
-    def rounds(self) -> Iterator[tuple[Row, list[Row]]]:
-        """A row per round and, with it, a row per user of that round."""
+    def rounds(self) -> Iterator[tuple[Row, dict[str, Any]]]:
+        """A row per round and, with it, columns with an entry per user of that round."""
 
 
 def run(scenario: Scenario, results: Path, progress: Progress) -> Path:

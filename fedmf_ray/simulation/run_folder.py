@@ -21,7 +21,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,16 +63,19 @@ class RunFolder:
         except OSError as error:
             raise FedMFError(f"{self.path}: cannot be written: {error.strerror}") from error
 
-    def append_round(self, row: Mapping[str, Any], users: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Add one row to ``rounds.csv`` and one per user to ``users.csv.gz``; both are on disk on return."""
+    def append_round(self, row: Mapping[str, Any], users: Mapping[str, Sequence[Any]]) -> None:
+        """Add one row to ``rounds.csv`` and one per user to ``users.csv.gz``; both are on disk on return.
+
+        users: columns, an entry per user; none for an algorithm without users.
+        """
         with (self.path / "rounds.csv").open("a", newline="", encoding="utf-8") as file:
-            _write_rows(file, [row], header=file.tell() == 0)
+            _write_rows(file, list(row), [row.values()], header=file.tell() == 0)
         if users:
             # Each round is a gzip member of its own: readers see one file, a killed run loses nothing.
             path = self.path / "users.csv.gz"
             first = not path.exists()
-            with gzip.open(path, "at", newline="", encoding="utf-8", compresslevel=4) as file:
-                _write_rows(file, users, header=first)
+            with gzip.open(path, "at", newline="", encoding="utf-8", compresslevel=1) as file:
+                _write_rows(file, list(users), zip(*users.values(), strict=True), header=first)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         _write_json(self.path / "summary.json", summary)
@@ -130,10 +133,10 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _write_rows(file: Any, rows: Sequence[Mapping[str, Any]], header: bool) -> None:
-    writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+def _write_rows(file: Any, names: list[str], rows: Iterable[Iterable[Any]], header: bool) -> None:
+    writer = csv.writer(file)
     if header:
-        writer.writeheader()
+        writer.writerow(names)
     writer.writerows(rows)
 
 

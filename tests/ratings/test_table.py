@@ -25,10 +25,10 @@ def tables(draw):
 
 
 def test_the_published_experiment_has_7_users_109_training_and_21_test_ratings(movielens_small):
-    ratings, item_ids = select(
+    ratings, item_ids, user_ids = select(
         movielens.load("ml-latest-small", movielens_small), items=40, users=10, min_ratings=5
     )
-    users = per_user(ratings, item_ids, Split(last=3))
+    users = per_user(ratings, item_ids, user_ids, Split(last=3))
     assert len(item_ids) == 40
     assert len(users) == 7
     assert sum(len(user.items) for user in users) == 109
@@ -45,7 +45,8 @@ def test_most_rated_items_come_first_and_ties_by_first_appearance():
 
 def test_items_are_chosen_over_all_users_and_users_before_the_smallest_count():
     ratings = table([(1, 7, 3, 0), (2, 8, 3, 0), (2, 9, 3, 0), (10, 9, 3, 0), (11, 9, 3, 0), (11, 8, 3, 0)])
-    chosen, item_ids = select(ratings, items=2, users=3, min_ratings=2)
+    chosen, item_ids, user_ids = select(ratings, items=2, users=3, min_ratings=2)
+    assert user_ids.tolist() == [2]
     assert item_ids.tolist() == [9, 8]
     # Users 1, 2 and 10 are the first three; 1 rated no chosen item and 10 only one; 11 is not considered.
     assert np.unique(chosen.user_ids).tolist() == [2]
@@ -66,8 +67,10 @@ def test_asking_for_more_than_there_is_says_how_much_there_is(wish, message):
 
 @given(tables(), st.integers(0, 2**16))
 def test_every_rating_lands_in_exactly_one_slice(ratings, seed):
-    kept, item_ids = select(ratings)
-    users = per_user(kept, item_ids, Split(fraction=0.4, seed=seed))  # rounds to none of one, never to all
+    kept, item_ids, user_ids = select(ratings)
+    users = per_user(
+        kept, item_ids, user_ids, Split(fraction=0.4, seed=seed)
+    )  # rounds to none of one, never to all
     triples = [
         (user.user_id, int(item_ids[row]), value)
         for user in users

@@ -1,0 +1,215 @@
+"""What a piece of work costs on this machine, and what a round costs at those prices.
+
+Unit costs come from the very functions that real runs time (:mod:`fedmf_ray.protocol`), each measured at
+a small and a large size, so that a piece costs ``fixed + each * size``. A *tariff* applies them to the
+layout of a scenario: calibrated runs charge users and server by it, and estimates foretell with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.crypto import schemes
+from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.factors import Steps, initial_items
+from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks, Upload
+from fedmf_ray.protocol.server import Server
+from fedmf_ray.protocol.user import Terms, User, encrypt_items, read_items, update
+from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.simulation.costs import UserCosts, cpu_clock
+
+Integers = NDArray[np.int64]
+
+_BUDGET_S = 0.6
+_FEWEST, _MOST = 3, 100
+"""Repeats of each measurement: as many as fit the budget, but not fewer or more than these."""
+
+_ROWS = {"plain": 2048, "elementwise": 4, "packed": 12}
+"""The large size of cryptographic work, in rows of the item matrix."""
+
+_FEW_RATINGS, _MANY_RATINGS = 4, 256
+
+
+class Line(NamedTuple):
+    """CPU seconds of a piece of work of a given size: fixed + each * size."""
+
+    fixed: float
+    each: float
+
+    def __call__(self, size: int | Integers) -> NDArray[np.float64]:
+        return np.asarray(self.fixed + self.each * np.asarray(size))
+
+
+@dataclass(frozen=True)
+class UnitCosts:
+    """CPU seconds of this machine for one scheme, key size, number of factors and update rule.
+
+    decrypt, publish: the item matrix, by its ciphertexts. encrypt, receive: one upload, by its
+    ciphertexts (values for ``plain``). update: one user, by its ratings.
+    """
+
+    decrypt: Line
+    update: Line
+    encrypt: Line
+    receive: Line
+    publish: Line
+
+    @classmethod
+    def mean(cls, measured: list[UnitCosts]) -> UnitCosts:
+        """The average over several CPUs."""
+        lines = {
+            name: Line(*np.mean([getattr(one, name) for one in measured], axis=0).tolist())
+            for name in cls.__dataclass_fields__
+        }
+        return cls(**lines)
+
+
+def measure(scheme: str, key_bits: int, factors: int, rule: str) -> UnitCosts:
+    """Measure here, in a few seconds (the key pair and its table included)."""
+    # One-value ciphertexts all cost the same: a short row does.
+    columns = min(factors, 4) if scheme == "elementwise" else factors
+    rows = _ROWS[scheme]
+    grid = FixedPoint(fraction_bits=20, value_bound=16.0, update_bound=0.5, contributors=1000)
+    evaluator, key = schemes.create(scheme, schemes.Matrices(columns, grid, key_bits))
+    small, large = (_terms(grid, rule, count, columns) for count in (1, rows))
+    few, many = (_encrypted_items(key, terms) for terms in (small, large))
+    per_row = few.ciphertexts.shape[1]
+    sizes = (per_row, rows * per_row)
+
+    raters = [_user(terms, terms.blocks.items) for terms in (small, large)]
+    steps = [np.full((terms.blocks.items, columns), 0.01) for terms in (small, large)]
+    uploads = [
+        user.upload(0, step, key, terms)
+        for user, step, terms in zip(raters, steps, (small, large), strict=True)
+    ]
+    readers = _terms(grid, rule, _MANY_RATINGS, factors)
+    matrix = initial_items("normal", 0.1, _MANY_RATINGS, factors, seed=0)
+    updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
+
+    def upload(at: int) -> None:
+        raters[at].upload(0, steps[at], key, (small, large)[at])
+
+    def refresh(at: int) -> None:
+        update([updaters[at]], matrix, readers)
+
+    def between() -> None:
+        """What precedes an update in a run: an encryption, which empties the caches."""
+        raters[0].upload(0, steps[0], key, small)
+
+    return UnitCosts(
+        decrypt=_line(sizes, lambda at: read_items((few, many)[at], key, (small, large)[at])),
+        update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh, between),
+        encrypt=_line(sizes, upload),
+        receive=_line(sizes, _Receiving(Server(evaluator, many, range(2 * _MOST + 1)), uploads)),
+        publish=_line(sizes, _Publishing([Server(evaluator, items, ()) for items in (few, many)])),
+    )
+
+
+class _Receiving:
+    """The server adds one more upload, each of another user."""
+
+    def __init__(self, server: Server, uploads: list[Upload]) -> None:
+        self._server, self._uploads = server, uploads
+        self._user_ids = itertools.count()
+
+    def __call__(self, at: int) -> None:
+        self._server.receive(dataclasses.replace(self._uploads[at], user_id=next(self._user_ids)))
+
+
+class _Publishing:
+    def __init__(self, servers: list[Server]) -> None:
+        self._servers = servers
+
+    def __call__(self, at: int) -> None:
+        self._servers[at].publish()
+
+
+def _line(
+    sizes: tuple[int, int], work: Callable[[int], object], between: Callable[[], None] | None = None
+) -> Line:
+    """Time ``work(0)`` of the small size and ``work(1)`` of the large one, turn and turn about."""
+    times: tuple[list[float], list[float]] = ([], [])
+    work(0)  # the first call of anything is slower
+    while len(times[0]) < _FEWEST or (len(times[0]) < _MOST and sum(map(sum, times)) < _BUDGET_S):
+        for at in (0, 1):
+            if between is not None:
+                between()
+            started = cpu_clock()
+            work(at)
+            times[at].append(cpu_clock() - started)
+    small, large = (statistics.median(each) for each in times)
+    each = max(0.0, (large - small) / (sizes[1] - sizes[0]))
+    return Line(max(0.0, small - each * sizes[0]), each)
+
+
+def _terms(grid: FixedPoint, rule: str, items: int, columns: int) -> Terms:
+    return Terms(
+        item_ids=np.arange(items),
+        rule=rule,
+        steps=Steps(learning_rate=1e-3, reg_user=1e-4, reg_item=1e-4),
+        grid=grid,
+        blocks=ItemBlocks(items, columns),
+        part_text_sparsity=1.0,
+        init="normal",
+        init_scale=0.1,
+        seed=0,
+    )
+
+
+def _user(terms: Terms, ratings: int) -> User:
+    none = np.empty(0)
+    return User(UserRatings(1, np.arange(ratings), np.full(ratings, 3.5), none.astype(np.int64), none), terms)
+
+
+def _encrypted_items(key: schemes.KeyHolder, terms: Terms) -> EncryptedItems:
+    return encrypt_items(
+        initial_items("normal", 0.1, terms.blocks.items, terms.blocks.factors, seed=0), key, terms
+    )
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """Unit costs applied to a layout: what each user and the server are charged for a round.
+
+    blocks: how item rows are cut. ciphertexts, block_bytes: of one block (for ``plain``, its values).
+    """
+
+    unit: UnitCosts
+    blocks: ItemBlocks
+    ciphertexts: int
+    block_bytes: int
+
+    def users(self, user_ids: Integers, ratings: Integers, upload_rows: Integers) -> UserCosts:
+        """Costs of users with so many training ratings who upload so many rows, all (users,) int64."""
+        uploaded = self._uploaded(upload_rows)
+        users, whole = len(user_ids), self.blocks.count
+        return UserCosts(
+            user_id=user_ids,
+            decrypt_cpu_s=np.full(users, self.unit.decrypt(whole * self.ciphertexts)),
+            update_cpu_s=self.unit.update(ratings),
+            encrypt_cpu_s=self.unit.encrypt(uploaded * self.ciphertexts),
+            download_bytes=np.full(users, whole * self.block_bytes),
+            upload_bytes=uploaded * (self.block_bytes + 8),  # a block's number is an int64
+            upload_rows=upload_rows,
+        )
+
+    def receive_cpu_s(self, upload_rows: Integers) -> float:
+        """What the server is charged for adding these users' uploads."""
+        return float(self.unit.receive(self._uploaded(upload_rows) * self.ciphertexts).sum())
+
+    @property
+    def publish_cpu_s(self) -> float:
+        """What the server is charged for the matrix that opens the next round."""
+        return float(self.unit.publish(self.blocks.count * self.ciphertexts))
+
+    def _uploaded(self, upload_rows: Integers) -> Integers:
+        """Blocks: rows, or in full text all blocks, where several rows share one."""
+        return upload_rows if self.blocks.rows == 1 else np.full_like(upload_rows, self.blocks.count)
