@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,10 @@ from fedmf_ray.errors import DivergenceError, FedMFError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from fedmf_ray.study.estimate import Estimate
+
 _screen = Console(stderr=True, highlight=False)
+_out = Console(highlight=False, soft_wrap=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,7 +52,7 @@ def run(file: Path, overrides: tuple[str, ...], results: Path) -> None:
 
     results = results.expanduser().absolute()
     chosen = scenario_file.load(file, overrides)
-    protected = chosen.model.algorithm == "fedmf" and chosen.protocol.scheme != "plain"
+    protected = chosen.model.algorithm == "fedmf" and chosen.protocol.costed != "plain"
     warning = key_warning(chosen.protocol.key_bits) if protected else None
     if warning:
         _screen.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
@@ -83,6 +87,60 @@ def sweep(file: Path, overrides: tuple[str, ...], results: Path, folder: Path | 
     click.echo(outcome.path)
     if outcome.unsound:
         sys.exit(1)
+
+
+@cli.command()
+@click.argument("file", metavar="SCENARIO|STUDY", type=click.Path(path_type=Path))
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--within", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="Say how many machines simulate a round within this time.")  # fmt: skip
+@click.option(
+    "--cpus", type=click.IntRange(min=1), default=32, show_default=True, help="Of one such machine."
+)
+@click.option("--memory", type=click.FloatRange(min=0, min_open=True), default=128.0, show_default=True,
+              metavar="GB", help="Of one such machine.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the rows as CSV.")
+def estimate(
+    file: Path,
+    overrides: tuple[str, ...],
+    within: float | None,
+    cpus: int,
+    memory: float,
+    output: Path | None,
+) -> None:
+    """Foretell what a scenario, or each cell of a study, costs; measures unit costs here, runs nothing."""
+    from fedmf_ray.simulation.backends import open_backend
+    from fedmf_ray.study import cells
+    from fedmf_ray.study.estimate import estimate as foretell
+    from fedmf_ray.study.estimate import write_rows
+
+    if "sweep" in scenario_file.read(file, overrides):
+        chosen = [(cell.keys, cell.scenario) for cell in cells.load(file, overrides).cells]
+    else:
+        chosen = [({}, scenario_file.load(file, overrides))]
+    backend = open_backend(chosen[0][1].cluster)
+    estimates = []
+    try:
+        for keys, scenario in chosen:
+            with _screen.status(f"estimating {_plain(', '.join(map(str, keys.values())) or scenario.name)}"):
+                estimates.append((keys, foretell(scenario, backend)))
+    finally:
+        backend.close()
+    if len(estimates) == 1:
+        _show_estimate(estimates[0][1])
+    else:
+        _show_estimates(estimates)
+    if within is not None:
+        for keys, foretold in estimates:
+            where = f"{', '.join(map(str, keys.values()))}: " if keys else ""
+            try:
+                number = foretold.machines(cpus, memory, within)
+                answer = f"{number:,} machines of {cpus} CPUs and {memory:g} GB"
+            except FedMFError as error:
+                answer = str(error)
+            _out.print(f"{where}a simulated round within {within:g} s: {_plain(answer)}")
+    if output:
+        click.echo(write_rows(output, estimates))
 
 
 @cli.group()
@@ -207,11 +265,12 @@ def _show(folder: Path) -> None:
 
     run = read_run(folder)
     last, mean = run.rounds.iloc[-1], run.rounds.mean(numeric_only=True)
+    charged = " (charged)" if last.get("basis") == "charged" else ""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     formats: dict[str, tuple[Any, Callable[[float], str]]] = {
         "train_mse": (last, lambda x: f"{x:.4f}"),
         "test_rmse": (last, lambda x: f"{x:.4f}"),
-        "protocol_s": (mean, lambda x: f"{x:.3g} s a round: slowest user + server, as deployed"),
+        "protocol_s": (mean, lambda x: f"{x:.3g} s a round{charged}: slowest user + server, as deployed"),
         "wall_s": (mean, lambda x: f"{x:.3g} s a round: this simulation"),
         "upload_bytes_total": (mean, lambda x: f"{x / 1e6:.3g} MB a round"),
         "download_bytes_total": (mean, lambda x: f"{x / 1e6:.3g} MB a round"),
@@ -222,6 +281,67 @@ def _show(folder: Path) -> None:
             table.add_row(column, show(float(source[column])))
     _screen.print(table)
     click.echo(folder)
+
+
+def _show_estimate(foretold: Estimate) -> None:
+    """A round's costs under the names that a run gives them, and the totals of all rounds."""
+    _out.print(f"{foretold.users:,} users in {foretold.actors:,} actors, {foretold.layout}")
+    table = _table("a round, estimated", "", "")
+    for column, value in foretold.row.items():
+        if isinstance(value, int | float) and column not in ("users", "user_actors"):
+            amount = _size(value) if "bytes" in column else f"{value:,.4g} s"
+            table.add_row(column, amount, _MEANINGS.get(column, ""))
+    _out.print(table)
+    table = _table(f"{foretold.rounds:,} rounds, estimated", "", "")
+    for name, value in foretold.totals.items():
+        amount = _size(value) if "bytes" in name else _duration(value)
+        table.add_row(name, amount, _MEANINGS.get(name, ""))
+    _out.print(table)
+
+
+def _show_estimates(estimates: list[tuple[dict[str, Any], Estimate]]) -> None:
+    """A line per cell of a study."""
+    columns = ("protocol_s", "user_cpu_s_max", "server_cpu_s", "upload_bytes_total", "download_bytes_total")
+    keys = [key.rpartition(".")[2] for key in estimates[0][0]]
+    table = _table(*keys, *(column.replace("bytes", "mb") for column in columns), "whole study")
+    for values, foretold in estimates:
+        costs = (foretold.row[column] / (1e6 if "bytes" in column else 1) for column in columns)
+        wall = _duration(foretold.totals["simulation_wall_s"])
+        table.add_row(*map(str, values.values()), *(f"{cost:,.4g}" for cost in costs), wall)
+    _out.print(table)
+    wall_s = sum(foretold.totals["simulation_wall_s"] for _, foretold in estimates)
+    _out.print(f"estimated costs of a round; the study takes about {_duration(wall_s)} here, without set-up")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for at, name in enumerate(others):
+        table.add_column(name, justify="right" if name or at == 0 else "left", no_wrap=True)
+    return table
+
+
+def _size(amount: float) -> str:
+    """Bytes for people, in powers of 1,000."""
+    power = min(5, int(math.log10(max(amount, 1)) / 3))
+    return f"{amount / 1000**power:,.4g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:,.4g} h"
+
+
+_MEANINGS = {
+    "protocol_s": "slowest user + server, as deployed: the sum of the next six",
+    "server_cpu_s": "adding all uploads, publishing the items",
+    "user_cpu_s_max": "on a device as fast as this machine",
+    "wall_s": "this simulation, on the CPUs that are here",
+    "deployed_cpu_s": "CPU of all users' devices and the server",
+    "simulation_cpu_s": "CPU of this simulation: items decrypted once an actor",
+    "simulation_wall_s": "on the CPUs that are here",
+}
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from fedmf_ray.ratings.table import Split, UserRatings, split_user
 
-_ITEM_STREAM, _USER_STREAM = 4, 5
-"""Streams 0 to 3 of the same seed belong to initial vectors and splits."""
+_ITEM_STREAM, _USER_STREAM, _COUNT_STREAM = 4, 5, 7
+"""Streams 0 to 3 of the same seed belong to initial vectors and splits, 6 to devices."""
 
 _MEAN, _LOWEST, _HIGHEST = 3.5, 0.5, 5.0
 
@@ -57,6 +57,17 @@ def user_ratings(spec: Synthetic, user_id: int, split: Split) -> UserRatings:
     values = np.clip(values, _LOWEST, _HIGHEST)
     # Items come out popular ones first: in that order, the last ratings would be those of rare items.
     return split_user(user_id, items, values, random.permutation(count), split)
+
+
+def likely_counts(spec: Synthetic, user_ids: NDArray[np.int64], split: Split) -> NDArray[np.int64]:
+    """(users,) numbers of training ratings drawn from the law of :func:`user_ratings`, for estimates.
+
+    Millions a second, where asking each user would take a day; not the counts those users will have.
+    """
+    stream = np.random.SeedSequence(spec.seed, spawn_key=(_COUNT_STREAM, int(user_ids[0])))
+    counts = np.random.default_rng(stream).binomial(spec.items, 1 - spec.sparsity, len(user_ids))
+    counts, index = np.unique(np.maximum(counts, split.fewest), return_inverse=True)
+    return np.array([count - split.held_out(int(count)) for count in counts])[index]
 
 
 @lru_cache(maxsize=4)

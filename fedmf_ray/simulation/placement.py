@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from fedmf_ray.errors import FedMFError
@@ -16,23 +17,50 @@ WORKER_BYTES = 80 * 10**6
 
 def group(users: Sequence[T], users_per_actor: int | Literal["auto"], cpus: int) -> list[Sequence[T]]:
     """Consecutive users, ``users_per_actor`` at a time; ``auto`` makes one group a CPU."""
-    size = -(-len(users) // cpus) if users_per_actor == "auto" else users_per_actor
+    size = _group_size(len(users), users_per_actor, cpus)
     return [users[at : at + size] for at in range(0, len(users), size)]
 
 
-def check_memory(
-    actors: int, users: int, actor_bytes: int, server_bytes: int, memory_bytes: float | None
-) -> None:
+def actor_count(users: int, users_per_actor: int | Literal["auto"], cpus: int) -> int:
+    """How many groups :func:`group` would make."""
+    return -(-users // _group_size(users, users_per_actor, cpus))
+
+
+def _group_size(users: int, users_per_actor: int | Literal["auto"], cpus: int) -> int:
+    return -(-users // cpus) if users_per_actor == "auto" else users_per_actor
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a process of ours takes.
+
+    actor, server: a process without users, and the server. user: each user that an actor hosts.
+    """
+
+    actor: int
+    user: int
+    server: int
+
+    def total(self, actors: int, users: int) -> int:
+        """Of a whole simulation."""
+        return actors * self.actor + users * self.user + self.server
+
+
+def check_memory(actors: int, users: int, memory: Memory, memory_bytes: float | None) -> None:
     """Refuse a placement that cannot fit, before the first actor starts.
 
-    actor_bytes, server_bytes: what a user actor and the server hold beyond an empty worker.
     memory_bytes: of the cluster, or None if actors are not processes.
     """
-    server = WORKER_BYTES + server_bytes
-    needed = actors * (WORKER_BYTES + actor_bytes) + server
+    needed = memory.total(actors, users)
     if memory_bytes is None or needed <= memory_bytes:
         return
-    fitting = max(1, int((memory_bytes - server) // (WORKER_BYTES + actor_bytes)))
+    left = memory_bytes - memory.total(0, users)
+    if left < memory.actor:
+        raise FedMFError(
+            f"cluster: {users} users and a server need about {memory.total(1, users) / 1e9:.1f} GB even in "
+            f"one actor, the cluster offers {memory_bytes / 1e9:.1f} GB: take fewer users, items or factors"
+        )
+    fitting = int(left // memory.actor)
     raise FedMFError(
         f"cluster: {actors} user actors and a server need about {needed / 1e9:.1f} GB and the cluster offers "
         f"{memory_bytes / 1e9:.1f} GB: set cluster.users_per_actor to {-(-users // fitting)} or more, "

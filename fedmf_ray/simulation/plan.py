@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,14 +16,20 @@ from fedmf_ray.crypto.slots import SlotLayout
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.protocol.user import Terms
-from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
+from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
 from fedmf_ray.ratings.table import Split, UserRatings
 from fedmf_ray.scenario import Scenario, SyntheticSource
 from fedmf_ray.simulation.actors import Members, SyntheticMembers
+from fedmf_ray.simulation.placement import WORKER_BYTES, Memory
 from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts
 
 _MOST_ROWS_PER_BLOCK = 8
 """In full text, rows share ciphertexts in blocks of at most this many; larger ones save no more."""
+
+_USER_OBJECTS_BYTES = 2000
+"""What Python takes for a user beyond the numbers in its arrays."""
+
+_CHUNK_USERS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,25 @@ class Population:
         assert self.synthetic is not None
         return SyntheticMembers(self.synthetic, self.user_ids[first:stop], self.split)
 
+    @property
+    def mean_ratings(self) -> float:
+        """Of a user, test set included."""
+        if self.slices is not None:
+            return sum(len(s.items) + len(s.test_items) for s in self.slices) / len(self.slices)
+        assert self.synthetic is not None
+        return self.synthetic.items * (1 - self.synthetic.sparsity)
+
+    def training_counts(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Users' ids and how many training ratings each has, some users at a time, without making them:
+        synthetic users' counts follow the same law as their own will, but are not those."""
+        if self.slices is not None:
+            yield np.array(self.user_ids), np.array([len(s.items) for s in self.slices])
+            return
+        assert self.synthetic is not None
+        for first in range(0, len(self.user_ids), _CHUNK_USERS):
+            ids = np.array(self.user_ids[first : first + _CHUNK_USERS])
+            yield ids, likely_counts(self.synthetic, ids, self.split)
+
     def all_ratings(self) -> Sequence[UserRatings]:
         """Every user's ratings in one place: only the central baseline asks for this."""
         if self.slices is not None:
@@ -100,15 +125,17 @@ class Plan:
         return self.scheme == "plain"
 
     @property
-    def actor_bytes(self) -> int:
-        """What a user actor holds beyond an empty worker: the key's table, and the item matrix thrice."""
-        values = self.terms.blocks.count * self.terms.blocks.columns
-        return schemes.table_bytes(self.scheme, self.matrices) + 3 * 8 * values
-
-    @property
-    def server_bytes(self) -> int:
-        """What the server holds beyond an empty worker: ciphertexts as numbers and, twice, on the wire."""
-        return 3 * schemes.wire_bytes(self.scheme, self.matrices) * self.terms.blocks.count
+    def memory(self) -> Memory:
+        """An actor holds the key's table and, thrice, the item matrix; a user its ratings, and its vector
+        twice; the server ciphertexts as numbers and, twice, on the wire."""
+        blocks = self.terms.blocks
+        matrix, wire = 8 * blocks.count * blocks.columns, schemes.wire_bytes(self.scheme, self.matrices)
+        ratings = self.population.mean_ratings
+        return Memory(
+            actor=WORKER_BYTES + schemes.table_bytes(self.scheme, self.matrices) + 3 * matrix,
+            user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.factors + round(3 * 8 * ratings),
+            server=WORKER_BYTES + 3 * wire * blocks.count,
+        )
 
     @classmethod
     def of(cls, scenario: Scenario) -> Plan:

@@ -18,13 +18,10 @@ from fedmf_ray.simulation.costs import CHARGED, MEASURED, RoundCosts, UserCosts,
 from fedmf_ray.simulation.devices import Devices
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.unit_costs import UnitCosts, measure
+from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts, measure
 
 Row = dict[str, Any]
 Columns = dict[str, Any]
-
-_unit_costs: dict[tuple[Any, ...], UnitCosts] = {}
-"""Measured once for a place and a setting: the cells of a study are charged alike."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +40,23 @@ def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[Sequence[int
     """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
     users = range(len(plan.population.user_ids))
     groups = placement.group(users, scenario.cluster.users_per_actor, backend.cpus)
-    placement.check_memory(len(groups), len(users), plan.actor_bytes, plan.server_bytes, backend.memory_bytes)
+    placement.check_memory(len(groups), len(users), plan.memory, backend.memory_bytes)
     return groups
 
 
-def unit_costs(plan: Plan, key_bits: int, copies: int, backend: Backend) -> UnitCosts:
-    """The prices of a plan's work where it runs, with as many CPUs busy at once as a run keeps busy."""
-    setting = (plan.scheme, key_bits, plan.terms.blocks.factors, plan.terms.rule)
-    place = (backend.name, min(copies, backend.cpus))
-    if place + setting not in _unit_costs:
-        busy = [backend.run(measure, *setting) for _ in range(place[1])]
-        _unit_costs[place + setting] = UnitCosts.mean(backend.get(busy))
-    return _unit_costs[place + setting]
+_unit_costs: dict[tuple[Any, ...], UnitCosts] = {}
+"""Measured once for a place and a setting, so that the cells of a study are charged alike."""
+
+
+def tariff(plan: Plan, actors: int, backend: Backend) -> Tariff:
+    """What a plan's work costs where it runs, with as many CPUs busy at once as the run keeps busy."""
+    busy = min(actors, backend.cpus)
+    setting = (plan.scheme, plan.matrices.key_bits, plan.terms.blocks.factors, plan.terms.rule)
+    at = (backend.name, busy, *setting)
+    if at not in _unit_costs:
+        measured = [backend.run(measure, *setting) for _ in range(busy)]
+        _unit_costs[at] = UnitCosts.mean([backend.get(reference) for reference in measured])
+    return plan.tariff(_unit_costs[at])
 
 
 class Federation:
@@ -72,10 +74,7 @@ class Federation:
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
         progress.note(layout)
 
-        self._tariff = None
-        if plan.charged:
-            prices = unit_costs(plan.charged, scenario.protocol.key_bits, len(groups), backend)
-            self._tariff = plan.charged.tariff(prices)
+        self._tariff = tariff(plan.charged, len(groups), backend) if plan.charged else None
         self._basis = CHARGED if self._tariff else MEASURED
 
         started = time.perf_counter()

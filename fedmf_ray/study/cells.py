@@ -77,6 +77,11 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     return Study(cells[0].scenario.name, text, tuple(cells))
 
 
+def table_value(value: Any) -> Any:
+    """A swept value as one cell of a table."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
 def _describe(number: int, keys: Keys) -> str:
     return f"cell {number} ({', '.join(f'{key}={json.dumps(value)}' for key, value in keys.items())})"
 

@@ -25,7 +25,7 @@ from fedmf_ray.simulation.backends import Backend, open_backend
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.run import preflight, run_into
 from fedmf_ray.simulation.run_folder import check_writable
-from fedmf_ray.study.cells import Cell, Study
+from fedmf_ray.study.cells import Cell, Study, table_value
 
 SOUND = ("complete", "converged")
 ENDED = (*SOUND, "diverged")
@@ -99,7 +99,10 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
     """``cells.csv`` of all cells and ``study.csv`` of the rounds of those that have ended."""
     cells, rounds = [], []
     for state in states:
-        keys = {"cell": state.cell.number, **{key: _scalar(value) for key, value in state.cell.keys.items()}}
+        keys = {
+            "cell": state.cell.number,
+            **{key: table_value(value) for key, value in state.cell.keys.items()},
+        }
         cells.append({**keys, "status": state.status, "reason": state.reason})
         file = path / "cells" / state.cell.name / "rounds.csv"
         if state.status in ENDED and file.exists():
@@ -108,11 +111,6 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
     pd.DataFrame(cells).to_csv(path / "cells.csv", index=False)
     if rounds:
         pd.concat(rounds).to_csv(path / "study.csv", index=False)
-
-
-def _scalar(value: Any) -> Any:
-    """A value as one cell of a table."""
-    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def _check_same(path: Path, study: Study) -> None:

@@ -147,7 +147,8 @@ class TestRunFolder:
         assert {
             "round", "train_mse", "test_rmse", "protocol_s", "wall_s", "user_cpu_s_max",
             "user_decrypt_cpu_s_mean", "user_update_cpu_s_mean", "user_encrypt_cpu_s_mean", "server_cpu_s",
-            "network_s_max",
+            "network_s_max", "basis", "slowest_download_s", "slowest_decrypt_s", "slowest_update_s",
+            "slowest_encrypt_s", "slowest_upload_s", "user_actors",
             "upload_bytes_total", "download_bytes_total", "users",
         } <= set(rounds)  # fmt: skip
         assert (rounds["users"] == 7).all()
@@ -158,6 +159,10 @@ class TestRunFolder:
         parts = ["decrypt_cpu_s", "update_cpu_s", "encrypt_cpu_s", "network_s"]
         slowest = users[parts].sum(axis=1).groupby(users["round"]).max()
         assert rounds["protocol_s"].to_numpy() == pytest.approx((slowest + rounds["server_cpu_s"]).to_numpy())
+        shown = ["slowest_download_s", "slowest_decrypt_s", "slowest_update_s", "slowest_encrypt_s",
+                 "slowest_upload_s", "server_cpu_s"]  # fmt: skip
+        assert rounds["protocol_s"].to_numpy() == pytest.approx(rounds[shown].sum(axis=1).to_numpy())
+        assert (rounds["basis"] == "measured").all()
         seconds = users["download_bytes"] * 8e-9 + users["upload_bytes"] * 8e-9 / 0.5 + 2 * 0.01
         assert users["network_s"].to_numpy() == pytest.approx(seconds.to_numpy())
 
@@ -172,7 +177,7 @@ class TestRunFolder:
         users, rounds = pd.read_csv(folder / "users.csv.gz"), pd.read_csv(folder / "rounds.csv")
         assert set(users) == {
             "round", "user_id", "decrypt_cpu_s", "update_cpu_s", "encrypt_cpu_s", "network_s",
-            "download_bytes", "upload_bytes", "upload_rows",
+            "download_bytes", "upload_bytes", "upload_rows", "basis", "slowdown", "device_s",
         }  # fmt: skip
         assert not [column for column in rounds if any(w in column for w in ("vector", "rating", "key"))]
         summary = json.loads((folder / "summary.json").read_text())
@@ -194,14 +199,14 @@ def one_actor(chosen):
 def test_every_user_of_an_actor_is_charged_the_whole_decryption():
     actor, costs = one_actor(small())
     assert actor._decrypt_cpu_s > 0
-    assert [cost.decrypt_cpu_s for cost in costs] == [actor._decrypt_cpu_s] * 7
+    assert costs.decrypt_cpu_s.tolist() == [actor._decrypt_cpu_s] * 7
 
 
 def test_updates_are_measured_alone_under_encryption_and_shared_by_ratings_in_plain_runs():
     for scheme, different in (("plain", 1), ("packed", 7)):
         actor, costs = one_actor(small(protocol__scheme=scheme))
-        pairs = zip(costs, actor._users, strict=True)
-        seconds_a_rating = {round(cost.update_cpu_s / len(user.ratings.items), 15) for cost, user in pairs}
+        pairs = zip(costs.update_cpu_s, actor._users, strict=True)
+        seconds_a_rating = {round(seconds / len(user.ratings.items), 15) for seconds, user in pairs}
         assert len(seconds_a_rating) == different
 
 

@@ -1,0 +1,165 @@
+"""Runs foretold from measured unit costs: what a scenario costs, without running it.
+
+    unit costs of this machine  ×  the scenario's layout and users  =  a row like those of rounds.csv
+
+Nothing is trained, and of synthetic users only their number of ratings is drawn: ten million take
+seconds. ``basis`` of such a row is ``estimated``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.protocol.user import uploaded_count
+from fedmf_ray.scenario import Scenario
+from fedmf_ray.simulation import placement
+from fedmf_ray.simulation.backends import Backend
+from fedmf_ray.simulation.costs import ESTIMATED, RoundCosts
+from fedmf_ray.simulation.devices import Devices
+from fedmf_ray.simulation.placement import Memory
+from fedmf_ray.simulation.plan import Plan
+from fedmf_ray.simulation.rounds import tariff
+from fedmf_ray.study.cells import table_value
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Work:
+    """CPU seconds of one round in a simulation, by what can be done side by side.
+
+    decrypt_s: opening the item matrix, once in every actor. train_s: all users' updates and encryptions.
+    receive_s, publish_s: the server, one process.
+    """
+
+    decrypt_s: float
+    train_s: float
+    receive_s: float
+    publish_s: float
+
+    def wall_s(self, actors: int, cpus: int) -> float:
+        """Seconds of a round with actors that run on so many CPUs; the server adds while users train."""
+        opening = self.decrypt_s * max(1.0, actors / cpus)
+        server_too = (self.train_s + self.receive_s) / cpus
+        return opening + max(self.train_s / min(actors, cpus), server_too, self.receive_s) + self.publish_s
+
+    def cpu_s(self, actors: int) -> float:
+        return actors * self.decrypt_s + self.train_s + self.receive_s + self.publish_s
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a scenario will cost.
+
+    row: the cost columns of ``rounds.csv``. rounds: how many at most. actors: in this placement.
+    deployed_cpu_s: a round's CPU seconds of all users' devices (of this machine's speed) and the server.
+    """
+
+    row: dict[str, Any]
+    rounds: int
+    actors: int
+    deployed_cpu_s: float
+    work: Work
+    memory: Memory
+    layout: str
+
+    @property
+    def users(self) -> int:
+        return int(self.row["users"])
+
+    @property
+    def totals(self) -> dict[str, float]:
+        """Of all rounds: CPU where users are devices, and in this simulation; its memory as placed."""
+        return {
+            "deployed_cpu_s": self.rounds * self.deployed_cpu_s,
+            "simulation_cpu_s": self.rounds * self.work.cpu_s(self.actors),
+            "simulation_wall_s": self.rounds * self.row["wall_s"],
+            "simulation_memory_bytes": self.memory.total(self.actors, self.users),
+        }
+
+    def machines(self, cpus: int, memory_gb: float, within_s: float) -> int:
+        """How many machines of so many CPUs and so much memory simulate a round within a time.
+
+        One actor a CPU; the server has a CPU of its own. Raises :class:`FedMFError` with the reason if no
+        number of machines can: every actor opens the whole item matrix, and there is one server.
+        """
+        work, memory = self.work, self.memory
+        alone = work.decrypt_s + work.publish_s
+        if max(alone, work.receive_s + alone) >= within_s:
+            raise FedMFError(
+                f"no number of machines will do: decrypting the items takes {work.decrypt_s:,.3g} s in each "
+                f"actor, and adding all uploads {work.receive_s:,.3g} s in the one server"
+            )
+        choices = []
+        for actors in range(1, cpus + 1):  # fewer actors than CPUs where memory is short
+            room = memory_gb * 1e9 - actors * memory.actor
+            if room > 0 and memory.server < memory_gb * 1e9:
+                for_time = work.train_s / (within_s - alone) / actors
+                choices.append(math.ceil(max(1, for_time, memory.total(0, self.users) / room)))
+        if not choices:
+            raise FedMFError(
+                f"{memory_gb:g} GB hold neither an actor ({memory.actor / 1e9:.2g} GB) nor the server "
+                f"({memory.server / 1e9:.2g} GB)"
+            )
+        return min(choices)
+
+
+def estimate(scenario: Scenario, backend: Backend) -> Estimate:
+    """Foretell a run of this scenario on this backend (a few seconds: unit costs are measured there).
+
+    Raises :class:`FedMFError` for what :func:`fedmf_ray.simulation.run.run` would refuse, except that it
+    does not fit the memory here.
+    """
+    if scenario.model.algorithm == "regular_mf":
+        raise FedMFError("model.algorithm: regular_mf has no protocol whose cost could be estimated")
+    plan = Plan.of(scenario)
+    costed = plan.charged or plan
+    users = len(plan.population.user_ids)
+    actors = placement.actor_count(users, scenario.cluster.users_per_actor, backend.cpus)
+    prices = tariff(costed, actors, backend)
+
+    costs, receive_cpu_s = RoundCosts(Devices.of(scenario)), 0.0
+    for user_ids, ratings in plan.population.training_counts():
+        rows = _uploaded(ratings, len(plan.population.item_ids), scenario.protocol.part_text_sparsity)
+        charged = prices.users(user_ids, ratings, rows)
+        receive_cpu_s += prices.receive_cpu_s(rows)
+        costs.add(charged)
+    server_cpu_s = receive_cpu_s + prices.publish_cpu_s
+    decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user
+    row = costs.row(server_cpu_s, ESTIMATED)
+    work = Work(decrypt_s, costs.user_cpu_s - users * decrypt_s, receive_cpu_s, prices.publish_cpu_s)
+    return Estimate(
+        row={**row, "user_actors": actors, "wall_s": work.wall_s(actors, backend.cpus)},
+        rounds=scenario.stop.rounds,
+        actors=actors,
+        deployed_cpu_s=costs.user_cpu_s + server_cpu_s,
+        work=work,
+        memory=costed.memory,
+        layout=costed.layout_line(),
+    )
+
+
+def _uploaded(ratings: Integers, items: int, part_text_sparsity: float) -> Integers:
+    """(users,) rows that users with so many ratings upload."""
+    counts, index = np.unique(ratings, return_inverse=True)
+    return np.array([uploaded_count(int(count), items, part_text_sparsity) for count in counts])[index]
+
+
+def write_rows(output: Path, estimates: Sequence[tuple[dict[str, Any], Estimate]]) -> Path:
+    """A table like ``study.csv``, for the same pictures: swept keys, then the columns of a round."""
+    rows = [
+        {"cell": cell, **{key: table_value(value) for key, value in keys.items()}, "round": 0, **foretold.row}
+        for cell, (keys, foretold) in enumerate(estimates)
+    ]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(output, index=False)
+    return output

@@ -1,0 +1,163 @@
+"""Estimates: the row of a run that never took place."""
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from fedmf_ray import scenario_file
+from fedmf_ray.cli import cli
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.simulation import rounds
+from fedmf_ray.simulation.backends import SerialBackend
+from fedmf_ray.simulation.placement import Memory
+from fedmf_ray.simulation.progress import Silent
+from fedmf_ray.simulation.run import run
+from fedmf_ray.simulation.unit_costs import Line, UnitCosts
+from fedmf_ray.study.estimate import Estimate, Work, estimate
+
+PRICES = UnitCosts(*(Line(1.0 / 2**k, 1.0 / 2 ** (k + 4)) for k in range(5)))
+
+
+@pytest.fixture(autouse=True)
+def prices(monkeypatch):
+    monkeypatch.setattr(rounds, "_unit_costs", {})
+    monkeypatch.setattr(rounds, "measure", lambda *setting: PRICES)
+
+
+def chosen(users=7, items=12, **changes):
+    tree = {
+        "name": "x",
+        "ratings": {"source": "synthetic", "users": users, "items": items, "sparsity": 0.5},
+        "model": {"factors": 4, "learning_rate": 0.02},
+        "protocol": {"key_bits": 1024},
+        "stop": {"rounds": 3},
+        "cluster": {"backend": "serial"},
+    }
+    return scenario_file.parse(tree | changes, "x.yaml")
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("charge", ["packed", "elementwise"])
+def test_an_estimate_is_the_row_of_a_calibrated_run(tmp_path, charge, sparsity):
+    """On ratings from a file the work is known exactly, so only the basis and the wall clock differ."""
+    path = tmp_path / "r.csv"
+    path.write_text("user,item,rating\n" + "".join(f"{u},{i},3\n" for u in range(5) for i in range(u + 1)))
+    charged = chosen(
+        ratings={"source": "file", "path": str(path)},
+        protocol={"scheme": "plain", "charge": charge, "key_bits": 1024, "part_text_sparsity": sparsity},
+        devices={"slowdown": 2.0, "slowdown_sigma": 0.8},
+    )
+    row = pd.read_csv(run(charged, tmp_path, Silent()) / "rounds.csv").iloc[-1].to_dict()
+    foretold = estimate(charged, SerialBackend()).row
+    assert set(foretold) == set(row) - {"round", "train_mse", "test_rmse", "test_mae"}
+    assert foretold.pop("basis") == "estimated"
+    foretold.pop("wall_s")
+    for column, value in foretold.items():
+        assert row[column] == pytest.approx(value, rel=1e-12), column
+
+
+def test_synthetic_users_rate_as_many_items_as_they_would(tmp_path):
+    """Not the very counts, but their law: sums over 2,000 users agree within two percent."""
+    many = chosen(users=2000, items=40, protocol={"scheme": "plain"}, model={"factors": 4}, test={"last": 3})
+    real = pd.read_csv(run(many, tmp_path, Silent()) / "rounds.csv").iloc[0]
+    foretold = estimate(many, SerialBackend()).row
+    assert foretold["upload_bytes_total"] == pytest.approx(real["upload_bytes_total"], rel=0.02)
+    assert foretold["download_bytes_total"] == real["download_bytes_total"]
+
+
+def test_ten_million_users_are_estimated_without_being_made():
+    foretold = estimate(chosen(users=10**7, items=200), SerialBackend())
+    assert foretold.users == 10**7
+    assert foretold.row["upload_bytes_total"] == pytest.approx(10**7 * 100 * (256 + 8), rel=0.001)
+    assert foretold.deployed_cpu_s > 10**7
+
+
+FORETOLD = Estimate(
+    row={"users": 1000, "wall_s": 500.0},
+    rounds=7,
+    actors=2,
+    deployed_cpu_s=0.0,
+    work=Work(decrypt_s=20.0, train_s=8000.0, receive_s=60.0, publish_s=5.0),
+    memory=Memory(actor=10**9, user=10**6, server=10**9),
+    layout="",
+)
+
+
+def test_totals_of_a_simulation():
+    totals = FORETOLD.totals
+    assert totals["simulation_cpu_s"] == 7 * (2 * 20 + 8000 + 60 + 5)
+    assert totals["simulation_wall_s"] == 3500
+    assert totals["simulation_memory_bytes"] == 2 * 10**9 + 1000 * 10**6 + 10**9
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory_gb", "within_s", "machines"),
+    [
+        (8, 64, 125, 10),  # 100 s are left for 8,000 CPU seconds: 80 actors
+        (8, 64, 8025, 1),
+        (8, 4, 125, 27),  # three actors beside users fit in 4 GB: 80 / 3
+        (64, 1.5, 8025, 4),  # one actor leaves half a GB of each for 2 GB of users and server
+    ],
+)
+def test_machines_are_as_many_as_time_and_memory_need(cpus, memory_gb, within_s, machines):
+    assert FORETOLD.machines(cpus, memory_gb, within_s) == machines
+
+
+@pytest.mark.parametrize(
+    ("memory_gb", "within_s", "message"),
+    [
+        (64, 84, "decrypting the items takes 20 s in each actor, and adding all uploads 60 s"),
+        (0.5, 500, "0.5 GB hold neither an actor"),
+    ],
+)
+def test_what_no_number_of_machines_can_do_is_said(memory_gb, within_s, message):
+    with pytest.raises(FedMFError, match=message):
+        FORETOLD.machines(8, memory_gb, within_s)
+
+
+def test_a_simulated_round_waits_for_the_slowest_of_users_and_server():
+    work = Work(decrypt_s=10.0, train_s=100.0, receive_s=30.0, publish_s=2.0)
+    assert work.wall_s(actors=1, cpus=1) == 10 + 130 + 2
+    assert work.wall_s(actors=4, cpus=4) == 10 + 32.5 + 2  # the server is on one of the four
+    assert work.wall_s(actors=8, cpus=4) == 20 + 32.5 + 2  # two matrices decrypted on each
+    assert work.wall_s(actors=100, cpus=100) == 10 + 30 + 2
+
+
+def test_the_central_baseline_has_no_protocol_to_estimate():
+    with pytest.raises(FedMFError, match="regular_mf has no protocol"):
+        estimate(chosen(model={"algorithm": "regular_mf"}), SerialBackend())
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        chosen().to_yaml() + "sweep:\n  ratings.users: [5, 10]\n  protocol.part_text_sparsity: [0, 1.0]\n"
+    )
+    return path
+
+
+def test_the_command_shows_a_line_a_cell_and_writes_rows_like_those_of_a_study(study, tmp_path):
+    table = tmp_path / "out" / "e.csv"
+    done = CliRunner().invoke(
+        cli,
+        ["estimate", str(study), "-o", str(table), "--within", "500", "--cpus", "4"],
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0
+    assert "the study takes about" in done.stdout
+    assert done.stdout.count("machines of 4 CPUs") == 4
+    rows = pd.read_csv(table)
+    assert rows["ratings.users"].tolist() == [5, 5, 10, 10]
+    assert rows["users"].tolist() == [5, 5, 10, 10]
+    assert set(rows["basis"]) == {"estimated"}
+    assert list(rows.columns[:4]) == ["cell", "ratings.users", "protocol.part_text_sparsity", "round"]
+
+
+def test_the_command_shows_a_scenarios_round_and_totals(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(chosen().to_yaml())
+    done = CliRunner().invoke(cli, ["estimate", str(path), "ratings.users=9"], catch_exceptions=False)
+    assert done.stdout.startswith("9 users in 9 actors, ")
+    for word in ("protocol_s", "slowest_decrypt_s", "server_cpu_s", "3 rounds, estimated", "deployed_cpu_s"):
+        assert word in done.stdout
