@@ -113,15 +113,17 @@ class RoundCosts:
         }
 
 
-def user_columns(round_number: int, basis: str, costs: UserCosts, devices: Devices) -> dict[str, Any]:
+def user_columns(
+    round_number: int, basis: str, costs: UserCosts, devices: Devices
+) -> dict[str, NDArray[Any]]:
     """Columns of ``users.csv.gz``, an entry per user: its costs, and the seconds of its own device."""
     users = len(costs.user_id)
     parts = devices.seconds(costs)
     return {
-        "round": [round_number] * users,
-        "basis": [basis] * users,
-        **{name: column.tolist() for name, column in costs._asdict().items()},
-        "slowdown": devices.slowdowns(costs.user_id).tolist(),
-        "network_s": (parts[0] + parts[-1]).tolist(),
-        "device_s": parts.sum(axis=0).tolist(),
+        "round": np.full(users, round_number),
+        "basis": np.full(users, basis),
+        **costs._asdict(),
+        "slowdown": devices.slowdowns(costs.user_id),
+        "network_s": parts[0] + parts[-1],
+        "device_s": parts.sum(axis=0),
     }

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from fedmf_ray.metrics import Losses, combine
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation import placement
@@ -21,7 +23,7 @@ from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts, measure
 
 Row = dict[str, Any]
-Columns = dict[str, Any]
+Columns = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)

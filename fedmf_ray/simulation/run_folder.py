@@ -21,11 +21,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario import Scenario
@@ -63,19 +65,21 @@ class RunFolder:
         except OSError as error:
             raise FedMFError(f"{self.path}: cannot be written: {error.strerror}") from error
 
-    def append_round(self, row: Mapping[str, Any], users: Mapping[str, Sequence[Any]]) -> None:
+    def append_round(self, row: Mapping[str, Any], users: Mapping[str, NDArray[Any]]) -> None:
         """Add one row to ``rounds.csv`` and one per user to ``users.csv.gz``; both are on disk on return.
 
         users: columns, an entry per user; none for an algorithm without users.
         """
         with (self.path / "rounds.csv").open("a", newline="", encoding="utf-8") as file:
-            _write_rows(file, list(row), [row.values()], header=file.tell() == 0)
+            writer = csv.writer(file, lineterminator="\n")
+            if file.tell() == 0:
+                writer.writerow(row)
+            writer.writerow(row.values())
         if users:
             # Each round is a gzip member of its own: readers see one file, a killed run loses nothing.
-            path = self.path / "users.csv.gz"
-            first = not path.exists()
-            with gzip.open(path, "at", newline="", encoding="utf-8", compresslevel=1) as file:
-                _write_rows(file, list(users), zip(*users.values(), strict=True), header=first)
+            with (self.path / "users.csv.gz").open("ab") as file:
+                header = "" if file.tell() else ",".join(users) + "\n"
+                file.write(gzip.compress((header + _lines(users)).encode(), compresslevel=1))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         _write_json(self.path / "summary.json", summary)
@@ -133,11 +137,11 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _write_rows(file: Any, names: list[str], rows: Iterable[Iterable[Any]], header: bool) -> None:
-    writer = csv.writer(file)
-    if header:
-        writer.writerow(names)
-    writer.writerows(rows)
+def _lines(columns: Mapping[str, NDArray[Any]]) -> str:
+    """Columns as lines of CSV. Seconds have six significant digits: the shortest text that a float can be
+    read back from takes several times longer to find, which a fast round of many users would feel."""
+    line = ",".join("%.6g" if column.dtype.kind == "f" else "%s" for column in columns.values()) + "\n"
+    return "".join(line % row for row in zip(*(c.tolist() for c in columns.values()), strict=True))
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

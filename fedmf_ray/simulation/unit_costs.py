@@ -100,13 +100,9 @@ def measure(scheme: str, key_bits: int, factors: int, rule: str) -> UnitCosts:
     def refresh(at: int) -> None:
         update([updaters[at]], matrix, readers)
 
-    def between() -> None:
-        """What precedes an update in a run: an encryption, which empties the caches."""
-        raters[0].upload(0, steps[0], key, small)
-
     return UnitCosts(
         decrypt=_line(sizes, lambda at: read_items((few, many)[at], key, (small, large)[at])),
-        update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh, between),
+        update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh),
         encrypt=_line(sizes, upload),
         receive=_line(sizes, _Receiving(Server(evaluator, many, range(2 * _MOST + 1)), uploads)),
         publish=_line(sizes, _Publishing([Server(evaluator, items, ()) for items in (few, many)])),
@@ -132,16 +128,12 @@ class _Publishing:
         self._servers[at].publish()
 
 
-def _line(
-    sizes: tuple[int, int], work: Callable[[int], object], between: Callable[[], None] | None = None
-) -> Line:
+def _line(sizes: tuple[int, int], work: Callable[[int], object]) -> Line:
     """Time ``work(0)`` of the small size and ``work(1)`` of the large one, turn and turn about."""
     times: tuple[list[float], list[float]] = ([], [])
     work(0)  # the first call of anything is slower
     while len(times[0]) < _FEWEST or (len(times[0]) < _MOST and sum(map(sum, times)) < _BUDGET_S):
         for at in (0, 1):
-            if between is not None:
-                between()
             started = cpu_clock()
             work(at)
             times[at].append(cpu_clock() - started)

@@ -1,0 +1,114 @@
+"""Estimates and calibrated runs against real ones: ratios per phase, scenarios of different shape.
+
+python benchmarks/estimates.py [-o FILE]      (needs ml-latest-small; ten to fifteen minutes on two cores)
+
+Each scenario runs under real encryption, then on integers in the clear with its encryption charged, and is
+estimated without a run; the prices of both come from unit costs measured in between. A ratio of 1.10 says
+that the foretold figure is ten percent above the measured one. Seconds of users are means over users and
+rounds. Exit code 1 if a phase is off by more than 20 percent.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from analysis.runs import read_run
+from fedmf_ray import scenario_file
+from fedmf_ray.simulation.backends import open_backend
+from fedmf_ray.simulation.progress import Silent
+from fedmf_ray.simulation.run import run
+from fedmf_ray.study.estimate import estimate
+
+PHASES = {
+    "decrypt": "user_decrypt_cpu_s_mean",
+    "update": "user_update_cpu_s_mean",
+    "encrypt": "user_encrypt_cpu_s_mean",
+    "server": "server_cpu_s",
+    "protocol": "protocol_s",
+    "upload": "upload_bytes_total",
+    "download": "download_bytes_total",
+}
+TOLERANCE = 0.2
+
+MOVIELENS = {"source": "movielens", "dataset": "ml-latest-small"}
+
+
+def synthetic(users: int, items: int, sparsity: float) -> dict:
+    return {"source": "synthetic", "users": users, "items": items, "sparsity": sparsity}
+
+
+SCENARIOS = {
+    "all of MovieLens, 160 items, part text": (MOVIELENS | {"select": {"items": 160, "min_ratings": 0}},
+        {"factors": 100}, {"key_bits": 3072}),
+    "50 of MovieLens, 320 items, full text": (MOVIELENS | {"select": {"items": 320, "users": 50}},
+        {"factors": 100}, {"key_bits": 2048, "part_text_sparsity": 0.0}),
+    "1,000 users, few factors, batch": (synthetic(1000, 200, 0.9), {"factors": 10, "rule": "batch"},
+        {"key_bits": 2048}),
+    "few users, many items": (synthetic(20, 1000, 0.95), {"factors": 100}, {"key_bits": 3072}),
+    "long ciphertexts, half decoys": (synthetic(60, 100, 0.9), {"factors": 65},
+        {"key_bits": 4096, "part_text_sparsity": 0.5}),
+    "heavy raters": (synthetic(40, 300, 0.3), {"factors": 30}, {"key_bits": 2048}),
+    "prototype, part text": (synthetic(12, 40, 0.7), {"factors": 20},
+        {"scheme": "elementwise", "key_bits": 1024}),
+    "prototype, full text": (synthetic(8, 20, 0.5), {"factors": 20, "rule": "batch"},
+        {"scheme": "elementwise", "key_bits": 2048, "part_text_sparsity": 0.0}),
+}  # fmt: skip
+
+
+def compare(name: str, ratings: dict, model: dict, protocol: dict, results: Path) -> list[dict]:
+    """A row for the estimate and one for the calibrated run: each phase as a share of the measured one."""
+    tree = {
+        "name": "validation",
+        "ratings": ratings,
+        "model": model | {"learning_rate": 1e-4},
+        "protocol": protocol,
+        "stop": {"rounds": 2},
+        "cluster": {"users_per_actor": "auto"},
+    }
+    real = scenario_file.parse(tree, name)
+    scheme = real.protocol.scheme
+    charged = scenario_file.parse(tree | {"protocol": protocol | {"scheme": "plain", "charge": scheme}}, name)
+
+    def means(scenario):
+        return read_run(run(scenario, results, Silent())).rounds[list(PHASES.values())].mean()
+
+    measured = means(real)
+    foretold = {"estimated": estimate(real, open_backend(real.cluster)).row, "charged": means(charged)}
+    shape = f"{scheme} {real.protocol.key_bits}"
+    return [
+        {"scenario": name, "scheme": shape, "basis": basis, "protocol_s measured": measured["protocol_s"]}
+        | {phase: row[column] / measured[column] for phase, column in PHASES.items()}
+        for basis, row in foretold.items()
+    ]
+
+
+@click.command(help=__doc__)
+@click.option("--only", default="", help="Scenarios whose name holds this.")
+@click.option("-o", "--output", type=Path, help="Also write the table as CSV.")
+def main(only: str, output: Path | None) -> None:
+    backend = open_backend(scenario_file.parse(
+        {"name": "x", "ratings": synthetic(1, 1, 0.0)}, "x").cluster)  # fmt: skip
+    rows = []
+    with tempfile.TemporaryDirectory() as results:
+        for name, parts in SCENARIOS.items():
+            if only in name:
+                rows += compare(name, *parts, Path(results))
+                click.echo(
+                    pd.DataFrame(rows[-2:]).to_string(index=False, header=len(rows) == 2, float_format="%.3g")
+                )
+    backend.close()
+    table = pd.DataFrame(rows)
+    if output:
+        table.to_csv(output, index=False)
+    off = (table[list(PHASES)] - 1).abs()
+    click.echo(f"largest deviation of a phase: {off.max().max():.0%} ({off.max().idxmax()})")
+    sys.exit(1 if off.max().max() > TOLERANCE else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What result writing and progress cost, as a share of a round: the target is under 2 percent.
+
+python benchmarks/writing.py
+
+Rounds in the clear, the fastest there are, with the command line's own progress bars. Wall seconds.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from fedmf_ray import scenario_file
+from fedmf_ray.cli import _RunScreen
+from fedmf_ray.simulation import run as runs
+from fedmf_ray.simulation.run_folder import RunFolder
+
+TARGET = 0.02
+
+
+class Stopwatch:
+    """Adds up the seconds spent in a function."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, function):
+        def timed(*args):
+            started = time.perf_counter()
+            try:
+                return function(*args)
+            finally:
+                self.seconds += time.perf_counter() - started
+
+        return timed
+
+
+@click.command(help=__doc__)
+def main() -> None:
+    for users, items, factors in ((610, 640, 100), (10_000, 500, 100), (10_000, 1000, 10)):
+        chosen = scenario_file.parse(
+            {
+                "name": "writing",
+                "ratings": {"source": "synthetic", "users": users, "items": items, "sparsity": 0.96},
+                "model": {"factors": factors, "learning_rate": 1e-4},
+                "protocol": {"scheme": "plain"},
+                "stop": {"rounds": 5},
+                "cluster": {"users_per_actor": "auto"},
+            },
+            "writing",
+        )
+        watch = Stopwatch()
+        original = RunFolder.append_round
+        RunFolder.append_round = watch.around(original)
+        try:
+            with tempfile.TemporaryDirectory() as results, _RunScreen("writing") as screen:
+                for method in ("users", "round"):
+                    setattr(screen, method, watch.around(getattr(screen, method)))
+                path = runs.run(chosen, Path(results), screen)
+                lines = (path / "rounds.csv").read_text().splitlines()
+                total = sum(float(line.rpartition(",")[2]) for line in lines[1:]) + watch.seconds
+        finally:
+            RunFolder.append_round = original
+        click.echo(
+            f"{users:6,} users, {items:5,} items, d = {factors:3}: {watch.seconds / 5 * 1e3:6.1f} ms of "
+            f"{total / 5:6.2f} s a round, {watch.seconds / total:.2%} (target {TARGET:.0%})"
+        )
+
+
+if __name__ == "__main__":
+    main()
