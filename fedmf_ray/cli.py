@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fedmf_ray.study.estimate import Estimate
 
 _screen = Console(stderr=True, highlight=False)
-_out = Console(highlight=False, soft_wrap=True)
+_out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -135,7 +135,7 @@ def estimate(
             where = f"{', '.join(map(str, keys.values()))}: " if keys else ""
             try:
                 number = foretold.machines(cpus, memory, within)
-                answer = f"{number:,} machines of {cpus} CPUs and {memory:g} GB"
+                answer = f"{number:,} machine{'s' * (number > 1)} of {cpus} CPUs and {memory:g} GB"
             except FedMFError as error:
                 answer = str(error)
             _out.print(f"{where}a simulated round within {within:g} s: {_plain(answer)}")
@@ -317,7 +317,8 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column(first, no_wrap=True)
     for at, name in enumerate(others):
-        table.add_column(name, justify="right" if name or at == 0 else "left", no_wrap=True)
+        text = not name and at  # only the last column of a list of figures holds words
+        table.add_column(name, justify="left" if text else "right", no_wrap=not text)
     return table
 
 
@@ -330,7 +331,7 @@ def _size(amount: float) -> str:
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:,.4g} h"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
 _MEANINGS = {

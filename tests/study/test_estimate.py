@@ -146,7 +146,7 @@ def test_the_command_shows_a_line_a_cell_and_writes_rows_like_those_of_a_study(s
     )
     assert done.exit_code == 0
     assert "the study takes about" in done.stdout
-    assert done.stdout.count("machines of 4 CPUs") == 4
+    assert done.stdout.count(" of 4 CPUs and 128 GB") == 4
     rows = pd.read_csv(table)
     assert rows["ratings.users"].tolist() == [5, 5, 10, 10]
     assert rows["users"].tolist() == [5, 5, 10, 10]
