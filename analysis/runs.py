@@ -60,3 +60,11 @@ def read_study(path: str | Path) -> pd.DataFrame:
 def swept_keys(study: pd.DataFrame) -> list[str]:
     """The dotted keys that a study swept, in the order of its file."""
     return list(study.columns[1 : study.columns.get_loc("round")])
+
+
+def read_audit(path: str | Path) -> pd.DataFrame:
+    """``audit.json`` of a run or a study: a row per attack, swept keys as columns of their own."""
+    file = Path(path) / "audit.json"
+    if not file.is_file():
+        raise FedMFError(f"{path}: has not been audited (no audit.json)")
+    return pd.DataFrame([{**row.pop("keys"), **row} for row in json.loads(file.read_text(encoding="utf-8"))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,12 @@ from fedmf_ray.crypto.keys import key_warning
 from fedmf_ray.errors import DivergenceError, FedMFError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
+    from fedmf_ray.scenario import Scenario
+    from fedmf_ray.study.audit import Finding
     from fedmf_ray.study.estimate import Estimate
 
 _screen = Console(stderr=True, highlight=False)
@@ -141,6 +145,81 @@ def estimate(
             _out.print(f"{where}a simulated round within {within:g} s: {_plain(answer)}")
     if output:
         click.echo(write_rows(output, estimates))
+
+
+@cli.command()
+@click.argument("file", metavar="SCENARIO|STUDY", type=click.Path(path_type=Path))
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--view", type=click.Path(path_type=Path), metavar="RUN",
+              help="Attack what this run of the scenario recorded, instead of running it.")  # fmt: skip
+@click.option("--scale", default="0.5:5:0.5", show_default=True, metavar="LOW:HIGH:STEP",
+              help="The rating scale, which every adversary knows.")  # fmt: skip
+@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
+def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str, results: Path) -> None:
+    """Run a scenario, or a study, and play the adversary on what `observe` lets it see.
+
+    Prints how many ratings, and how much of who rated what, can be recovered; writes audit.json.
+    """
+    from analysis.audit import audit_picture
+    from analysis.figures import save
+    from analysis.runs import read_audit
+    from fedmf_ray.study import audit as audits
+    from fedmf_ray.study import cells
+    from fedmf_ray.study.sweep import SOUND, run_study
+
+    grid = _scale(scale)
+    results = results.expanduser().absolute()
+    findings: list[tuple[dict[str, Any], audits.Finding]] = []
+    if "sweep" in scenario_file.read(file, overrides):
+        if view:
+            raise FedMFError("--view: is for one scenario, a study keeps its own runs")
+        study = cells.load(file, overrides)
+        _check_observed(cell.scenario for cell in study.cells)
+        with _StudyScreen(study.name) as screen:
+            outcome = run_study(study, results, screen)
+        folder = outcome.path
+        for state in outcome.states:
+            if state.status in SOUND:
+                with _screen.status(f"attacking {_plain(state.cell)}"):
+                    found = audits.audit_run(folder / "cells" / state.cell.name, grid)
+                findings += [(state.cell.keys, one) for one in found]
+            else:
+                _screen.print(
+                    f"[red]{state.status}:[/] {_plain(state.cell)}: {_plain(state.reason)}", soft_wrap=True
+                )
+    else:
+        chosen = scenario_file.load(file, overrides)
+        _check_observed([chosen])
+        if view is None:
+            from fedmf_ray.simulation.run import run as run_scenario
+
+            with _RunScreen(chosen.name) as screen:
+                view = run_scenario(chosen, results, screen)
+        folder = view
+        with _screen.status("attacking"):
+            findings = [({}, one) for one in audits.audit_run(view, grid, chosen)]
+    _show_findings(findings)
+    click.echo(audits.write(folder, findings))
+    save(audit_picture(read_audit(folder)), folder / "audit.png")
+
+
+def _check_observed(scenarios: Iterable[Scenario]) -> None:
+    if any(scenario.observe is None for scenario in scenarios):
+        raise FedMFError(
+            "observe: is missing: say what the adversary sees, as in observe=server or observe=user"
+        )
+
+
+def _scale(text: str) -> NDArray[np.float64]:
+    import numpy as np
+
+    try:
+        low, high, step = map(float, text.split(":"))
+        if not low < high or step <= 0:
+            raise ValueError
+    except ValueError:
+        raise FedMFError(f"--scale {text}: reads LOW:HIGH:STEP, as in 0.5:5:0.5") from None
+    return np.linspace(low, high, round((high - low) / step) + 1)
 
 
 @cli.group()
@@ -311,6 +390,36 @@ def _show_estimates(estimates: list[tuple[dict[str, Any], Estimate]]) -> None:
     _out.print(table)
     wall_s = sum(foretold.totals["simulation_wall_s"] for _, foretold in estimates)
     _out.print(f"estimated costs of a round; the study takes about {_duration(wall_s)} here, without set-up")
+
+
+def _show_findings(findings: Sequence[tuple[dict[str, Any], Finding]]) -> None:
+    """A line per attack; a share that does not apply is left empty."""
+
+    def share(value: float | None) -> str:
+        return "" if value is None else f"{100 * value:.2f} %"
+
+    keys = list(findings[0][0]) if findings else []
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in (*(key.rpartition(".")[2] for key in keys), "adversary", "attack"):
+        table.add_column(name)
+    for name in (
+        "round",
+        "rounds needed",
+        "ratings recovered",
+        "of",
+        "users",
+        "rated: precision",
+        "recall",
+        "CPU s",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    for values, found in findings:
+        table.add_row(
+            *map(str, values.values()), found.adversary, found.attack, str(found.round), str(found.rounds),
+            share(found.recovered), f"{found.ratings:,}", f"{found.users:,}", share(found.rated_precision),
+            share(found.rated_recall), f"{found.cpu_s:.3g}",
+        )  # fmt: skip
+    _out.print(table)
 
 
 def _table(first: str, *others: str) -> Table:

@@ -51,6 +51,8 @@ class Selection(Section):
     """Keep the most-rated items (ties by first appearance in the file)."""
     users: PositiveInt | None = None
     """Keep the first users in numeric order of their id."""
+    min_raters: PositiveInt = 1
+    """Then drop items that fewer of those users rated: a lone rater's steps can be read off V."""
     min_ratings: Annotated[int, Field(ge=0)] = 1
     """Then drop users with fewer ratings than this among the kept items; 0 keeps also those without any."""
 
@@ -192,6 +194,29 @@ class Cluster(Section):
         return value
 
 
+class Observe(Section):
+    """What an adversary gets to see of a run, for ``fedmf-ray audit``; not for runs to be published."""
+
+    who: Literal["server", "user"]
+    """``server``: uploads as they arrive, and V if it is in the clear. ``user``: V of each round."""
+    rounds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
+    """Which rounds are recorded; the first two and the last two if not given."""
+    collusion: bool = False
+    """The server has a key-holder decrypt everything for it."""
+    largest_gb: PositiveFloat = 2.0
+    """A view that would be larger stops the run before it starts."""
+
+    @model_validator(mode="after")
+    def _a_server_colludes(self) -> Observe:
+        if self.collusion and self.who != "server":
+            raise ValueError("collusion: needs who: server")
+        return self
+
+    def recorded(self, rounds: int) -> frozenset[int]:
+        """The numbers of the rounds to record, of so many."""
+        return frozenset(self.rounds or (0, 1, rounds - 2, rounds - 1)) & frozenset(range(rounds))
+
+
 class Scenario(Section):
     """One experiment."""
 
@@ -208,6 +233,18 @@ class Scenario(Section):
     network: Network = Network()
     devices: Devices = Devices()
     cluster: Cluster = Cluster()
+    observe: Observe | None = None
+
+    @field_validator("observe", mode="before")
+    @classmethod
+    def _who_alone(cls, value: Any) -> Any:
+        return {"who": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _something_to_observe(self) -> Scenario:
+        if self.observe and self.model.algorithm == "regular_mf":
+            raise ValueError("observe: regular_mf has neither server nor users")
+        return self
 
     def to_yaml(self) -> str:
         """The resolved scenario, every key spelled out."""

@@ -97,13 +97,19 @@ class UserRatings:
 
 
 def select(
-    ratings: Ratings, *, items: int | None = None, users: int | None = None, min_ratings: int = 1
+    ratings: Ratings,
+    *,
+    items: int | None = None,
+    users: int | None = None,
+    min_raters: int = 1,
+    min_ratings: int = 1,
 ) -> tuple[Ratings, Integers, Integers]:
     """The part of a table that takes part, the item of each row of the item matrix, and the users' ids.
 
     In this order, which is the authors': the ``items`` most-rated items of the whole table (ties by first
-    appearance), the first ``users`` users of the whole table in numeric order, then only users with at
-    least ``min_ratings`` ratings of those items. Items come most-rated first, users in numeric order.
+    appearance), the first ``users`` users of the whole table in numeric order, of those items the ones
+    that at least ``min_raters`` of those users rated (only if above 1), then only users with at least
+    ``min_ratings`` ratings of those items. Items come most-rated first, users in numeric order.
     """
     unique, first_seen, counts = np.unique(ratings.item_ids, return_index=True, return_counts=True)
     by_popularity = unique[np.lexsort((first_seen, -counts))]
@@ -115,13 +121,17 @@ def select(
     if users is not None and users > len(user_ids):
         raise FedMFError(f"ratings.select.users: {users} asked for, {ratings.source} has {len(user_ids)}")
     mask = np.isin(ratings.item_ids, item_ids)
+    if min_raters > 1:
+        seen, raters = np.unique(ratings.item_ids[mask & (owner < len(user_ids[:users]))], return_counts=True)
+        item_ids = item_ids[np.isin(item_ids, seen[raters >= min_raters])]
+        mask = np.isin(ratings.item_ids, item_ids)
     chosen = np.bincount(owner[mask], minlength=len(user_ids)) >= min_ratings
     chosen[len(user_ids[:users]) :] = False
     mask &= chosen[owner]
     if not mask.any():
         raise FedMFError(
             f"ratings.select: no user of {ratings.source} has {min_ratings} ratings among the chosen items: "
-            "ask for more items or users, or lower min_ratings"
+            "ask for more items or users, or lower min_ratings or min_raters"
         )
     return ratings.keep(mask), item_ids, user_ids[chosen]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fedmf_ray.crypto import schemes
 from fedmf_ray.factors import initial_items
 from fedmf_ray.metrics import ErrorSums
+from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.messages import EncryptedItems, Upload
 from fedmf_ray.protocol.server import Server
 from fedmf_ray.protocol.user import Terms, User, encrypt_items, read_items, update
@@ -105,6 +106,23 @@ class UserActor:
         self._vectors_before = [user.vector for user in self._users]
         return Report(reports, float("nan") if before is None else float(np.mean(np.abs(matrix - before))))
 
+    def items_in_the_clear(self) -> NDArray[np.float64]:
+        """V of the open round, as any user sees it: what a curious one would keep."""
+        if self._item_matrix is None:
+            raise RuntimeError("no round is open")
+        return self._item_matrix
+
+    def decrypt_for_server(self, uploads: Sequence[Upload]) -> list[ClearUpload]:
+        """What a user who colludes with the server does with other users' uploads."""
+        layout = self._terms.blocks
+        clear = []
+        for upload in uploads:
+            rows, values = upload.blocks, self._key.decrypt(upload.ciphertexts)
+            if layout.rows > 1:  # full text: all blocks
+                rows, values = np.arange(layout.items), layout.cut(values)
+            clear.append(ClearUpload(upload.user_id, rows, values))
+        return clear
+
     def train(self, round_number: int, block: int) -> tuple[list[Upload], UserCosts]:
         """One block of users: update vectors, encrypt steps. Costs are those of the open round."""
         if self._item_matrix is None:
@@ -149,15 +167,31 @@ class UserActor:
 class ServerActor:
     """Hosts the server; built from the public side only."""
 
-    def __init__(self, evaluator: schemes.Evaluator, items: EncryptedItems, user_ids: Sequence[int]) -> None:
+    def __init__(
+        self,
+        evaluator: schemes.Evaluator,
+        items: EncryptedItems,
+        user_ids: Sequence[int],
+        recorded: Container[int] = (),
+    ) -> None:
+        """recorded: rounds whose uploads are kept until :meth:`seen` asks for them."""
         self._server = Server(evaluator, items, user_ids)
+        self._recorded, self._seen = recorded, list[Upload]()
 
     def receive(self, uploads: Sequence[Upload]) -> float:
         """Check and add uploads; returns CPU seconds."""
         started = cpu_clock()
         for upload in uploads:
             self._server.receive(upload)
-        return cpu_clock() - started
+        seconds = cpu_clock() - started
+        if uploads and uploads[0].round in self._recorded:
+            self._seen += uploads
+        return seconds
+
+    def seen(self) -> list[Upload]:
+        """The uploads of a recorded round in the order of their arrival; asked for once."""
+        uploads, self._seen = self._seen, []
+        return uploads
 
     def publish(self) -> tuple[EncryptedItems, float]:
         """Close the round; returns the matrix that opens the next one, and CPU seconds."""

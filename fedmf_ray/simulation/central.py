@@ -11,9 +11,11 @@ import numpy as np
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.factors import RatingBlock, initial_items, initial_user, regular_mf
 from fedmf_ray.metrics import combine, error_sums, errors
+from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.costs import cpu_clock
 from fedmf_ray.simulation.plan import Population, steps
+from fedmf_ray.simulation.rounds import Round
 
 Row = dict[str, Any]
 
@@ -27,10 +29,11 @@ class Central:
         self._users = population.all_ratings()
         self._items = len(population.item_ids)
         self.status = "complete"
+        self.agreed: Agreed | None = None
         self.setup: Row = {}
         self.facts: Row = {"algorithm": "regular_mf", "users": len(self._users)}
 
-    def rounds(self) -> Iterator[tuple[Row, dict[str, Any]]]:
+    def rounds(self) -> Iterator[Round]:
         model, seed, stop = self._scenario.model, self._scenario.seed, self._scenario.stop
         block = RatingBlock(
             np.concatenate([[0], np.cumsum([len(user.items) for user in self._users])]),
@@ -63,7 +66,7 @@ class Central:
                     for vector, user in zip(epoch.user_vectors, self._users, strict=True)
                 ]
             )
-            yield (
+            yield Round(
                 {
                     "round": number,
                     **losses._asdict(),

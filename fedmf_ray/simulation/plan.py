@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.crypto.schemes import Matrices
 from fedmf_ray.crypto.slots import SlotLayout
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.protocol.user import Terms
+from fedmf_ray.protocol.user import Terms, uploaded_count
 from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
 from fedmf_ray.ratings.table import Split, UserRatings
 from fedmf_ray.scenario import Scenario, SyntheticSource
@@ -67,7 +68,11 @@ class Population:
             ratings = files.load_table(source.path, named)
         wanted = source.select
         ratings, item_ids, user_ids = table.select(
-            ratings, items=wanted.items, users=wanted.users, min_ratings=wanted.min_ratings
+            ratings,
+            items=wanted.items,
+            users=wanted.users,
+            min_raters=wanted.min_raters,
+            min_ratings=wanted.min_ratings,
         )
         slices = table.per_user(ratings, item_ids, user_ids, split)
         return cls(user_ids.tolist(), item_ids, slices, None, split)
@@ -170,6 +175,37 @@ class Plan:
         )
         matrices = Matrices(blocks.columns, grid, key_bits)
         return cls(population, terms, scheme, matrices)
+
+    def upload_rows(self, ratings: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(users,) rows that users with so many training ratings upload."""
+        terms = self.terms
+        counts, index = np.unique(ratings, return_inverse=True)
+        rows = [uploaded_count(int(count), terms.blocks.items, terms.part_text_sparsity) for count in counts]
+        return np.array(rows)[index]
+
+    @property
+    def agreed(self) -> Agreed:
+        """What everybody in the protocol knows, an adversary too."""
+        terms = self.terms
+        return Agreed(
+            scheme=self.scheme,
+            rule=terms.rule,
+            **asdict(terms.steps),
+            fraction_bits=terms.grid.fraction_bits,
+            items=terms.blocks.items,
+            least_rows=uploaded_count(0, terms.blocks.items, terms.part_text_sparsity),
+        )
+
+    def view_bytes(self, who: str, clear: bool) -> int:
+        """How much an adversary's view of one round takes."""
+        blocks = self.terms.blocks
+        matrix = 8 * blocks.items * blocks.factors
+        if who == "user":
+            return matrix
+        rows = sum(int(self.upload_rows(ratings).sum()) for _, ratings in self.population.training_counts())
+        if clear:
+            return matrix + rows * 8 * (blocks.factors + 1)
+        return -(-rows // blocks.rows) * (schemes.wire_bytes(self.scheme, self.matrices) + 8)
 
     def tariff(self, unit: UnitCosts) -> Tariff:
         """What users and server of this layout are charged at the given unit costs."""

@@ -7,11 +7,13 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.metrics import Losses, combine
+from fedmf_ray.privacy.views import Agreed, ClearView, SealedUpload, SealedView, UserView, View
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation import placement
 from fedmf_ray.simulation.actors import Report, ServerActor, UserActor, create_keys
@@ -36,6 +38,38 @@ class Opening:
     losses: Losses
     user_change: float
     item_change: float
+
+
+class Round(NamedTuple):
+    """What a round leaves behind: a row of ``rounds.csv``, columns of ``users.csv.gz``, a recorded view."""
+
+    row: Row
+    users: Columns
+    view: View | None = None
+
+
+def in_the_clear(scenario: Scenario) -> bool:
+    """Whether the scenario's server reads what it receives."""
+    return scenario.protocol.scheme == "plain" or (
+        scenario.observe is not None and scenario.observe.collusion
+    )
+
+
+def recorded_rounds(scenario: Scenario, plan: Plan) -> frozenset[int]:
+    """Rounds of which a view is recorded; refuses a view that would be too large, before anything runs."""
+    observe = scenario.observe
+    if observe is None:
+        return frozenset()
+    rounds = observe.recorded(scenario.stop.rounds)
+    if not rounds:
+        raise FedMFError(f"observe.rounds: the run has rounds 0 to {scenario.stop.rounds - 1} only")
+    size = len(rounds) * plan.view_bytes(observe.who, in_the_clear(scenario)) / 1e9
+    if size > observe.largest_gb:
+        raise FedMFError(
+            f"observe: a view of {len(rounds)} rounds takes about {size:.3g} GB, more than "
+            f"observe.largest_gb {observe.largest_gb:g}: record fewer rounds, or take fewer items or users"
+        )
+    return rounds
 
 
 def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[Sequence[int]]:
@@ -70,12 +104,14 @@ class Federation:
         self._user_ids = plan.population.user_ids
         self._limit = scenario.cluster.in_flight or 2 * backend.cpus
         self.status = "complete"
+        self.agreed: Agreed | None = plan.agreed
 
         groups = place(scenario, plan, backend)
         layout = plan.layout_line()
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
         progress.note(layout)
 
+        self._observe, self._recorded = scenario.observe, recorded_rounds(scenario, plan)
         self._tariff = tariff(plan.charged, len(groups), backend) if plan.charged else None
         self._basis = CHARGED if self._tariff else MEASURED
 
@@ -96,7 +132,7 @@ class Federation:
         # Interleaved: consecutive calls go to different actors.
         self._blocks = sorted((block, at) for at, count in enumerate(counts) for block in range(count))
         items = backend.call(self._actors[0], "encrypt_initial_items")
-        self._server = backend.start(ServerActor, evaluator, items, self._user_ids)
+        self._server = backend.start(ServerActor, evaluator, items, self._user_ids, self._recorded)
         opening = self._open(items)
 
         self.setup: Row = {
@@ -118,12 +154,13 @@ class Federation:
             self.facts["unit_costs"] = asdict(self._tariff.unit)
         self._actor_count = len(groups)
 
-    def rounds(self) -> Iterator[tuple[Row, Columns]]:
-        """Drive rounds until the scenario says stop; yields a row, and the users' columns, after each."""
+    def rounds(self) -> Iterator[Round]:
+        """Drive rounds until the scenario says stop; yields what there is to write after each."""
         backend, stop = self._backend, self._scenario.stop
         for number in range(stop.rounds):
             started = time.perf_counter()
             costs, receive_cpu_s = self._train(number)
+            view = self._view(number) if number in self._recorded else None
             items, publish_cpu_s = backend.call(self._server, "publish", returns=2)
             opening = self._open(items)
             server_cpu_s = receive_cpu_s + backend.get(publish_cpu_s)
@@ -131,7 +168,7 @@ class Federation:
                 server_cpu_s = self._tariff.receive_cpu_s(costs.upload_rows) + self._tariff.publish_cpu_s
             charged = RoundCosts(self._devices)
             charged.add(costs)
-            yield (
+            yield Round(
                 {
                     "round": number,
                     **opening.losses._asdict(),
@@ -140,6 +177,7 @@ class Federation:
                     "wall_s": time.perf_counter() - started,
                 },
                 user_columns(number, self._basis, costs, self._devices),
+                view,
             )
             if stop.tolerance and max(opening.user_change, opening.item_change) < stop.tolerance:
                 self.status = "converged"
@@ -161,6 +199,20 @@ class Federation:
             if len(adding) > self._limit:  # bounds the uploads that wait for the server
                 server_cpu_s += backend.get(adding.popleft())
         return UserCosts.join(costs), server_cpu_s + sum(backend.get(list(adding)))
+
+    def _view(self, number: int) -> View:
+        """What the adversary of the scenario sees of a round whose uploads have all arrived."""
+        backend, user = self._backend, self._actors[0]
+        assert self._observe is not None
+        if self._observe.who == "user":
+            return UserView(number, backend.get(backend.call(user, "items_in_the_clear")))
+        uploads = backend.call(self._server, "seen")
+        if in_the_clear(self._scenario):
+            items = backend.get(backend.call(user, "items_in_the_clear"))
+            return ClearView(number, items, backend.get(backend.call(user, "decrypt_for_server", uploads)))
+        return SealedView(
+            number, [SealedUpload(u.user_id, u.blocks, u.ciphertexts) for u in backend.get(uploads)]
+        )
 
     def _open(self, items: Reference) -> Opening:
         """Users decrypt the matrix that opens the next round and report sums of their errors under it."""

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fedmf_ray.errors import DivergenceError, FedMFError
+from fedmf_ray.privacy import views
+from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.backends import Backend, open_backend
 from fedmf_ray.simulation.central import Central
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.rounds import Federation, place
+from fedmf_ray.simulation.rounds import Federation, Round, place, recorded_rounds
 from fedmf_ray.simulation.run_folder import RunFolder, check_writable, environment, new_path
 
 Row = dict[str, Any]
@@ -30,9 +32,11 @@ class Experiment(Protocol):
     """Where and how it runs, for the environment."""
     status: str
     """How it ended: complete or converged."""
+    agreed: Agreed | None
+    """What an adversary knows of the settings, if there is a protocol to observe."""
 
-    def rounds(self) -> Iterator[tuple[Row, dict[str, Any]]]:
-        """A row per round and, with it, columns with an entry per user of that round."""
+    def rounds(self) -> Iterator[Round]:
+        """What each round leaves behind."""
 
 
 def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
@@ -52,8 +56,10 @@ def run_into(path: Path, scenario: Scenario, progress: Progress) -> Path:
         summary: Row = {"status": "interrupted", "rounds": 0, "setup": experiment.setup}
         started = time.perf_counter()
         try:
-            for row, users in experiment.rounds():
+            for row, users, view in experiment.rounds():
                 folder.append_round(row, users)
+                if view is not None and experiment.agreed is not None:
+                    views.save(view, experiment.agreed, folder.path / "view")
                 summary["rounds"] += 1
                 summary["last_round"] = {key: _json(value) for key, value in row.items()}
                 progress.round(row, scenario.stop.rounds)
@@ -74,7 +80,9 @@ def preflight(scenario: Scenario, backend: Backend) -> None:
     if scenario.model.algorithm == "regular_mf":
         Central(scenario)
     else:
-        place(scenario, Plan.of(scenario), backend)
+        plan = Plan.of(scenario)
+        place(scenario, plan, backend)
+        recorded_rounds(scenario, plan)
 
 
 @contextmanager

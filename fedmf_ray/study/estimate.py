@@ -14,12 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.protocol.user import uploaded_count
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation import placement
 from fedmf_ray.simulation.backends import Backend
@@ -29,8 +26,6 @@ from fedmf_ray.simulation.placement import Memory
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.rounds import tariff
 from fedmf_ray.study.cells import table_value
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -129,7 +124,7 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
 
     costs, receive_cpu_s = RoundCosts(Devices.of(scenario)), 0.0
     for user_ids, ratings in plan.population.training_counts():
-        rows = _uploaded(ratings, len(plan.population.item_ids), scenario.protocol.part_text_sparsity)
+        rows = costed.upload_rows(ratings)
         charged = prices.users(user_ids, ratings, rows)
         receive_cpu_s += prices.receive_cpu_s(rows)
         costs.add(charged)
@@ -146,12 +141,6 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
         memory=costed.memory,
         layout=costed.layout_line(),
     )
-
-
-def _uploaded(ratings: Integers, items: int, part_text_sparsity: float) -> Integers:
-    """(users,) rows that users with so many ratings upload."""
-    counts, index = np.unique(ratings, return_inverse=True)
-    return np.array([uploaded_count(int(count), items, part_text_sparsity) for count in counts])[index]
 
 
 def write_rows(output: Path, estimates: Sequence[tuple[dict[str, Any], Estimate]]) -> Path:

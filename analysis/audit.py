@@ -1,0 +1,97 @@
+"""What an audit found: how much each attack recovers, or leak against cost along the sparsity dial.
+
+python analysis/audit.py RUN_OR_STUDY [-o FILE]
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures import PAGE_INCHES, legend_below, new_figure, save, series_styles, styled
+from analysis.runs import read_audit, read_study
+from fedmf_ray.errors import FedMFError
+
+_DIAL = "protocol.part_text_sparsity"
+_COLUMNS = ("adversary", "attack", "round", "rounds", "ratings", "recovered", "users", "rated_precision",
+            "rated_recall", "cpu_s")  # fmt: skip
+
+
+@styled
+def audit_picture(findings: pd.DataFrame) -> Figure:
+    """A bar per finding: the share of ratings recovered, and how often "this user rated it" was right."""
+    keys = [str(column) for column in findings if column not in _COLUMNS]
+    labels = [_label(row, keys) for row in findings.to_dict("records")]
+    figure, axes = new_figure(PAGE_INCHES, 0.9 + 0.19 * len(labels), panels=2)
+    panels = (("recovered", "ratings recovered (%)"), ("rated_precision", "taken for rated, rightly (%)"))
+    for axis, (column, title) in zip(axes, panels, strict=True):
+        shares = 100 * findings[column].astype(float)
+        axis.barh(labels, shares.fillna(0), color="#0b2c55", height=0.6)
+        for at, share in enumerate(shares):
+            text = "n/a" if share != share else f"{share:.2f}" if 0 < share < 100 else f"{share:.0f}"
+            axis.annotate(text, (min(share, 100) if share == share else 0, at), (3, 0), va="center",
+                          textcoords="offset points", fontsize=6.5)  # fmt: skip
+        axis.set_xlim(0, 118)
+        axis.set_xticks([0, 25, 50, 75, 100])
+        axis.set_title(title)
+        axis.grid(visible=False, axis="y")
+    axes[0].invert_yaxis()
+    axes[1].invert_yaxis()
+    axes[1].set_yticklabels([])
+    return figure
+
+
+@styled
+def leak_and_cost(findings: pd.DataFrame, study: pd.DataFrame) -> Figure:
+    """Along the dial: how sure a server is that an uploaded row is a rated one, and what a round costs.
+
+    study: ``study.csv`` of the same study.
+    """
+    if _DIAL not in findings or findings[_DIAL].nunique() < 2:
+        raise FedMFError(f"the study did not sweep {_DIAL}")
+    figure, axes = new_figure(PAGE_INCHES, 3.0, panels=2)
+    leak, cost = axes
+    lines = {
+        "uploaded rows": "guess: every uploaded row",
+        "uploaded rows, by popularity": "guess: those more popular than decoys",
+        "WEAKENED: fresh decoys, 3 rounds": "if decoys were fresh: three rounds",
+    }
+    for (attack, label), style in zip(lines.items(), series_styles(len(lines)), strict=True):
+        rows = findings[findings["attack"] == attack]
+        leak.plot(rows[_DIAL], 100 * rows["rated_precision"], label=label, marker="o", markersize=3, **style)
+    leak.set_ylim(0, 105)
+    leak.set_title("uploaded rows rightly taken for rated (%)")
+    mean = study.groupby(_DIAL)["protocol_s"].mean()
+    cost.plot(mean.index, mean.to_numpy(), marker="o", markersize=3, **series_styles(1)[0])
+    cost.set_ylim(bottom=0)
+    cost.set_title("protocol seconds a round (derived)")
+    for axis in axes:
+        axis.set_xlabel("part_text_sparsity (0 full text, 1 part text)")
+    legend_below(figure, leak)
+    return figure
+
+
+def _label(row: dict[Any, Any], keys: list[str]) -> str:
+    setting = ", ".join(f"{key.rpartition('.')[2]} {row[key]}" for key in keys)
+    return f"{setting}{': ' if setting else ''}{row['attack']}, round {row['round']}"
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("path", metavar="RUN_OR_STUDY")
+@click.option("--dial", is_flag=True, help="Leak against cost along the sparsity dial.")
+@click.option("-o", "--output", type=Path, default=Path("audit.png"), show_default=True)
+def main(path: str, dial: bool, output: Path) -> None:
+    try:
+        findings = read_audit(path)
+        figure = leak_and_cost(findings, read_study(path)) if dial else audit_picture(findings)
+        click.echo(save(figure, output))
+    except FedMFError as error:
+        raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
