@@ -12,7 +12,7 @@ import click
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import PAGE_INCHES, legend_below, new_figure, save, series_styles, styled
+from analysis.figures import PAGE_INCHES, drawing, legend_below, new_figure, save, series_styles, styled
 from analysis.runs import read_audit, read_study
 from fedmf_ray.errors import FedMFError
 
@@ -84,13 +84,11 @@ def _label(row: dict[Any, Any], keys: list[str]) -> str:
 @click.argument("path", metavar="RUN_OR_STUDY")
 @click.option("--dial", is_flag=True, help="Leak against cost along the sparsity dial.")
 @click.option("-o", "--output", type=Path, default=Path("audit.png"), show_default=True)
+@drawing
 def main(path: str, dial: bool, output: Path) -> None:
-    try:
-        findings = read_audit(path)
-        figure = leak_and_cost(findings, read_study(path)) if dial else audit_picture(findings)
-        click.echo(save(figure, output))
-    except FedMFError as error:
-        raise click.ClickException(str(error)) from None
+    findings = read_audit(path)
+    figure = leak_and_cost(findings, read_study(path)) if dial else audit_picture(findings)
+    click.echo(save(figure, output))
 
 
 if __name__ == "__main__":

@@ -11,20 +11,31 @@ from pathlib import Path
 import click
 from matplotlib.figure import Figure
 
-from analysis.figures import legend_below, new_figure, save, series_styles, styled
-from analysis.runs import Run, read_run
+from analysis.figures import (
+    PAGE_INCHES,
+    drawing,
+    legend_below,
+    new_figure,
+    save,
+    series_styles,
+    styled,
+)
+from analysis.runs import Run, read_runs
+from analysis.series import need
 from fedmf_ray.errors import FedMFError
 
 _PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (stars)"))
 
 
 @styled
-def convergence(runs: Sequence[Run], title: str | None = None) -> Figure:
+def convergence(runs: Sequence[Run], title: str | None = None, width: float = PAGE_INCHES) -> Figure:
     """Training MSE and test RMSE after each round, one line a run; panels without data are left out."""
+    for run in runs:
+        need(run.rounds, [column for column, _ in _PANELS], run.path)
     panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]
     if not panels:
         raise FedMFError(f"{runs[0].path}: no run has a loss to draw")
-    figure, axes = new_figure(panels=len(panels), height=3.0)
+    figure, axes = new_figure(width, panels=len(panels), height=3.0)
     for axis, (column, label) in zip(axes, panels, strict=True):
         for run, style in zip(runs, series_styles(len(runs)), strict=True):
             rounds = run.rounds.dropna(subset=[column])
@@ -36,7 +47,7 @@ def convergence(runs: Sequence[Run], title: str | None = None) -> Figure:
         axis.set_title(label)
         axis.set_ylim(bottom=0)
         axis.xaxis.get_major_locator().set_params(integer=True)
-    if title or len(runs) == 1:
+    if title or (len(runs) == 1 and width >= PAGE_INCHES):
         figure.suptitle(title or f"{runs[0].label}: {_setting(runs[0])}", x=0.01, ha="left")
     if len(runs) > 1:
         legend_below(figure, axes[0])
@@ -53,11 +64,9 @@ def _setting(run: Run) -> str:
 @click.argument("runs", nargs=-1, required=True)
 @click.option("-o", "--output", type=Path, default=Path("convergence.png"), show_default=True)
 @click.option("--title", help="Shown above the picture.")
+@drawing
 def main(runs: tuple[str, ...], output: Path, title: str | None) -> None:
-    try:
-        click.echo(save(convergence([read_run(run) for run in runs], title), output))
-    except FedMFError as error:
-        raise click.ClickException(str(error)) from None
+    click.echo(save(convergence(read_runs(runs), title), output))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import cycle
 from pathlib import Path
 from typing import Any, ParamSpec
 
+import click
 import matplotlib as mpl
 from matplotlib.figure import Figure
+
+from fedmf_ray.errors import FedMFError
 
 P = ParamSpec("P")
 
@@ -48,9 +51,11 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(width: float = PAGE_INCHES, height: float = 2.8, panels: int = 1) -> tuple[Figure, list[Any]]:
-    """A figure and its panels side by side; needs no display."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
+    """A figure and its panels, side by side on a page and one below the other in a column."""
+    stacked = panels > 1 and width < 1.4 * COLUMN_INCHES
+    rows, columns = (panels, 1) if stacked else (1, panels)
+    figure = Figure(figsize=(width, 0.8 * rows * height if stacked else height), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
 def series_styles(count: int) -> list[dict[str, Any]]:
@@ -62,6 +67,33 @@ def series_styles(count: int) -> list[dict[str, Any]]:
         {"color": colour, "linestyle": dash, "linewidth": 1.4 + 1.2 * (count - 1 - at)}
         for colour, dash, at in looks
     ]
+
+
+def line_looks(series: Sequence[tuple[str, bool, Any]]) -> list[dict[str, Any]]:
+    """Looks of lines with marks; those that are not measured (second entry) have hollow ones."""
+    return [
+        style
+        | {
+            "linewidth": 1.4,
+            "marker": "o",
+            "markersize": 3.5,
+            "markerfacecolor": None if measured else "white",
+        }
+        for style, (_, measured, _) in zip(series_styles(len(series)), series, strict=True)
+    ]
+
+
+def drawing(command: Callable[P, None]) -> Callable[P, None]:
+    """Decorate a script's main: an error of ours is one line."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except FedMFError as error:
+            raise click.ClickException(str(error)) from None
+
+    return guarded
 
 
 def legend_below(figure: Figure, axis: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +32,9 @@ class Run:
         if self.scenario["model"]["algorithm"] == "regular_mf":
             return f"{self.scenario['name']} (central)"
         protocol = self.scenario["protocol"]
-        key = "" if protocol["scheme"] == "plain" else f", {protocol['key_bits']} bits"
-        return f"{self.scenario['name']} ({protocol['scheme']}{key})"
+        scheme = protocol.get("charge") or protocol["scheme"]
+        key = "" if scheme == "plain" else f", {protocol['key_bits']} bits"
+        return f"{self.scenario['name']} ({scheme}{key})"
 
 
 def read_run(path: str | Path) -> Run:
@@ -49,12 +52,51 @@ def read_run(path: str | Path) -> Run:
     return Run(path, scenario, rounds, summary)
 
 
-def read_study(path: str | Path) -> pd.DataFrame:
-    """``study.csv`` of a study folder: a row per cell and round; swept keys stand before ``round``."""
-    file = Path(path) / "study.csv"
-    if not file.is_file():
-        raise FedMFError(f"{path}: is not a study with at least one complete cell (no study.csv)")
-    return pd.read_csv(file)
+def read_runs(paths: Sequence[str | Path]) -> list[Run]:
+    """Read several run folders; one that is half-written is left out, and a line on stderr says so.
+
+    Raises :class:`FedMFError` if one is no run folder at all, or none is whole.
+    """
+    runs = []
+    for path in map(Path, paths):
+        if (path / "scenario.yaml").exists() and not (
+            (path / "rounds.csv").exists() and (path / "summary.json").exists()
+        ):
+            print(f"{path}: left out, its run has not ended", file=sys.stderr)
+            continue
+        runs.append(read_run(path))
+    if not runs:
+        raise FedMFError(f"{paths[0]}: no run with at least one round")
+    return runs
+
+
+def read_study(*paths: str | Path) -> pd.DataFrame:
+    """``study.csv`` of study folders, or tables that ``fedmf-ray estimate -o`` wrote, one below the other.
+
+    A row per cell and round; swept keys stand before ``round``. Several must have swept the same keys.
+    """
+    tables = []
+    for path in map(Path, paths):
+        file = path / "study.csv" if path.is_dir() else path
+        if not file.is_file():
+            raise FedMFError(f"{path}: is not a study with at least one complete cell (no study.csv)")
+        tables.append(pd.read_csv(file))
+        if "round" not in tables[-1] or "cell" not in tables[-1]:
+            raise FedMFError(f"{path}: is not a table of a study (no columns cell and round)")
+        if swept_keys(tables[-1]) != swept_keys(tables[0]):
+            raise FedMFError(f"{path}: swept other keys than {paths[0]}")
+    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+
+def read_any(paths: Sequence[str | Path]) -> list[tuple[str, pd.DataFrame]]:
+    """Names and tables of runs and studies, in order."""
+    named = []
+    for path in map(Path, paths):
+        if (path / "study.csv").exists() or path.is_file():
+            named.append((path.parent.name or path.name, read_study(path)))
+        else:
+            named += [(run.label, run.rounds) for run in read_runs([path])]
+    return named
 
 
 def swept_keys(study: pd.DataFrame) -> list[str]:

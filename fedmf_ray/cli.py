@@ -222,6 +222,16 @@ def _scale(text: str) -> NDArray[np.float64]:
     return np.linspace(low, high, round((high - low) / step) + 1)
 
 
+@cli.command()
+@click.argument("path", metavar="RUN|STUDY", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Instead of report.html in the folder.")
+def report(path: Path, output: Path | None) -> None:
+    """Write one self-contained page about a run or a study."""
+    from analysis.report import report as write_report
+
+    click.echo(write_report(path, output))
+
+
 @cli.group()
 def data() -> None:
     """Fetch MovieLens data sets, or list them."""

@@ -122,7 +122,7 @@ def test_every_scenario_of_the_project_is_valid_and_described(root):
     names = {path.stem for path in files}
     assert {"quickstart", "reference-full", "reference-part", "reference-regular", "movielens-part"} <= names
     for path in files:
-        is_study = path.stem.startswith("study-")
+        is_study = "sweep" in scenario_file.read(path)
         for chosen in (
             [cell.scenario for cell in cells.load(path).cells] if is_study else [scenario_file.load(path)]
         ):

@@ -28,7 +28,7 @@ def suspected(uploads: Sequence[Integers], items: int, least_rows: int) -> list[
     if not padded:
         return [np.ones(len(rows)) for rows in uploads]
     shares = np.bincount(np.concatenate(padded), minlength=items) / len(padded)
-    decoys = float(np.quantile(shares, 0.05))
+    decoys = float(np.quantile(shares, 0.25))
     popularity = np.clip((shares - decoys) / max(1 - decoys, 1e-9), 0, 1)
     likely = np.divide(popularity, shares, out=np.zeros(items), where=shares > 0)
     return [likely[rows] if len(rows) <= least_rows else np.ones(len(rows)) for rows in uploads]

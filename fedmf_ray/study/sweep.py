@@ -137,11 +137,11 @@ def _state(path: Path, cell: Cell, failure: str | None = None) -> CellState:
 
 def _preflight(cells: list[Cell], backends: Mapping[Any, Backend]) -> None:
     """Find every cell that cannot run before the first one starts."""
-    problems = []
+    problems: dict[str, list[str]] = {}
     for cell in cells:
         try:
             preflight(cell.scenario, backends[cell.scenario.cluster.backend])
         except FedMFError as error:
-            problems.append(f"{cell}: {error}")
+            problems.setdefault(str(error), []).append(str(cell))
     if problems:
-        raise FedMFError("; ".join(problems))
+        raise FedMFError("; ".join(f"{', '.join(cells)}: {reason}" for reason, cells in problems.items()))

@@ -5,13 +5,17 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from analysis.breakdown import breakdown, shares
 from analysis.convergence import convergence
 from analysis.cost import cost
-from analysis.runs import read_run, read_study
+from analysis.runs import read_run, read_runs, read_study
+from analysis.scaling import scaling, strong, weak
+from analysis.traffic import traffic
 from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 
@@ -84,7 +88,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path, make_run, root):
         [sys.executable, root / "analysis" / "convergence.py", folder], capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "is not a run folder with at least one round" in done.stderr
+    assert "r: no run with at least one round" in done.stderr
 
 
 @pytest.fixture
@@ -136,7 +140,7 @@ def test_published_seconds_are_series_of_their_own(study):
     ("choice", "message"),
     [
         ({"over": "seed"}, "--over seed: the study swept ratings.items, protocol.part_text_sparsity"),
-        ({"column": "happiness"}, "--column happiness: the study's runs have no such column"),
+        ({"column": "happiness"}, "the study: its rounds have no column happiness"),
     ],
 )
 def test_what_the_study_lacks_is_named(choice, message, study):
@@ -154,3 +158,107 @@ def test_the_resolved_scenario_is_plain_yaml(make_run):
         yaml.safe_load((make_run("r", [(4, 2)]) / "scenario.yaml").read_text())["protocol"]["scheme"]
         == "packed"
     )
+
+
+PARTS = [
+    "slowest_download_s",
+    "slowest_decrypt_s",
+    "slowest_update_s",
+    "slowest_encrypt_s",
+    "slowest_upload_s",
+]
+
+
+@pytest.fixture
+def mixed():
+    """A study of two sizes, each measured under encryption and charged in a calibrated run."""
+    rows = []
+    for cell, (items, basis) in enumerate(itertools.product([40, 400], ["measured", "charged"])):
+        parts = [items / 1000 * (part + 1) for part in range(5)]
+        rows.append(
+            {"cell": cell, "ratings.select.items": items, "protocol.scheme": "packed",
+             "protocol.charge": None, "protocol.key_bits": 3072, "round": 0, "basis": basis}
+            | dict(zip(PARTS, parts, strict=True))
+            | {"server_cpu_s": 0.5, "protocol_s": sum(parts) + 0.5, "users": 10, "user_actors": 2,
+               "upload_bytes_total": items * 10**6, "download_bytes_total": 2e6 * items, "wall_s": 3.0}
+        )  # fmt: skip
+        if basis == "charged":
+            rows[-1] |= {"protocol.scheme": "plain", "protocol.charge": "packed"}
+    return pd.DataFrame(rows)
+
+
+def test_charged_and_measured_never_share_a_line(mixed):
+    (axis,) = cost(mixed).axes
+    lines = {line.get_label(): line for line in axis.lines}
+    assert set(lines) == {"packed", "packed (charged)"}
+    assert lines["packed"].get_markerfacecolor() != "white"
+    assert lines["packed (charged)"].get_markerfacecolor() == "white"
+    # Also where nothing but the basis tells them apart.
+    same = mixed.assign(**{"protocol.scheme": "packed", "protocol.charge": None})
+    assert {line.get_label() for line in cost(same).axes[0].lines} == {"measured", "(charged)"}
+
+
+def test_segments_are_shares_of_the_protocol_seconds(mixed):
+    table = shares([("study", mixed)])
+    assert table[[*PARTS, "server_cpu_s"]].sum(axis=1).tolist() == pytest.approx(table["protocol_s"].tolist())
+    (axis,) = breakdown([("study", mixed)]).axes
+    widths = np.array([[bar.get_width() for bar in part] for part in axis.containers])
+    assert widths.shape == (6, 4)
+    assert widths.sum(axis=0) == pytest.approx([100] * 4)
+    assert widths[1, 0] == pytest.approx(100 * 0.08 / (0.6 + 0.5))
+    hatches = {
+        text.get_text(): bar.get_hatch()
+        for text, bar in zip(axis.get_yticklabels(), axis.containers[0], strict=True)
+    }
+    assert {label: bool(hatch) for label, hatch in hatches.items()} == {
+        "packed, items 40": False, "packed, items 40 (charged)": True,
+        "packed, items 400": False, "packed, items 400 (charged)": True,
+    }  # fmt: skip
+
+
+def test_traffic_is_of_one_user(mixed):
+    axes = traffic(mixed).axes
+    assert [axis.get_title(loc="left") for axis in axes] == ["MB uploaded a user", "MB downloaded a user"]
+    assert axes[0].lines[0].get_ydata().tolist() == [4, 40]
+    assert axes[1].lines[0].get_ydata().tolist() == [8, 80]
+
+
+def test_speed_up_and_weak_scaling_are_told_apart():
+    rows = [(120, 1, 12.0), (120, 2, 7.0), (120, 4, 4.0), (60, 1, 6.5), (30, 1, 3.5)]
+    table = pd.DataFrame(rows, columns=["users", "user_actors", "wall_s"])
+    assert strong(table)[["workers", "speedup"]].values.tolist() == [[1, 1], [2, 12 / 7], [4, 3]]
+    assert weak(table)[["a_worker", "workers", "wall_s"]].values.tolist() == [
+        [30, 1, 3.5], [30, 4, 4.0], [60, 1, 6.5], [60, 2, 7.0]
+    ]  # fmt: skip
+    left, right = scaling(table).axes
+    ideal = next(line for line in left.lines if line.get_label() == "ideal")
+    assert ideal.get_ydata().tolist() == [1, 2, 4]
+    assert right.get_ylim()[0] == 0
+    with pytest.raises(FedMFError, match="no two cells"):
+        scaling(table.iloc[:1])
+
+
+def test_a_column_that_old_runs_lack_is_named(mixed, make_run):
+    with pytest.raises(FedMFError, match=r"old: its rounds have no column slowest_decrypt_s"):
+        breakdown([("old", mixed.drop(columns="slowest_decrypt_s"))])
+    folder = make_run("r", [(4, 2)])
+    (folder / "rounds.csv").write_text("round,train_mse\n0,3\n")
+    with pytest.raises(FedMFError, match="no column test_rmse"):
+        convergence([read_run(folder)])
+
+
+def test_a_half_written_run_is_left_out_with_a_notice(make_run, capsys):
+    whole, half = make_run("whole", [(4, 2)]), make_run("half", [(4, 2)])
+    (half / "summary.json").unlink()
+    assert [run.label for run in read_runs([half, whole])] == ["whole (packed, 3072 bits)"]
+    assert "half: left out, its run has not ended" in capsys.readouterr().err
+    with pytest.raises(FedMFError, match="no run with at least one round"):
+        read_runs([half])
+
+
+def test_studies_of_other_keys_are_not_mixed(mixed, tmp_path):
+    mixed.to_csv(tmp_path / "a.csv", index=False)
+    mixed.drop(columns="protocol.charge").to_csv(tmp_path / "b.csv", index=False)
+    assert len(read_study(tmp_path / "a.csv", tmp_path / "a.csv")) == 8
+    with pytest.raises(FedMFError, match=r"b.csv: swept other keys than"):
+        read_study(tmp_path / "a.csv", tmp_path / "b.csv")
