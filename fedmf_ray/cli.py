@@ -375,6 +375,11 @@ def _show(folder: Path) -> None:
 def _show_estimate(foretold: Estimate) -> None:
     """A round's costs under the names that a run gives them, and the totals of all rounds."""
     _out.print(f"{foretold.users:,} users in {foretold.actors:,} actors, {foretold.layout}")
+    table = _table("unit costs measured here", "", "")
+    for name, of in _UNITS.items():
+        line = getattr(foretold.unit, name)
+        table.add_row(name, f"{1e6 * line.each:,.4g} µs", f"{of}, and {1e6 * line.fixed:,.3g} µs each time")
+    _out.print(table)
     table = _table("a round, estimated", "", "")
     for column, value in foretold.row.items():
         if isinstance(value, int | float) and column not in ("users", "user_actors"):
@@ -452,6 +457,14 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
+
+_UNITS = {
+    "decrypt": "a ciphertext, decoded",
+    "update": "a rating",
+    "encrypt": "a ciphertext, encoded",
+    "receive": "a ciphertext: checked and added",
+    "publish": "a ciphertext of the item matrix",
+}
 
 _MEANINGS = {
     "protocol_s": "slowest user + server, as deployed: the sum of the next six",

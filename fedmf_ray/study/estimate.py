@@ -25,6 +25,7 @@ from fedmf_ray.simulation.devices import Devices
 from fedmf_ray.simulation.placement import Memory
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.rounds import tariff
+from fedmf_ray.simulation.unit_costs import UnitCosts
 from fedmf_ray.study.cells import table_value
 
 
@@ -66,6 +67,7 @@ class Estimate:
     work: Work
     memory: Memory
     layout: str
+    unit: UnitCosts
 
     @property
     def users(self) -> int:
@@ -140,6 +142,7 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
         work=work,
         memory=costed.memory,
         layout=costed.layout_line(),
+        unit=prices.unit,
     )
 
 

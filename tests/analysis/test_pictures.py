@@ -13,8 +13,9 @@ import yaml
 from analysis.breakdown import breakdown, shares
 from analysis.convergence import convergence
 from analysis.cost import cost
-from analysis.runs import read_run, read_runs, read_study
+from analysis.runs import read_any, read_run, read_runs, read_study
 from analysis.scaling import scaling, strong, weak
+from analysis.table import cost_table, markdown
 from analysis.traffic import traffic
 from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
@@ -262,3 +263,16 @@ def test_studies_of_other_keys_are_not_mixed(mixed, tmp_path):
     assert len(read_study(tmp_path / "a.csv", tmp_path / "a.csv")) == 8
     with pytest.raises(FedMFError, match=r"b.csv: swept other keys than"):
         read_study(tmp_path / "a.csv", tmp_path / "b.csv")
+
+
+def test_the_table_has_a_row_a_cell_with_its_basis(mixed):
+    lines = markdown(cost_table(mixed)).splitlines()
+    assert lines[0].startswith("| setting | basis | protocol_s | download | decrypt |")
+    assert lines[2] == "| packed, items 40 | measured | 1.1 | 0.04 | 0.08 | 0.12 | 0.16 | 0.2 | 0.5 | 4 | 8 |"
+    assert [line.split(" | ")[1] for line in lines[2:]] == ["measured", "charged"] * 2
+
+
+def test_names_come_with_tables_of_runs_and_studies(mixed, make_run, tmp_path):
+    mixed.to_csv(tmp_path / "a.csv", index=False)
+    named = read_any([make_run("r", [(4, 2)]), tmp_path / "a.csv"])
+    assert [(name, len(table)) for name, table in named] == [("r (packed, 3072 bits)", 1), (tmp_path.name, 4)]

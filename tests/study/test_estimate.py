@@ -80,6 +80,7 @@ FORETOLD = Estimate(
     work=Work(decrypt_s=20.0, train_s=8000.0, receive_s=60.0, publish_s=5.0),
     memory=Memory(actor=10**9, user=10**6, server=10**9),
     layout="",
+    unit=PRICES,
 )
 
 
@@ -159,5 +160,12 @@ def test_the_command_shows_a_scenarios_round_and_totals(tmp_path):
     path.write_text(chosen().to_yaml())
     done = CliRunner().invoke(cli, ["estimate", str(path), "ratings.users=9"], catch_exceptions=False)
     assert done.stdout.startswith("9 users in 9 actors, ")
-    for word in ("protocol_s", "slowest_decrypt_s", "server_cpu_s", "3 rounds, estimated", "deployed_cpu_s"):
+    for word in (
+        "protocol_s",
+        "slowest_decrypt_s",
+        "server_cpu_s",
+        "3 rounds, estimated",
+        "deployed_cpu_s",
+        "unit costs measured here",
+    ):
         assert word in done.stdout
