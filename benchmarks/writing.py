@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from fedmf_ray import scenario_file
-from fedmf_ray.cli import _RunScreen
+from fedmf_ray.screens import RunScreen
 from fedmf_ray.simulation import run as runs
 from fedmf_ray.simulation.run_folder import RunFolder
 
@@ -56,7 +56,7 @@ def main() -> None:
         original = RunFolder.append_round
         RunFolder.append_round = watch.around(original)
         try:
-            with tempfile.TemporaryDirectory() as results, _RunScreen("writing") as screen:
+            with tempfile.TemporaryDirectory() as results, RunScreen("writing") as screen:
                 for method in ("users", "round"):
                     setattr(screen, method, watch.around(getattr(screen, method)))
                 path = runs.run(chosen, Path(results), screen)

@@ -20,13 +20,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:  # every user actor imports this module, and none needs the scenario's machinery
-    from fedmf_ray.simulation.devices import Devices
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -70,16 +67,15 @@ class UserCosts(NamedTuple):
 class RoundCosts:
     """Adds up the costs of a round, any number of users at a time."""
 
-    def __init__(self, devices: Devices) -> None:
-        self._devices = devices
+    def __init__(self) -> None:
         self._slowest: Floats = np.zeros(len(SLOWEST))
         self._peaks = {"user_cpu_s_max": 0.0, "network_s_max": 0.0}
         self._sums: dict[str, float] = {}
         self._bytes = {"upload_bytes_total": 0, "download_bytes_total": 0}
         self._users = 0
 
-    def add(self, costs: UserCosts) -> None:
-        parts = self._devices.seconds(costs)
+    def add(self, costs: UserCosts, parts: Floats) -> None:
+        """parts: (5, users), what each of ``SLOWEST`` takes on the users' own devices."""
         slowest = parts[:, parts.sum(axis=0).argmax()]
         if slowest.sum() > self._slowest.sum():
             self._slowest = slowest
@@ -114,16 +110,15 @@ class RoundCosts:
 
 
 def user_columns(
-    round_number: int, basis: str, costs: UserCosts, devices: Devices
+    round_number: int, basis: str, costs: UserCosts, slowdowns: Floats, parts: Floats
 ) -> dict[str, NDArray[Any]]:
     """Columns of ``users.csv.gz``, an entry per user: its costs, and the seconds of its own device."""
     users = len(costs.user_id)
-    parts = devices.seconds(costs)
     return {
         "round": np.full(users, round_number),
         "basis": np.full(users, basis),
         **costs._asdict(),
-        "slowdown": devices.slowdowns(costs.user_id),
+        "slowdown": slowdowns,
         "network_s": parts[0] + parts[-1],
         "device_s": parts.sum(axis=0),
     }

@@ -166,8 +166,9 @@ class Federation:
             server_cpu_s = receive_cpu_s + backend.get(publish_cpu_s)
             if self._tariff:
                 server_cpu_s = self._tariff.receive_cpu_s(costs.upload_rows) + self._tariff.publish_cpu_s
-            charged = RoundCosts(self._devices)
-            charged.add(costs)
+            parts = self._devices.seconds(costs)
+            charged = RoundCosts()
+            charged.add(costs, parts)
             yield Round(
                 {
                     "round": number,
@@ -176,7 +177,7 @@ class Federation:
                     "user_actors": self._actor_count,
                     "wall_s": time.perf_counter() - started,
                 },
-                user_columns(number, self._basis, costs, self._devices),
+                user_columns(number, self._basis, costs, self._devices.slowdowns(costs.user_id), parts),
                 view,
             )
             if stop.tolerance and max(opening.user_change, opening.item_change) < stop.tolerance:

@@ -124,12 +124,12 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     actors = placement.actor_count(users, scenario.cluster.users_per_actor, backend.cpus)
     prices = tariff(costed, actors, backend)
 
-    costs, receive_cpu_s = RoundCosts(Devices.of(scenario)), 0.0
+    devices, costs, receive_cpu_s = Devices.of(scenario), RoundCosts(), 0.0
     for user_ids, ratings in plan.population.training_counts():
         rows = costed.upload_rows(ratings)
         charged = prices.users(user_ids, ratings, rows)
         receive_cpu_s += prices.receive_cpu_s(rows)
-        costs.add(charged)
+        costs.add(charged, devices.seconds(charged))
     server_cpu_s = receive_cpu_s + prices.publish_cpu_s
     decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user
     row = costs.row(server_cpu_s, ESTIMATED)

@@ -42,8 +42,8 @@ def three_users():
 
 @pytest.mark.parametrize("slowdown", [1.0, 3.0])
 def test_the_slowest_user_decides_and_its_parts_add_up(slowdown):
-    costs = RoundCosts(devices(slowdown=slowdown))
-    costs.add(three_users())
+    costs = RoundCosts()
+    costs.add(three_users(), devices(slowdown=slowdown).seconds(three_users()))
     row = costs.row(server_cpu_s=0.25, basis="measured")
     # Downloads take 2 + 0.5 s. User 8 uploads for 5.5 s and computes for 6, user 7 for 1.5 and 7.
     slowest = {1.0: [2.5, 2.0, 3.0, 1.0, 5.5], 3.0: [2.5, 6.0, 9.0, 3.0, 5.5]}[slowdown]
@@ -55,10 +55,11 @@ def test_the_slowest_user_decides_and_its_parts_add_up(slowdown):
 
 
 def test_users_may_be_added_some_at_a_time():
-    whole, parts = RoundCosts(devices()), RoundCosts(devices())
-    whole.add(three_users())
+    whole, parts = RoundCosts(), RoundCosts()
+    whole.add(three_users(), devices().seconds(three_users()))
     for at in range(3):
-        parts.add(UserCosts(*(column[at : at + 1] for column in three_users())))
+        one = UserCosts(*(column[at : at + 1] for column in three_users()))
+        parts.add(one, devices().seconds(one))
     assert parts.row(1.0, "measured") == whole.row(1.0, "measured")
 
 
