@@ -27,7 +27,7 @@ def audit_picture(findings: pd.DataFrame) -> Figure:
     keys = [str(column) for column in findings if column not in _COLUMNS]
     labels = [_label(row, keys) for row in findings.to_dict("records")]
     figure, axes = new_figure(PAGE_INCHES, 0.9 + 0.19 * len(labels), panels=2)
-    panels = (("recovered", "ratings recovered (%)"), ("rated_precision", "taken for rated, rightly (%)"))
+    panels = (("recovered", "ratings recovered (%)"), ("rated_precision", "rated items: precision (%)"))
     for axis, (column, title) in zip(axes, panels, strict=True):
         shares = 100 * findings[column].astype(float)
         axis.barh(labels, shares.fillna(0), color="#0b2c55", height=0.6)
@@ -39,8 +39,8 @@ def audit_picture(findings: pd.DataFrame) -> Figure:
         axis.set_xticks([0, 25, 50, 75, 100])
         axis.set_title(title)
         axis.grid(visible=False, axis="y")
-    axes[0].invert_yaxis()
-    axes[1].invert_yaxis()
+    for axis in axes:
+        axis.set_ylim(len(labels) - 0.4, -0.6)
     axes[1].set_yticklabels([])
     return figure
 
