@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: demo test test-slow lint types bench bench-memory clean help
+.PHONY: demo test test-slow lint types bench bench-estimates clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -29,6 +29,10 @@ bench: $(VENV)/.run  ## print speed and memory as ratios within one run (needs m
 	$(RUN)/python benchmarks/crypto.py
 	$(RUN)/python benchmarks/reference_round.py
 	$(RUN)/python benchmarks/memory.py
+	$(RUN)/python benchmarks/writing.py
+
+bench-estimates: $(VENV)/.run  ## compare estimates and calibrated runs with real ones (needs ml-latest-small; ten minutes)
+	$(RUN)/python benchmarks/estimates.py
 
 clean:           ## remove the environment and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
