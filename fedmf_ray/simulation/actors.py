@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -151,17 +151,19 @@ class UserActor:
 
     def _update(
         self, users: Sequence[User], items: NDArray[np.float64]
-    ) -> list[tuple[NDArray[np.float64], float]]:
-        """Each user's item steps and the CPU seconds it is charged for them."""
+    ) -> Iterator[tuple[NDArray[np.float64], float]]:
+        """Each user's item steps and the CPU seconds it is charged for them.
+
+        One at a time: on a device of its own, too, an update comes between other work, on cold caches.
+        """
         groups = [users] if self._together else [[user] for user in users]
-        charged = []
         for group in groups:
             started = cpu_clock()
             steps = update(group, items, self._terms)
             seconds = cpu_clock() - started
             ratings = sum(map(len, steps))
-            charged += [(mine, seconds * len(mine) / ratings if ratings else seconds) for mine in steps]
-        return charged
+            for mine in steps:
+                yield mine, seconds * len(mine) / ratings if ratings else seconds
 
 
 class ServerActor:

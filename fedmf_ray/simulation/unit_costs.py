@@ -28,9 +28,12 @@ from fedmf_ray.simulation.costs import UserCosts, cpu_clock
 
 Integers = NDArray[np.int64]
 
-_BUDGET_S = 0.6
-_FEWEST, _MOST = 3, 100
+_BUDGET_S = 1.0
+_FEWEST, _MOST = 5, 100
 """Repeats of each measurement: as many as fit the budget, but not fewer or more than these."""
+
+_BUNCH = 8
+"""Uploads that the server adds in one go when that is measured."""
 
 _ROWS = {"plain": 2048, "elementwise": 4, "packed": 12}
 """The large size of cryptographic work, in rows of the item matrix."""
@@ -43,6 +46,10 @@ class Line(NamedTuple):
 
     fixed: float
     each: float
+
+    def shared(self, pieces: int) -> Line:
+        """The line of one piece, if this is that of several together, by their common size."""
+        return Line(self.fixed / pieces, self.each)
 
     def __call__(self, size: int | Integers) -> NDArray[np.float64]:
         return np.asarray(self.fixed + self.each * np.asarray(size))
@@ -93,6 +100,8 @@ def measure(scheme: str, key_bits: int, factors: int, rule: str) -> UnitCosts:
     readers = _terms(grid, rule, _MANY_RATINGS, factors)
     matrix = initial_items("normal", 0.1, _MANY_RATINGS, factors, seed=0)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
+    receiving = _Receiving(Server(evaluator, many, range(_BUNCH * (2 * _MOST + 1))), uploads)
+    publishing = [Server(evaluator, items, ()) for items in (few, many)]
 
     def upload(at: int) -> None:
         raters[at].upload(0, steps[at], key, (small, large)[at])
@@ -100,40 +109,42 @@ def measure(scheme: str, key_bits: int, factors: int, rule: str) -> UnitCosts:
     def refresh(at: int) -> None:
         update([updaters[at]], matrix, readers)
 
+    def other_work() -> None:
+        """In a run, encryptions come between small pieces of work, or go on beside them: caches are cold."""
+        upload(1)
+
     return UnitCosts(
         decrypt=_line(sizes, lambda at: read_items((few, many)[at], key, (small, large)[at])),
-        update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh),
+        update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh, other_work),
         encrypt=_line(sizes, upload),
-        receive=_line(sizes, _Receiving(Server(evaluator, many, range(2 * _MOST + 1)), uploads)),
-        publish=_line(sizes, _Publishing([Server(evaluator, items, ()) for items in (few, many)])),
+        receive=_line((_BUNCH * sizes[0], _BUNCH * sizes[1]), receiving, other_work).shared(_BUNCH),
+        publish=_line(sizes, lambda at: publishing[at].publish(), other_work),
     )
 
 
 class _Receiving:
-    """The server adds one more upload, each of another user."""
+    """The server adds some more uploads, each of another user: they come in bunches."""
 
     def __init__(self, server: Server, uploads: list[Upload]) -> None:
         self._server, self._uploads = server, uploads
         self._user_ids = itertools.count()
 
     def __call__(self, at: int) -> None:
-        self._server.receive(dataclasses.replace(self._uploads[at], user_id=next(self._user_ids)))
+        for _ in range(_BUNCH):
+            self._server.receive(dataclasses.replace(self._uploads[at], user_id=next(self._user_ids)))
 
 
-class _Publishing:
-    def __init__(self, servers: list[Server]) -> None:
-        self._servers = servers
-
-    def __call__(self, at: int) -> None:
-        self._servers[at].publish()
-
-
-def _line(sizes: tuple[int, int], work: Callable[[int], object]) -> Line:
+def _line(
+    sizes: tuple[int, int], work: Callable[[int], object], before: Callable[[], None] | None = None
+) -> Line:
     """Time ``work(0)`` of the small size and ``work(1)`` of the large one, turn and turn about."""
     times: tuple[list[float], list[float]] = ([], [])
     work(0)  # the first call of anything is slower
-    while len(times[0]) < _FEWEST or (len(times[0]) < _MOST and sum(map(sum, times)) < _BUDGET_S):
+    started_at = cpu_clock()
+    while len(times[0]) < _FEWEST or (len(times[0]) < _MOST and cpu_clock() - started_at < _BUDGET_S):
         for at in (0, 1):
+            if before is not None:
+                before()
             started = cpu_clock()
             work(at)
             times[at].append(cpu_clock() - started)
