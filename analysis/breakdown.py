@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import PAGE_INCHES, drawing, new_figure, save, styled
-from analysis.runs import read_any, swept_keys
-from analysis.series import describe, need
+from analysis.figures import PAGE_INCHES, bar_names, bars_height, drawing, new_figure, save, styled
+from analysis.runs import need, read_any
+from analysis.series import describe, title, varied, with_basis
+from fedmf_ray.errors import FedMFError
 
 PARTS = {
     "download": "slowest_download_s",
@@ -25,25 +26,31 @@ PARTS = {
     "upload": "slowest_upload_s",
     "server": "server_cpu_s",
 }
-_COLOURS = ("#c6dbef", "#0b2c55", "#e8a13a", "#c04a10", "#9ecae1", "#8c8c8c")
+_COLOURS = ("#c6dbef", "#0b2c55", "#f2c14e", "#c04a10", "#9ecae1", "#a8a8a8")
+
+
+COLUMNS = (*PARTS.values(), "protocol_s")
 
 
 def shares(tables: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
-    """A row per run, or per cell and basis of a study: mean seconds of each part and of ``protocol_s``.
+    """A row per run, or per cell of a study, and basis: mean seconds of each part and of ``protocol_s``.
 
-    tables: names and ``rounds.csv`` or ``study.csv`` tables. The index says which row it is.
+    tables: names, no two alike, and ``rounds.csv`` or ``study.csv`` tables. The index says which row it is.
     """
-    rows = {}
+    rows, labels = [], []
     for name, table in tables:
-        need(table, [*PARTS.values(), "protocol_s", "basis"], name)
-        keys = swept_keys(table) if "cell" in table else []
-        for _, rounds in table.groupby(["cell"] if keys else ["basis"], sort=False):
-            first = rounds.iloc[0]
-            varied = {key: first[key] for key in keys if table[key].nunique(dropna=False) > 1}
-            label = describe(varied, first["basis"]) if keys else describe({}, first["basis"])
-            label = " ".join(part for part in ("" if keys and len(tables) == 1 else name, label) if part)
-            rows[label] = rounds[[*PARTS.values(), "protocol_s"]].mean()
-    return pd.DataFrame(rows).T
+        need(table, COLUMNS, name)
+        whole = with_basis(table.dropna(subset=list(COLUMNS)))
+        whole = whole if "cell" in table else whole.assign(cell=0)
+        keys = varied(table)
+        for (_, basis), rounds in whole.groupby(["cell", "basis"], sort=False):
+            setting = describe({key: rounds[key].iloc[0] for key in keys}, str(basis))
+            shown = "" if "cell" in table and len(tables) == 1 else name
+            labels.append(", ".join(part for part in (shown, setting) if part).replace(", (", " ("))
+            rows.append({**rounds[list(COLUMNS)].mean(), "basis": basis})
+    if not rows:
+        raise FedMFError("no row has the parts of protocol_s")
+    return pd.DataFrame(rows, index=labels)
 
 
 @styled
@@ -55,22 +62,25 @@ def breakdown(
     Bars that are not measured (charged, estimated) are hatched, and say so.
     """
     table = shares(tables)
-    figure, (axis,) = new_figure(width=width, height=0.9 + 0.22 * len(table))
+    figure, (axis,) = new_figure(width=width, height=0.9 + bars_height(len(table), width))
     left = np.zeros(len(table))
     totals = table["protocol_s"].to_numpy(float)
-    hatched = ["//" if label.endswith(("(charged)", "(estimated)")) else "" for label in table.index]
     for (part, column), colour in zip(PARTS.items(), _COLOURS, strict=True):
         lengths = table[column].to_numpy(float) / (1 if seconds else totals / 100)
-        bars = axis.barh(table.index, lengths, left=left, color=colour, label=part, height=0.7)
-        for bar, hatch in zip(bars, hatched, strict=True):
-            bar.set(hatch=hatch, edgecolor="white", linewidth=0)
+        # By position, not by name: two bars of one name would be drawn over each other.
+        bars = axis.barh(range(len(table)), lengths, left=left, color=colour, label=part, height=0.6)
+        for bar, basis in zip(bars, table["basis"], strict=True):
+            bar.set(hatch="" if basis == "measured" else "////", edgecolor="white", linewidth=0)
         left += lengths
     for at, total in enumerate(totals):
         axis.annotate(f"{total:.3g} s", (left[at], at), (4, 0), textcoords="offset points", va="center")
-    axis.set_ylim(len(table) - 0.4, -0.6)
-    axis.set_xlim(0, left.max() * 1.17)
-    axis.grid(visible=False, axis="y")
-    axis.set_title("seconds a round (derived)" if seconds else "share of a round's protocol seconds (%)")
+    bar_names(axis, list(table.index), width)
+    axis.set_xlim(0, left.max() * (1.17 if width > 5 else 1.25))
+    axis.set_title(
+        title("seconds a round", "derived", table["basis"])
+        if seconds
+        else title("share of protocol seconds (%)", "derived", table["basis"])
+    )
     if not seconds:
         axis.set_xticks([0, 25, 50, 75, 100])
     handles, labels = axis.get_legend_handles_labels()
@@ -84,7 +94,7 @@ def breakdown(
 @click.option("-o", "--output", type=Path, default=Path("breakdown.png"), show_default=True)
 @drawing
 def main(paths: Sequence[str], seconds: bool, output: Path) -> None:
-    click.echo(save(breakdown(read_any(paths), seconds), output))
+    click.echo(save(breakdown(read_any(paths, COLUMNS), seconds), output))
 
 
 if __name__ == "__main__":

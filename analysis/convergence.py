@@ -20,8 +20,7 @@ from analysis.figures import (
     series_styles,
     styled,
 )
-from analysis.runs import Run, read_runs
-from analysis.series import need
+from analysis.runs import Run, distinct, need, read_runs
 from fedmf_ray.errors import FedMFError
 
 _PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (stars)"))
@@ -31,18 +30,17 @@ _PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (st
 def convergence(runs: Sequence[Run], title: str | None = None, width: float = PAGE_INCHES) -> Figure:
     """Training MSE and test RMSE after each round, one line a run; panels without data are left out."""
     for run in runs:
-        need(run.rounds, [column for column, _ in _PANELS], run.path)
+        need(run.rounds, [column for column, _ in _PANELS])
     panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]
     if not panels:
         raise FedMFError(f"{runs[0].path}: no run has a loss to draw")
+    names = distinct([run.label for run in runs], [run.path for run in runs])
     figure, axes = new_figure(width, panels=len(panels), height=3.0)
     for axis, (column, label) in zip(axes, panels, strict=True):
-        for run, style in zip(runs, series_styles(len(runs)), strict=True):
+        for run, name, style in zip(runs, names, series_styles(len(runs)), strict=True):
             rounds = run.rounds.dropna(subset=[column])
             marker = "o" if len(rounds) < 3 else None  # a lone round has no line to draw
-            axis.plot(
-                rounds["round"] + 1, rounds[column], label=run.label, marker=marker, markersize=3, **style
-            )
+            axis.plot(rounds["round"] + 1, rounds[column], label=name, marker=marker, markersize=3, **style)
         axis.set_xlabel("rounds completed")
         axis.set_title(label)
         axis.set_ylim(bottom=0)

@@ -13,18 +13,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures import COLUMN_INCHES, drawing, legend_below, line_looks, new_figure, save, styled
-from analysis.runs import read_study
-from analysis.series import axis_key, lines, logarithmic, need, spread, thinned
+from analysis.runs import need, read_study
+from analysis.series import axis_key, axis_label, lines, scales, title
+from fedmf_ray.errors import FedMFError
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 
-_LABELS = {
-    "protocol_s": "protocol seconds a round (derived)",
-    "user_cpu_s_max": "CPU seconds of the slowest user",
-    "server_cpu_s": "CPU seconds of the server",
-    "wall_s": "seconds this simulation took a round (measured)",
-    "upload_bytes_total": "MB uploaded a round, all users (counted)",
-    "download_bytes_total": "MB downloaded a round, all users (counted)",
+_TITLES = {
+    "protocol_s": ("protocol seconds a round", "derived"),
+    "network_s_max": ("network seconds of the slowest link", "derived"),
+    "user_cpu_s_max": ("CPU seconds of the slowest user", "measured"),
+    "server_cpu_s": ("CPU seconds of the server", "measured"),
+    "wall_s": ("seconds this simulation took a round", "wall"),
+    "upload_bytes_total": ("MB uploaded a round, all users", "counted"),
+    "download_bytes_total": ("MB downloaded a round, all users", "counted"),
 }
 
 
@@ -43,31 +45,37 @@ def cost(
     lines have hollow marks.
     """
     over = axis_key(table, over)
-    need(table, [column], "the study")
-    series = list(lines(table, over, [column]))
+    need(table, [column])
+    if published and (over.rpartition(".")[2] != "items" or column != "protocol_s"):
+        raise FedMFError(
+            f"--published: the authors' figures are protocol_s over items, not {column} over {over}"
+        )
+    found = lines(table, over, [column])
     figure, (axis,) = new_figure(width=width, height=3.2)
-    for (label, _, points), look in zip(series, line_looks(series), strict=True):
-        scale = 1e6 if "bytes" in column else 1.0
-        axis.plot(points[over], points[column] / scale, label=label, **look)
+    scale = 1e6 if "bytes" in column else 1.0
+    for line, look in zip(found, line_looks([line.basis for line in found]), strict=True):
+        axis.plot(line.points[over], line.points[column] / scale, label=line.label, **look)
     if published:
         for row in pd.read_csv(PUBLISHED).itertuples():
             label = f"{row.series}, {row.users} users, {row.key_bits} bits"
-            look = {
-                "marker": "x" if "full" in str(row.series) else "+",
-                "linestyle": "none",
-                "color": "black",
-            }
-            axis.plot([row.items], [row.protocol_s], label=label, markersize=6, **look)
-    ticks = sorted(table[over].unique())
-    if spread(ticks):
-        logarithmic(axis, thinned(ticks, closest=1.2 if width > COLUMN_INCHES else 1.8))
-    else:
-        axis.set_ylim(bottom=0)
-    axis.set_xlabel(over)
-    axis.set_title(_LABELS.get(column, column))
+            mark = "x" if "full" in str(row.series) else "+"
+            look = {"marker": mark, "linestyle": "none", "color": "black", "markersize": 6}
+            axis.plot([row.items], [row.protocol_s], label=label, **look)
+    scales(axis, found, over, column, closest=1.2 if width > COLUMN_INCHES else 1.8)
+    axis.set_xlabel(axis_label(table, over))
+    axis.set_title(_title(column, [line.basis for line in found]))
     if axis.get_legend_handles_labels()[1]:  # a single line has no name
         legend_below(figure, axis)
     return figure
+
+
+def _title(column: str, bases: Sequence[str]) -> str:
+    if column not in _TITLES:
+        return column
+    text, kind = _TITLES[column]
+    if kind == "wall":  # a calibrated run's own time is measured too; only an estimate's is not
+        return title(text, "measured", {"measured" if basis == "charged" else basis for basis in bases})
+    return title(text, kind, bases)
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -78,7 +86,7 @@ def cost(
 @click.option("-o", "--output", type=Path, default=Path("cost.png"), show_default=True)
 @drawing
 def main(studies: Sequence[str], over: str | None, column: str, published: bool, output: Path) -> None:
-    click.echo(save(cost(read_study(*studies), over, column, published), output))
+    click.echo(save(cost(read_study(*studies, columns=[column]), over, column, published), output))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from itertools import cycle
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -18,6 +17,7 @@ P = ParamSpec("P")
 
 COLUMN_INCHES = 3.5
 PAGE_INCHES = 7.2
+MOST_BARS = 60
 
 _COLOURS = ("#7fb0dc", "#c04a10", "#0b2c55", "#2a9d8f", "#8a4fa3", "#555555")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -62,25 +62,49 @@ def series_styles(count: int) -> list[dict[str, Any]]:
     """Colour, dash and width of each line. Earlier lines are wider, so that equal curves show through."""
     if count == 1:  # alone, a line may be dark
         return [{"color": _COLOURS[2], "linestyle": "-", "linewidth": 1.6}]
-    looks = zip(cycle(_COLOURS), cycle(_DASHES), range(count), strict=False)
+    step = min(1.2, 6 / (count - 1))  # points; many lines would be beams otherwise
     return [
-        {"color": colour, "linestyle": dash, "linewidth": 1.4 + 1.2 * (count - 1 - at)}
-        for colour, dash, at in looks
+        {
+            "color": _COLOURS[at % len(_COLOURS)],
+            # After each turn of the colours the dashes move on by one: 36 looks.
+            "linestyle": _DASHES[(at + at // len(_COLOURS)) % len(_DASHES)],
+            "linewidth": 1.4 + step * (count - 1 - at),
+        }
+        for at in range(count)
     ]
 
 
-def line_looks(series: Sequence[tuple[str, bool, Any]]) -> list[dict[str, Any]]:
-    """Looks of lines with marks; those that are not measured (second entry) have hollow ones."""
+def line_looks(bases: Sequence[str]) -> list[dict[str, Any]]:
+    """Looks of lines with marks, one for each basis given: only what was measured has filled ones."""
     return [
         style
         | {
             "linewidth": 1.4,
-            "marker": "o",
+            "marker": "s" if basis == "estimated" else "o",
             "markersize": 3.5,
-            "markerfacecolor": None if measured else "white",
+            "markerfacecolor": style["color"] if basis == "measured" else "white",
         }
-        for style, (_, measured, _) in zip(series_styles(len(series)), series, strict=True)
+        for style, basis in zip(series_styles(len(bases)), bases, strict=True)
     ]
+
+
+def bar_names(axis: Any, names: Sequence[str], width: float) -> None:
+    """Name horizontal bars at 0, 1, ...: beside them on a page, above them in a column."""
+    narrow = width < 1.4 * COLUMN_INCHES
+    axis.set_yticks(range(len(names)), [] if narrow else names)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(visible=False, axis="y")
+    axis.set_ylim(len(names) - 0.4, -0.9 if narrow else -0.6)
+    if narrow:
+        for at, name in enumerate(names):
+            axis.annotate(name, (0, at - 0.3), (0, 1.5), textcoords="offset points", fontsize=7)
+
+
+def bars_height(count: int, width: float) -> float:
+    """Inches for so many bars of :func:`bar_names`."""
+    if count > MOST_BARS:
+        raise FedMFError(f"{count} bars are more than one picture can show (at most {MOST_BARS})")
+    return count * (0.4 if width < 1.4 * COLUMN_INCHES else 0.22)
 
 
 def drawing(command: Callable[P, None]) -> Callable[P, None]:

@@ -49,6 +49,9 @@ def read_run(path: str | Path) -> Run:
         raise FedMFError(
             f"{path}: is not a run folder with at least one round (no {error.filename})"
         ) from None
+    except (OSError, ValueError, yaml.YAMLError) as error:  # pandas' and json's errors are ValueErrors
+        raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    rounds.attrs["source"] = str(path)
     return Run(path, scenario, rounds, summary)
 
 
@@ -57,51 +60,124 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
 
     Raises :class:`FedMFError` if one is no run folder at all, or none is whole.
     """
-    runs = []
-    for path in map(Path, paths):
-        if (path / "scenario.yaml").exists() and not (
-            (path / "rounds.csv").exists() and (path / "summary.json").exists()
-        ):
-            print(f"{path}: left out, its run has not ended", file=sys.stderr)
-            continue
-        runs.append(read_run(path))
+    runs = [read_run(path) for path in map(Path, paths) if not _half_written(path)]
     if not runs:
         raise FedMFError(f"{paths[0]}: no run with at least one round")
     return runs
 
 
-def read_study(*paths: str | Path) -> pd.DataFrame:
+def _half_written(path: Path) -> bool:
+    """Whether a run folder lacks its rounds or its end, with a notice if so."""
+    if not (path / "scenario.yaml").exists():
+        return False
+    half = not ((path / "rounds.csv").exists() and (path / "summary.json").exists())
+    if half:
+        print(f"{path}: left out, its run has not ended", file=sys.stderr)
+    return half
+
+
+def read_study(*paths: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """``study.csv`` of study folders, or tables that ``fedmf-ray estimate -o`` wrote, one below the other.
 
-    A row per cell and round; swept keys stand before ``round``. Several must have swept the same keys.
+    A row per cell and round; swept keys stand before ``round``. Several must have swept the same keys; their
+    cells are numbered on, and where two hold the same setting on the same basis, a key ``study`` tells
+    them apart, for they may come from different machines. columns: those that must be there; beside
+    them only ``basis`` and ``users`` are read, which is several times faster.
     """
-    tables = []
-    for path in map(Path, paths):
-        file = path / "study.csv" if path.is_dir() else path
-        if not file.is_file():
-            raise FedMFError(f"{path}: is not a study with at least one complete cell (no study.csv)")
-        tables.append(pd.read_csv(file))
-        if "round" not in tables[-1] or "cell" not in tables[-1]:
-            raise FedMFError(f"{path}: is not a table of a study (no columns cell and round)")
-        if swept_keys(tables[-1]) != swept_keys(tables[0]):
+    tables = [_read_study(Path(path), columns) for path in paths]
+    for path, table in zip(paths, tables, strict=True):
+        if swept_keys(table) != swept_keys(tables[0]):
             raise FedMFError(f"{path}: swept other keys than {paths[0]}")
-    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    if len(tables) == 1:
+        return tables[0]
+    settings = pd.concat([table[_setting_of(table)].drop_duplicates() for table in tables])
+    if settings.duplicated().any():
+        for name, table in zip(distinct([_name(path) for path in paths], paths), tables, strict=True):
+            table.insert(1, "study", name)
+    first = 0
+    for table in tables:
+        table["cell"] += first
+        first = int(table["cell"].max()) + 1
+    joined = pd.concat(tables, ignore_index=True)
+    joined.attrs["source"] = ", ".join(map(str, paths))
+    return joined
 
 
-def read_any(paths: Sequence[str | Path]) -> list[tuple[str, pd.DataFrame]]:
-    """Names and tables of runs and studies, in order."""
-    named = []
+def _read_study(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
+    file = path / "study.csv" if path.is_dir() else path
+    if not file.is_file():
+        raise FedMFError(f"{path}: is not a study with at least one complete cell (no study.csv)")
+    try:
+        header = list(pd.read_csv(file, nrows=0).columns)
+        if "round" not in header or header[:1] != ["cell"]:
+            raise FedMFError(f"{path}: is not a table of a study (no columns cell and round)")
+        wanted = {*header[: header.index("round") + 1], *(columns or header), "basis", "users"}
+        table = pd.read_csv(file, usecols=[column for column in header if column in wanted])
+    except (OSError, ValueError) as error:
+        raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    table.attrs["source"] = str(path)
+    need(table, columns or ())
+    return table
+
+
+def _setting_of(table: pd.DataFrame) -> list[str]:
+    return [*swept_keys(table), *(["basis"] if "basis" in table else [])]
+
+
+def _name(path: str | Path) -> str:
+    """What a study is called: the folder that holds it has its scenario's name."""
+    path = Path(path).absolute()
+    return path.parent.name if path.name.startswith("study-") else path.stem
+
+
+def distinct(names: Sequence[str], paths: Sequence[str | Path]) -> list[str]:
+    """The names, with the folder's added to those that occur twice."""
+    longer = [
+        f"{name} {Path(path).name}" if names.count(name) > 1 else name
+        for name, path in zip(names, paths, strict=True)
+    ]
+    # The same folder given twice, or folders of one name in different places.
+    return [
+        f"{name} ({longer[: at + 1].count(name)})" if longer.count(name) > 1 else name
+        for at, name in enumerate(longer)
+    ]
+
+
+def read_any(
+    paths: Sequence[str | Path], columns: Sequence[str] | None = None
+) -> list[tuple[str, pd.DataFrame]]:
+    """Names, no two alike, and tables of runs and studies, in order; half-written runs are left out.
+
+    Raises :class:`FedMFError` naming the folder that is neither, or that lacks one of the columns.
+    """
+    found: list[tuple[Path, str, pd.DataFrame]] = []
     for path in map(Path, paths):
-        if (path / "study.csv").exists() or path.is_file():
-            named.append((path.parent.name or path.name, read_study(path)))
-        else:
-            named += [(run.label, run.rounds) for run in read_runs([path])]
-    return named
+        if path.is_file() or (path / "study.yaml").exists() or (path / "study.csv").exists():
+            found.append((path, _name(path), read_study(path, columns=columns)))
+        elif not _half_written(path):
+            run = read_run(path)
+            need(run.rounds, columns or ())
+            found.append((path, run.label, run.rounds))
+    if not found:
+        raise FedMFError(f"{paths[0]}: no run with at least one round")
+    names = distinct([name for _, name, _ in found], [path for path, _, _ in found])
+    return [(name, table) for name, (_, _, table) in zip(names, found, strict=True)]
+
+
+def need(table: pd.DataFrame, columns: Sequence[str], source: str = "the table") -> None:
+    """Raise :class:`FedMFError` naming the table's folder and the first column that it lacks.
+
+    source: how a table is called that came from no folder.
+    """
+    for column in columns:
+        if column not in table:
+            folder = table.attrs.get("source", source)
+            raise FedMFError(f"{folder}: its rounds have no column {column} (written by an older version?)")
 
 
 def swept_keys(study: pd.DataFrame) -> list[str]:
-    """The dotted keys that a study swept, in the order of its file."""
-    return list(study.columns[1 : study.columns.get_loc("round")])
+    """The dotted keys that a study swept, in the order of its file; none for the table of a run."""
+    return list(study.columns[1 : study.columns.get_loc("round")]) if "cell" in study else []
 
 
 def read_audit(path: str | Path) -> pd.DataFrame:

@@ -7,36 +7,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
-from analysis.figures import PAGE_INCHES, drawing, new_figure, save, series_styles, styled
-from analysis.runs import read_study
-from analysis.series import logarithmic, need
+from analysis.figures import PAGE_INCHES, drawing, line_looks, new_figure, save, styled
+from analysis.runs import need, read_study
+from analysis.series import MOST_LINES, describe, logarithmic, spread, thinned, varied, with_basis
 from fedmf_ray.errors import FedMFError
+
+COLUMNS = ("users", "user_actors", "wall_s")
+
+_PLACEMENT = ("ratings.users", "ratings.select.users", "cluster.users_per_actor")
+"""Keys that say how many users and workers there are: the axes here, not settings to keep apart."""
 
 
 def strong(table: pd.DataFrame) -> pd.DataFrame:
-    """Speed-up over workers of the same users: columns users, workers, wall_s, speedup."""
-    means = _means(table)
-    series = [rows for _, rows in means.groupby("users") if len(rows) > 1]
+    """Speed-up over workers of the same users, setting and basis, against the fewest workers of these.
+
+    Columns label, basis, users, workers, wall_s, speedup.
+    """
+    series = _series(table, "users", "users")
     return _joined([rows.assign(speedup=rows["wall_s"].iloc[0] / rows["wall_s"]) for rows in series])
 
 
 def weak(table: pd.DataFrame) -> pd.DataFrame:
-    """Wall seconds over workers with the same users each: columns a_worker, workers, wall_s."""
-    means = _means(table)
+    """Wall seconds over workers with the same users each, of one setting and basis.
+
+    Columns label, basis, a_worker, workers, wall_s.
+    """
+    return _joined(_series(table, "a_worker", "users a worker"))
+
+
+def _series(table: pd.DataFrame, same: str, unit: str) -> list[pd.DataFrame]:
+    """Mean wall seconds of a round by workers: a table per value of ``same`` with several workers."""
+    need(table, COLUMNS)
+    keys = [key for key in varied(table) if key not in _PLACEMENT]
+    whole = with_basis(table.dropna(subset=list(COLUMNS))).rename(columns={"user_actors": "workers"})
+    groups = [*keys, "basis", "users", "workers"]
+    means = whole.groupby(groups, sort=False, dropna=False)["wall_s"].mean().reset_index()
     means["a_worker"] = means["users"] / means["workers"]
-    return _joined([rows for _, rows in means.groupby("a_worker") if len(rows) > 1])
-
-
-def _means(table: pd.DataFrame) -> pd.DataFrame:
-    need(table, ["users", "user_actors", "wall_s"], "the study")
-    means = table.groupby(["users", "user_actors"])["wall_s"].mean().reset_index()
-    means.columns = pd.Index(["users", "workers", "wall_s"])
-    return means.sort_values("workers")
+    series = []
+    for values, rows in means.sort_values("workers").groupby([*keys, "basis", same], dropna=False):
+        if len(rows) < 2:
+            continue
+        *setting, basis, count = values
+        words = describe(dict(zip(keys, setting, strict=True)), str(basis))
+        label = ", ".join(part for part in (f"{count:g} {unit}", words) if part).replace(", (", " (")
+        series.append(rows.assign(label=label))
+    return series
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -53,30 +75,43 @@ def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
     panels = [part for part in (fast, level) if len(part)]
     if not panels:
         raise FedMFError("the study has no two cells with the same users, or users a worker, to compare")
-    figure, axes = new_figure(width=width, height=2.9, panels=len(panels))
+    entries = 1 + max(part["label"].nunique() for part in panels)
+    figure, axes = new_figure(width=width, height=2.5 + 0.18 * entries, panels=len(panels))
     for axis, part in zip(axes, panels, strict=True):
-        group, column = ("users", "speedup") if part is fast else ("a_worker", "wall_s")
-        groups = list(part.groupby(group))
-        for (name, rows), style in zip(groups, series_styles(len(groups)), strict=True):
-            label = f"{name:g} users" if part is fast else f"{name:g} users a worker"
-            axis.plot(rows["workers"], rows[column], label=label, marker="o", markersize=3.5, **style)
+        column = "speedup" if part is fast else "wall_s"
+        groups = [rows for _, rows in part.groupby("label", sort=False)]
+        if len(groups) > MOST_LINES:
+            raise FedMFError(f"{len(groups)} lines are more than one picture can tell apart")
+        for rows, look in zip(groups, line_looks([rows["basis"].iloc[0] for rows in groups]), strict=True):
+            axis.plot(rows["workers"], rows[column], label=rows["label"].iloc[0], **look)
+        _ideal(axis, groups, part is fast)
         workers = sorted(part["workers"].unique())
-        if part is fast:
-            fewest = part.groupby("users")["workers"].min().min()
-            ideal = [count / fewest for count in workers]
-        else:
-            ideal = [rows["wall_s"].iloc[0] for _, rows in groups[:1]] * len(workers)
-        axis.plot(workers, ideal, color="black", linewidth=0.8, linestyle=(0, (2, 2)), label="ideal")
-        if max(workers) >= 8 * min(workers):
-            logarithmic(axis, workers, both=part is fast)
+        if spread(workers):
+            logarithmic(axis, thinned(workers, closest=1.2), both=part is fast)
         else:
             axis.set_xticks(workers)
-        if part is level:
+        if not (part is fast and spread(workers)):
             axis.set_ylim(bottom=0)
         axis.set_xlabel("workers (user actors)")
         axis.set_title("speed-up of a round (wall)" if part is fast else "seconds a round (wall)")
-        axis.legend()
+        # Each panel has lines of its own; beneath it, where no line can run through the names.
+        beneath = axis.transAxes + ScaledTranslation(0, -0.42, figure.dpi_scale_trans)  # inches
+        axis.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=beneath, borderaxespad=0)
     return figure
+
+
+def _ideal(axis: Any, groups: Sequence[pd.DataFrame], fast: bool) -> None:
+    """Each line's own ideal, from its own fewest workers; equal ones are drawn once, and one is named."""
+    drawn: set[tuple[float, ...]] = set()
+    for rows in groups:
+        workers = rows["workers"].to_numpy(float)
+        wall = float(rows["wall_s"].iloc[0])
+        ideal = workers / workers[0] if fast else workers * 0 + wall
+        line = (workers[0], workers[-1]) if fast else (workers[0], workers[-1], wall)
+        if line not in drawn:
+            look: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (2, 2))}
+            axis.plot(workers, ideal, label="_again" if drawn else "ideal", zorder=1.5, **look)
+            drawn.add(line)
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -84,7 +119,7 @@ def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
 @click.option("-o", "--output", type=Path, default=Path("scaling.png"), show_default=True)
 @drawing
 def main(studies: Sequence[str], output: Path) -> None:
-    click.echo(save(scaling(read_study(*studies)), output))
+    click.echo(save(scaling(read_study(*studies, columns=COLUMNS)), output))
 
 
 if __name__ == "__main__":

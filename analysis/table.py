@@ -10,18 +10,20 @@ from collections.abc import Sequence
 import click
 import pandas as pd
 
-from analysis.breakdown import PARTS
+from analysis.breakdown import COLUMNS, PARTS
 from analysis.figures import drawing
-from analysis.runs import read_study, swept_keys
-from analysis.series import describe, need
+from analysis.runs import need, read_study
+from analysis.series import describe, varied
+
+_COLUMNS = ("basis", "users", *COLUMNS, "upload_bytes_total", "download_bytes_total")
 
 
 def cost_table(table: pd.DataFrame) -> pd.DataFrame:
     """Setting, basis, ``protocol_s`` and its parts (seconds), and MB of a user up and down."""
-    need(table, ["basis", "protocol_s", *PARTS.values(), "users"], "the study")
-    keys = [key for key in swept_keys(table) if table[key].nunique(dropna=False) > 1]
+    need(table, _COLUMNS)
+    keys = varied(table)
     rows = []
-    for _, rounds in table.groupby("cell", sort=True):
+    for _, rounds in table.dropna(subset=["protocol_s"]).groupby(["cell", "basis"], sort=True):
         first, mean = rounds.iloc[0], rounds.mean(numeric_only=True)
         rows.append(
             {
@@ -55,7 +57,7 @@ def _digits(value: float) -> str:
 @click.argument("studies", nargs=-1, required=True)
 @drawing
 def main(studies: Sequence[str]) -> None:
-    click.echo(markdown(cost_table(read_study(*studies))))
+    click.echo(markdown(cost_table(read_study(*studies, columns=_COLUMNS))))
 
 
 if __name__ == "__main__":

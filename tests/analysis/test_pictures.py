@@ -1,44 +1,29 @@
-"""Pictures from run folders: the right lines, and a clear word about folders that are none."""
+"""Pictures: the right figures, and no line or bar that mixes kinds of seconds."""
 
 import itertools
-import json
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from analysis.breakdown import breakdown, shares
 from analysis.convergence import convergence
 from analysis.cost import cost
-from analysis.runs import read_any, read_run, read_runs, read_study
+from analysis.runs import read_run, read_study
 from analysis.scaling import scaling, strong, weak
 from analysis.table import cost_table, markdown
-from analysis.traffic import traffic
-from fedmf_ray import scenario_file
+from analysis.traffic import traffic, traffic_of_runs
 from fedmf_ray.errors import FedMFError
 
-
-@pytest.fixture
-def make_run(tmp_path):
-    """A run folder with the given rounds."""
-
-    def make(name, rows, **model):
-        folder = tmp_path / name
-        folder.mkdir()
-        tree = {"name": name, "ratings": {"source": "synthetic", "users": 3, "items": 4}, "model": model}
-        (folder / "scenario.yaml").write_text(scenario_file.parse(tree, name).to_yaml())
-        lines = [
-            "round,train_mse,test_rmse,users",
-            *(f"{n},{mse},{rmse},3" for n, (mse, rmse) in enumerate(rows)),
-        ]
-        (folder / "rounds.csv").write_text("\n".join(lines) + "\n")
-        (folder / "summary.json").write_text(json.dumps({"status": "complete"}))
-        return folder
-
-    return make
+PARTS = [
+    "slowest_download_s",
+    "slowest_decrypt_s",
+    "slowest_update_s",
+    "slowest_encrypt_s",
+    "slowest_upload_s",
+]
 
 
 def test_one_line_a_run_in_each_panel(make_run):
@@ -80,30 +65,6 @@ def test_the_script_writes_the_picture_and_says_where(make_run, tmp_path, root):
     assert "rounds completed" in picture.read_text()
 
 
-def test_a_folder_that_is_no_run_is_named(tmp_path, make_run, root):
-    with pytest.raises(FedMFError, match="is not a run folder"):
-        read_run(tmp_path)
-    folder = make_run("r", [(4, 2)])
-    (folder / "rounds.csv").unlink()
-    done = subprocess.run(
-        [sys.executable, root / "analysis" / "convergence.py", folder], capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert "r: no run with at least one round" in done.stderr
-
-
-@pytest.fixture
-def study():
-    """Two texts over three sizes, two rounds each; part text costs items / 100 and full text twice that."""
-    rows = [
-        {"cell": cell, "ratings.items": items, "protocol.part_text_sparsity": s, "round": number,
-         "protocol_s": items / 100 * (2 - s) + (number - 0.5) / 1000, "upload_bytes_total": items * 10}
-        for cell, (items, s) in enumerate(itertools.product([40, 80, 800], [1.0, 0.0]))
-        for number in (0, 1)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 def test_cost_is_the_mean_over_rounds_with_one_line_per_other_key(study):
     (axis,) = cost(study).axes
     lines = {line.get_label(): line.get_ydata().tolist() for line in axis.lines}
@@ -141,51 +102,12 @@ def test_published_seconds_are_series_of_their_own(study):
     ("choice", "message"),
     [
         ({"over": "seed"}, "--over seed: the study swept ratings.items, protocol.part_text_sparsity"),
-        ({"column": "happiness"}, "the study: its rounds have no column happiness"),
+        ({"column": "happiness"}, "the table: its rounds have no column happiness"),
     ],
 )
 def test_what_the_study_lacks_is_named(choice, message, study):
     with pytest.raises(FedMFError, match=message):
         cost(study, **choice)
-
-
-def test_a_folder_that_is_no_study_is_named(tmp_path):
-    with pytest.raises(FedMFError, match="is not a study with at least one complete cell"):
-        read_study(tmp_path)
-
-
-def test_the_resolved_scenario_is_plain_yaml(make_run):
-    assert (
-        yaml.safe_load((make_run("r", [(4, 2)]) / "scenario.yaml").read_text())["protocol"]["scheme"]
-        == "packed"
-    )
-
-
-PARTS = [
-    "slowest_download_s",
-    "slowest_decrypt_s",
-    "slowest_update_s",
-    "slowest_encrypt_s",
-    "slowest_upload_s",
-]
-
-
-@pytest.fixture
-def mixed():
-    """A study of two sizes, each measured under encryption and charged in a calibrated run."""
-    rows = []
-    for cell, (items, basis) in enumerate(itertools.product([40, 400], ["measured", "charged"])):
-        parts = [items / 1000 * (part + 1) for part in range(5)]
-        rows.append(
-            {"cell": cell, "ratings.select.items": items, "protocol.scheme": "packed",
-             "protocol.charge": None, "protocol.key_bits": 3072, "round": 0, "basis": basis}
-            | dict(zip(PARTS, parts, strict=True))
-            | {"server_cpu_s": 0.5, "protocol_s": sum(parts) + 0.5, "users": 10, "user_actors": 2,
-               "upload_bytes_total": items * 10**6, "download_bytes_total": 2e6 * items, "wall_s": 3.0}
-        )  # fmt: skip
-        if basis == "charged":
-            rows[-1] |= {"protocol.scheme": "plain", "protocol.charge": "packed"}
-    return pd.DataFrame(rows)
 
 
 def test_charged_and_measured_never_share_a_line(mixed):
@@ -219,7 +141,10 @@ def test_segments_are_shares_of_the_protocol_seconds(mixed):
 
 def test_traffic_is_of_one_user(mixed):
     axes = traffic(mixed).axes
-    assert [axis.get_title(loc="left") for axis in axes] == ["MB uploaded a user", "MB downloaded a user"]
+    assert [axis.get_title(loc="left") for axis in axes] == [
+        "MB up, user and round (counted or charged)",
+        "MB down, user and round (counted or charged)",
+    ]
     assert axes[0].lines[0].get_ydata().tolist() == [4, 40]
     assert axes[1].lines[0].get_ydata().tolist() == [8, 80]
 
@@ -248,23 +173,6 @@ def test_a_column_that_old_runs_lack_is_named(mixed, make_run):
         convergence([read_run(folder)])
 
 
-def test_a_half_written_run_is_left_out_with_a_notice(make_run, capsys):
-    whole, half = make_run("whole", [(4, 2)]), make_run("half", [(4, 2)])
-    (half / "summary.json").unlink()
-    assert [run.label for run in read_runs([half, whole])] == ["whole (packed, 3072 bits)"]
-    assert "half: left out, its run has not ended" in capsys.readouterr().err
-    with pytest.raises(FedMFError, match="no run with at least one round"):
-        read_runs([half])
-
-
-def test_studies_of_other_keys_are_not_mixed(mixed, tmp_path):
-    mixed.to_csv(tmp_path / "a.csv", index=False)
-    mixed.drop(columns="protocol.charge").to_csv(tmp_path / "b.csv", index=False)
-    assert len(read_study(tmp_path / "a.csv", tmp_path / "a.csv")) == 8
-    with pytest.raises(FedMFError, match=r"b.csv: swept other keys than"):
-        read_study(tmp_path / "a.csv", tmp_path / "b.csv")
-
-
 def test_the_table_has_a_row_a_cell_with_its_basis(mixed):
     lines = markdown(cost_table(mixed)).splitlines()
     assert lines[0].startswith("| setting | basis | protocol_s | download | decrypt |")
@@ -272,7 +180,114 @@ def test_the_table_has_a_row_a_cell_with_its_basis(mixed):
     assert [line.split(" | ")[1] for line in lines[2:]] == ["measured", "charged"] * 2
 
 
-def test_names_come_with_tables_of_runs_and_studies(mixed, make_run, tmp_path):
+def test_two_runs_of_one_scenario_have_a_bar_each(mixed):
+    table = mixed.iloc[:1].drop(columns="cell")
+    for width in (7.2, 3.5):
+        (axis,) = breakdown([("r one", table), ("r two", table)], width=width).axes
+        assert [len(part) for part in axis.containers] == [2] * 6
+    assert len(shares([("a", mixed), ("b", mixed)])) == 8
+
+
+def test_a_cell_with_rows_of_two_kinds_has_a_bar_of_each(mixed):
+    table = shares([("study", mixed.assign(cell=0))])
+    assert table["basis"].value_counts().to_dict() == {"measured": 1, "charged": 1}
+
+
+def test_seconds_are_lengths_if_asked_for(mixed):
+    (axis,) = breakdown([("study", mixed)], seconds=True).axes
+    ends = [bar.get_x() + bar.get_width() for bar in axis.containers[-1]]
+    assert ends == pytest.approx(mixed["protocol_s"].tolist())
+
+
+@pytest.mark.parametrize(
+    ("column", "basis", "title"),
+    [
+        ("protocol_s", "measured", "protocol seconds a round (derived)"),
+        ("protocol_s", "charged", "protocol seconds a round (derived, charged)"),
+        ("server_cpu_s", "measured", "CPU seconds of the server (measured)"),
+        ("server_cpu_s", "charged", "CPU seconds of the server (charged)"),
+        ("wall_s", "charged", "seconds this simulation took a round (measured)"),
+        ("wall_s", "estimated", "seconds this simulation took a round (estimated)"),
+        ("upload_bytes_total", "estimated", "MB uploaded a round, all users (estimated)"),
+    ],
+)
+def test_a_title_says_what_kind_of_figures_it_shows(column, basis, title, mixed):
+    (axis,) = cost(mixed.assign(basis=basis), column=column).axes
+    assert axis.get_title(loc="left") == title
+
+
+def test_rows_without_the_figure_are_left_out(study):
+    study.loc[study["protocol.part_text_sparsity"] == 0, "protocol_s"] = np.nan
+    (axis,) = cost(study).axes
+    assert len(axis.lines) == 1
+    with pytest.raises(FedMFError, match="no row has a figure for protocol_s"):
+        cost(study.assign(protocol_s=np.nan))
+
+
+def test_keys_that_move_together_make_one_line_and_are_named_on_the_axis(study):
+    study["model.factors"] = study["ratings.items"] // 4
+    zipped = study[["cell", "ratings.items", "model.factors", "round", "protocol_s"]]
+    (axis,) = cost(zipped).axes
+    assert [len(line.get_xdata()) for line in axis.lines] == [3]
+    assert axis.get_xlabel() == "ratings.items (with factors)"
+
+
+def test_more_lines_than_eyes_can_follow_are_refused(study):
+    many = pd.concat([study.assign(seed=seed) for seed in range(20)])
+    many = many[["cell", "ratings.items", "protocol.part_text_sparsity", "seed", "round", "protocol_s"]]
+    with pytest.raises(FedMFError, match="40 lines over ratings.items are more than"):
+        cost(many)
+
+
+def test_the_authors_figures_stand_over_items_only(study):
+    with pytest.raises(FedMFError, match="protocol_s over items, not protocol_s over protocol.part_text"):
+        cost(study, over="protocol.part_text_sparsity", published=True)
+
+
+def test_bytes_of_runs_are_bars_with_their_basis(mixed):
+    tables = [("one", mixed.iloc[:1]), ("two", mixed.iloc[1:2])]
+    up, down = traffic_of_runs(tables).axes
+    assert [bar.get_width() for bar in up.containers[0]] == [4, 4]
+    assert [bar.get_width() for bar in down.containers[0]] == [8, 8]
+    assert [text.get_text() for text in up.get_yticklabels()] == ["one", "two (charged)"]
+    assert [bool(bar.get_hatch()) for bar in up.containers[0]] == [False, True]
+
+
+@pytest.fixture
+def workers():
+    """Four users on one and two workers, under encryption and calibrated, on two sizes of items."""
+    rows = [
+        {"cell": cell, "ratings.items": items, "cluster.users_per_actor": 4 // actors, "round": 0,
+         "basis": basis, "users": 4, "user_actors": actors, "wall_s": items / actors * scale}
+        for cell, (items, actors, (basis, scale)) in enumerate(
+            itertools.product([10, 20], [1, 2], [("measured", 1.0), ("charged", 0.1)]))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_scaling_keeps_settings_and_kinds_of_seconds_apart(workers):
+    (axis,) = scaling(workers).axes  # no two cells with the same users a worker
+    lines = {line.get_label(): line for line in axis.lines}
+    assert set(lines) == {"4 users, items 10", "4 users, items 10 (charged)", "4 users, items 20",
+                          "4 users, items 20 (charged)", "ideal"}  # fmt: skip
+    assert all(line.get_ydata().tolist() == [1, 2] for line in lines.values())
+    assert lines["4 users, items 10 (charged)"].get_markerfacecolor() == "white"
+
+
+def test_each_line_of_scaling_has_the_ideal_of_its_own_fewest_workers():
+    rows = [(120, 1, 12.0), (120, 2, 7.0), (240, 2, 12.0), (240, 4, 7.0)]
+    table = pd.DataFrame(rows, columns=["users", "user_actors", "wall_s"])
+    left, right = scaling(table).axes
+    ideals = [line.get_xydata().tolist() for line in left.lines if line.get_color() == "black"]
+    assert ideals == [[[1, 1], [2, 2]], [[2, 1], [4, 2]]]
+    flat = [line.get_ydata().tolist() for line in right.lines if line.get_color() == "black"]
+    assert flat == [[7.0, 7.0], [12.0, 12.0]]
+
+
+def test_the_table_keeps_cells_of_several_studies_apart(mixed, tmp_path):
     mixed.to_csv(tmp_path / "a.csv", index=False)
-    named = read_any([make_run("r", [(4, 2)]), tmp_path / "a.csv"])
-    assert [(name, len(table)) for name, table in named] == [("r (packed, 3072 bits)", 1), (tmp_path.name, 4)]
+    mixed.assign(protocol_s=7.0).to_csv(tmp_path / "b.csv", index=False)
+    table = cost_table(read_study(tmp_path / "a.csv", tmp_path / "b.csv"))
+    assert len(table) == 8
+    assert table["protocol_s"].tolist()[-4:] == [7.0] * 4
+    assert table["setting"].iloc[-1] == "packed, study b, items 400"
