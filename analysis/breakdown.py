@@ -12,6 +12,7 @@ import click
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from analysis.figures import PAGE_INCHES, bar_names, bars_height, drawing, new_figure, save, styled
 from analysis.runs import need, read_any
@@ -83,8 +84,8 @@ def breakdown(
     )
     if not seconds:
         axis.set_xticks([0, 25, 50, 75, 100])
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=6 if width > 5 else 3, handlelength=1.2)
+    handles = [Patch(color=colour, label=part) for part, colour in zip(PARTS, _COLOURS, strict=True)]
+    figure.legend(handles=handles, loc="outside lower left", ncols=6 if width > 5 else 3, handlelength=1.2)
     return figure
 
 

@@ -44,7 +44,7 @@ def convergence(runs: Sequence[Run], title: str | None = None, width: float = PA
         axis.set_xlabel("rounds completed")
         axis.set_title(label)
         axis.set_ylim(bottom=0)
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     if title or (len(runs) == 1 and width >= PAGE_INCHES):
         figure.suptitle(title or f"{runs[0].label}: {_setting(runs[0])}", x=0.01, ha="left")
     if len(runs) > 1:

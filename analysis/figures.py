@@ -96,8 +96,9 @@ def bar_names(axis: Any, names: Sequence[str], width: float) -> None:
     axis.grid(visible=False, axis="y")
     axis.set_ylim(len(names) - 0.4, -0.9 if narrow else -0.6)
     if narrow:
+        axis.spines["left"].set_visible(False)  # it would run through the names
         for at, name in enumerate(names):
-            axis.annotate(name, (0, at - 0.3), (0, 1.5), textcoords="offset points", fontsize=7)
+            axis.annotate(name, (0, at - 0.3), (0, 2.5), textcoords="offset points", fontsize=7)
 
 
 def bars_height(count: int, width: float) -> float:
