@@ -126,6 +126,9 @@ def legend_below(figure: Figure, axis: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
     characters = figure.get_figwidth() * 15
     columns = max(1, int(characters // (max(map(len, labels)) + 8)))
+    rows = -(-len(labels) // columns)
+    # Each figure has room for a few rows; more would be taken from the panels.
+    figure.set_figheight(figure.get_figheight() + 0.17 * max(0, rows - 4))
     figure.legend(handles, labels, loc="outside lower left", ncols=min(columns, len(labels)))
 
 

@@ -291,3 +291,14 @@ def test_the_table_keeps_cells_of_several_studies_apart(mixed, tmp_path):
     assert len(table) == 8
     assert table["protocol_s"].tolist()[-4:] == [7.0] * 4
     assert table["setting"].iloc[-1] == "packed, study b, items 400"
+
+
+def test_a_long_legend_takes_nothing_from_the_panel(study):
+    many = pd.concat([study.assign(seed=seed) for seed in range(10)])
+    many = many[["cell", "ratings.items", "protocol.part_text_sparsity", "seed", "round", "protocol_s"]]
+    figure = cost(many, width=3.5)
+    figure.draw_without_rendering()
+    assert len(figure.legends[0].get_texts()) == 20
+    assert figure.axes[0].get_window_extent().height / figure.dpi > 1.5
+    looks = {(line.get_color(), str(line._unscaled_dash_pattern)) for line in figure.axes[0].lines}
+    assert len(looks) == 20
