@@ -169,7 +169,8 @@ def scales(axis: Any, found: Sequence[Line], over: str, column: str, closest: fl
     if spread(ticks):
         logarithmic(axis, thinned(ticks, closest), both=lowest > 0)
     elif lowest >= 0:
-        axis.set_ylim(bottom=0)
+        highest = max(line.points[column].max() for line in found)
+        axis.set_ylim(0, max(1.06 * highest, axis.get_ylim()[1]))  # no mark is cut by the edge
 
 
 def _decades(axis: Any) -> float:
