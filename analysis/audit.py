@@ -12,7 +12,7 @@ import click
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import PAGE_INCHES, drawing, legend_below, new_figure, save, series_styles, styled
+from analysis.figures import PAGE_INCHES, drawing, line_looks, new_figure, save, styled
 from analysis.runs import read_audit, read_study
 from fedmf_ray.errors import FedMFError
 
@@ -47,31 +47,38 @@ def audit_picture(findings: pd.DataFrame) -> Figure:
 
 @styled
 def leak_and_cost(findings: pd.DataFrame, study: pd.DataFrame) -> Figure:
-    """Along the dial: how sure a server is that an uploaded row is a rated one, and what a round costs.
+    """Along the dial: how sure a server is that an uploaded row is a rated one, and what that is paid with.
 
-    study: ``study.csv`` of the same study.
+    study: ``study.csv`` of the same study. Decryption, which the dial hardly moves, is left out.
     """
     if _DIAL not in findings or findings[_DIAL].nunique() < 2:
         raise FedMFError(f"the study did not sweep {_DIAL}")
-    figure, axes = new_figure(PAGE_INCHES, 3.0, panels=2)
-    leak, cost = axes
-    lines = {
-        "uploaded rows": "guess: every uploaded row",
-        "uploaded rows, by popularity": "guess: those more popular than decoys",
-        "WEAKENED: fresh decoys, 3 rounds": "if decoys were fresh: three rounds",
+    figure, axes = new_figure(PAGE_INCHES, 3.0, panels=3)
+    attacks = {
+        "uploaded rows": "guess every one",
+        "uploaded rows, by popularity": "guess popular ones",
+        "WEAKENED: fresh decoys, 3 rounds": "were decoys fresh",
     }
-    for (attack, label), style in zip(lines.items(), series_styles(len(lines)), strict=True):
-        rows = findings[findings["attack"] == attack]
-        leak.plot(rows[_DIAL], 100 * rows["rated_precision"], label=label, marker="o", markersize=3, **style)
-    leak.set_ylim(0, 105)
-    leak.set_title("uploaded rows rightly taken for rated (%)")
-    mean = study.groupby(_DIAL)["protocol_s"].mean()
-    cost.plot(mean.index, mean.to_numpy(), marker="o", markersize=3, **series_styles(1)[0])
-    cost.set_ylim(bottom=0)
-    cost.set_title("protocol seconds a round (derived)")
-    for axis in axes:
-        axis.set_xlabel("part_text_sparsity (0 full text, 1 part text)")
-    legend_below(figure, leak)
+    means = study.groupby(_DIAL).mean(numeric_only=True)
+    megabytes = means["upload_bytes_total"] / means["users"] / 1e6
+    panels: list[tuple[str, dict[str, pd.Series]]] = [
+        ("uploaded rows that are rated (%)", {
+            label: 100 * findings[findings["attack"] == attack].groupby(_DIAL)["rated_precision"].first()
+            for attack, label in attacks.items()}),
+        ("MB uploaded a user (counted)", {"": megabytes}),
+        ("CPU seconds a round", {
+            "encrypt, mean user": means["user_encrypt_cpu_s_mean"],
+            "server, all users": means["server_cpu_s"]}),
+    ]  # fmt: skip
+    for axis, (title, lines) in zip(axes, panels, strict=True):
+        for (label, line), look in zip(lines.items(), line_looks(["measured"] * len(lines)), strict=True):
+            axis.plot(line.index, line.to_numpy(), label=label, **look)
+        axis.set_ylim(0, 1.05 * max(line.max() for line in lines.values()))
+        axis.set_xlim(-0.03, 1.03)
+        axis.set_xlabel("part_text_sparsity")
+        axis.set_title(title)
+        if len(lines) > 1:
+            axis.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.22), handlelength=2.5)
     return figure
 
 

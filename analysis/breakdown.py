@@ -74,7 +74,13 @@ def breakdown(
             bar.set(hatch="" if basis == "measured" else "////", edgecolor="white", linewidth=0)
         left += lengths
     for at, total in enumerate(totals):
-        axis.annotate(f"{total:.3g} s", (left[at], at), (4, 0), textcoords="offset points", va="center")
+        axis.annotate(
+            f"{total:,.0f} s" if total >= 100 else f"{total:.3g} s",
+            (left[at], at),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+        )
     bar_names(axis, list(table.index), width)
     axis.set_xlim(0, left.max() * (1.17 if width > 5 else 1.25))
     axis.set_title(

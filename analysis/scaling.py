@@ -91,7 +91,7 @@ def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
         else:
             axis.set_xticks(workers)
         if not (part is fast and spread(workers)):
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
         axis.set_xlabel("workers (user actors)")
         axis.set_title("speed-up of a round (wall)" if part is fast else "seconds a round (wall)")
         # Each panel has lines of its own; beneath it, where no line can run through the names.

@@ -157,16 +157,16 @@ def _server_that_cannot(agreed: Agreed, views: Sequence[View], truth: Truth) -> 
     """Ciphertexts: no rating, but row numbers."""
     uploads = [{u.user_id: u.rows for u in view.uploads} for view in views if isinstance(view, SealedView)]
     yield Finding("server", "ciphertexts", views[0].round, 1, truth.count, 0.0, 0, None, None, 0.0)
-    if agreed.least_rows == agreed.items:  # full text: everybody uploads everything
-        return
     users = list(uploads[0])
     rounds = [[one[user] for user in users] for one in uploads]
+    if agreed.least_rows == agreed.items:  # full text: numbers of blocks, all of them, of all items
+        rounds = [[np.arange(agreed.items)] * len(users)] * len(rounds)
     started = cpu_clock()
     yield _rated("uploaded rows", rounds[:1], users, truth, started, views[0].round)
     if len(rounds) > 1:
         started = cpu_clock()
         yield _rated(f"intersection of {len(rounds)} rounds", rounds, users, truth, started, views[0].round)
-    if agreed.least_rows > 0:
+    if 0 < agreed.least_rows < agreed.items:
         started = cpu_clock()
         likely = membership.suspected(rounds[0], agreed.items, agreed.least_rows)
         guess = [rows[p > 0.5] for rows, p in zip(rounds[0], likely, strict=True)]

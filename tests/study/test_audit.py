@@ -97,7 +97,9 @@ def test_decoys_lower_the_precision_to_its_formula_and_full_text_leaves_nothing(
     assert fresh == sorted(fresh)
     assert fresh[-1] > 0.9 > fresh[0]
     full = audited(tmp_path, "server", "packed", part_text_sparsity=0.0)
-    assert [finding.attack for finding in full] == ["ciphertexts"]
+    attacks = [finding.attack for finding in full]
+    assert attacks == ["ciphertexts", "uploaded rows", "intersection of 3 rounds"]
+    assert full[1].rated_precision == pytest.approx(rated / (8 * 20))  # no better than the base rate
 
 
 @pytest.mark.parametrize("scheme", ["plain", "packed"])
