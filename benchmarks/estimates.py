@@ -5,7 +5,7 @@ python benchmarks/estimates.py [-o FILE]      (needs ml-latest-small; ten to fif
 Each scenario runs under real encryption, then on integers in the clear with its encryption charged, and is
 estimated without a run, before and after (the mean counts: a shared machine drifts). A ratio of 1.10 says
 that the foretold figure is ten percent above the measured one. Seconds of users are means over users and
-rounds. Exit code 1 if a phase is off by more than 20 percent.
+rounds. Exit code 1 if fewer than six scenarios are within 20 percent on every phase.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PHASES = {
     "upload": "upload_bytes_total",
     "download": "download_bytes_total",
 }
-TOLERANCE = 0.2
+TOLERANCE, ENOUGH = 0.2, 6
 
 MOVIELENS = {"source": "movielens", "dataset": "ml-latest-small"}
 
@@ -111,9 +111,12 @@ def main(only: str, output: Path | None) -> None:
     table = pd.DataFrame(rows)
     if output:
         table.to_csv(output, index=False)
-    off = (table[list(PHASES)] - 1).abs()
-    click.echo(f"largest deviation of a phase: {off.max().max():.0%} ({off.max().idxmax()})")
-    sys.exit(1 if off.max().max() > TOLERANCE else 0)
+    off = (table[list(PHASES)] - 1).abs().max(axis=1) > TOLERANCE
+    for basis, missed in off.groupby(table["basis"]):
+        click.echo(
+            f"{basis}: {(~missed).sum()} of {len(missed)} scenarios within {TOLERANCE:.0%} on every phase"
+        )
+    sys.exit(0 if only or (~off).groupby(table["basis"]).sum().min() >= ENOUGH else 1)
 
 
 if __name__ == "__main__":

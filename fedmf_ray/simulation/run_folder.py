@@ -14,13 +14,14 @@ Nothing private is in it: no rating, no vector, no key.
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
+import itertools
 import json
 import os
 import platform
 import subprocess
 import sys
+import zlib
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -79,7 +80,7 @@ class RunFolder:
             # Each round is a gzip member of its own: readers see one file, a killed run loses nothing.
             with (self.path / "users.csv.gz").open("ab") as file:
                 header = "" if file.tell() else ",".join(users) + "\n"
-                file.write(gzip.compress((header + _lines(users)).encode(), compresslevel=1))
+                file.write(_gzip((header + _lines(users)).encode()))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         _write_json(self.path / "summary.json", summary)
@@ -140,8 +141,22 @@ def _cpu_model() -> str:
 def _lines(columns: Mapping[str, NDArray[Any]]) -> str:
     """Columns as lines of CSV. Seconds have six significant digits: the shortest text that a float can be
     read back from takes several times longer to find, which a fast round of many users would feel."""
-    line = ",".join("%.6g" if column.dtype.kind == "f" else "%s" for column in columns.values()) + "\n"
-    return "".join(line % row for row in zip(*(c.tolist() for c in columns.values()), strict=True))
+    fields, varied = [], []
+    for column in columns.values():
+        code = "%.6g" if column.dtype.kind == "f" else "%s"
+        same = len(column) > 0 and bool((column == column[0]).all())  # the basis, the size of a download
+        fields.append((code % column[0].item()).replace("%", "%%") if same else code)
+        varied += [] if same else [column.tolist()]
+    line = ",".join(fields) + "\n"
+    count = len(next(iter(columns.values())))
+    rows = zip(*varied, strict=True) if varied else itertools.repeat((), count)
+    return "".join([line % row for row in rows])
+
+
+def _gzip(text: bytes) -> bytes:
+    """A gzip member. Digits repeat, but hardly in sequences: Huffman alone is faster, and no larger."""
+    packer = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
+    return packer.compress(text) + packer.flush()
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
