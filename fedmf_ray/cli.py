@@ -65,6 +65,8 @@ def run(file: Path, overrides: tuple[str, ...], results: Path) -> None:
         stderr.print(
             "[yellow]note:[/] a constant start keeps the model at rank one (model.init: normal does not)"
         )
+    if chosen.observe:
+        stderr.print("[yellow]note:[/] the run records a view (observe), which may give ratings away")
     with RunScreen(chosen.name) as screen:
         folder = run_scenario(chosen, results, screen)
     show_run(folder)

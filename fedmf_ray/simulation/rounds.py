@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -151,7 +151,7 @@ class Federation:
             "update_cpu_s": "charged" if self._tariff else how,
         }
         if self._tariff:
-            self.facts["unit_costs"] = asdict(self._tariff.unit)
+            self.facts["unit_costs"] = self._tariff.unit.named()
         self._actor_count = len(groups)
 
     def rounds(self) -> Iterator[Round]:

@@ -7,8 +7,9 @@
         users.csv.gz      a row per user and round
         summary.json      status, final losses, totals, set-up
         plots/
+        view/             only if the scenario says `observe`: what an adversary saw, for its owner's eyes
 
-Nothing private is in it: no rating, no vector, no key.
+Nothing private is in the rest: no rating, no vector, no key.
 """
 
 from __future__ import annotations

@@ -69,6 +69,10 @@ class UnitCosts:
     receive: Line
     publish: Line
 
+    def named(self) -> dict[str, dict[str, float]]:
+        """CPU seconds by name of the piece of work: fixed, and of each ciphertext or rating."""
+        return {name: getattr(self, name)._asdict() for name in self.__dataclass_fields__}
+
     @classmethod
     def mean(cls, measured: list[UnitCosts]) -> UnitCosts:
         """The average over several CPUs."""

@@ -1,5 +1,7 @@
 """Charged time: the slowest user on its own device, and runs charged by unit costs instead of a clock."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,9 +128,10 @@ def test_a_calibrated_run_has_the_model_and_the_bytes_of_the_real_one(
 
 
 def test_a_calibrated_run_is_charged_unit_costs_times_work(tmp_path, ratings_file, prices):
-    row = pd.read_csv(
-        run(chosen(ratings_file, charge="elementwise"), tmp_path, Silent()) / "rounds.csv"
-    ).iloc[0]
+    folder = run(chosen(ratings_file, charge="elementwise"), tmp_path, Silent())
+    row = pd.read_csv(folder / "rounds.csv").iloc[0]
+    prices_shown = json.loads((folder / "environment.json").read_text())["unit_costs"]
+    assert prices_shown["encrypt"] == {"fixed": 0.125, "each": 0.02}
     # Seven items of four ciphertexts. User 5 trains on 5 of its 7 ratings and uploads as many rows.
     assert row["slowest_decrypt_s"] == pytest.approx(0.5 + 28 * 0.01)
     assert row["slowest_update_s"] == pytest.approx(0.25 + 5 * 0.001)
