@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from fedmf_ray.scenario import Scenario
+    from fedmf_ray.study.sweep import CellState
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,12 +88,9 @@ def sweep(file: Path, overrides: tuple[str, ...], results: Path, folder: Path | 
     study = cells.load(file, overrides)
     with StudyScreen(study.name) as screen:
         outcome = run_study(study, results.expanduser().absolute(), screen, folder)
-    for state in outcome.unsound:
-        stderr.print(f"[red]{state.status}:[/] {plain(state.cell)}: {plain(state.reason)}", soft_wrap=True)
     stderr.print(f"{len(outcome.states) - len(outcome.unsound)} of {len(outcome.states)} cells are sound")
     click.echo(outcome.path)
-    if outcome.unsound:
-        sys.exit(1)
+    _end_of_study(outcome.unsound)
 
 
 @cli.command()
@@ -168,49 +165,30 @@ def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str,
     from analysis.runs import read_audit
     from fedmf_ray.study import audit as audits
     from fedmf_ray.study import cells
-    from fedmf_ray.study.sweep import SOUND, run_study
 
-    grid = _scale(scale)
-    results = results.expanduser().absolute()
-    findings: list[tuple[dict[str, Any], audits.Finding]] = []
+    grid, results = _scale(scale), results.expanduser().absolute()
     if "sweep" in scenario_file.read(file, overrides):
         if view:
             raise FedMFError("--view: is for one scenario, a study keeps its own runs")
         study = cells.load(file, overrides)
-        _check_observed(cell.scenario for cell in study.cells)
         with StudyScreen(study.name) as screen:
-            outcome = run_study(study, results, screen)
-        folder = outcome.path
-        for state in outcome.states:
-            if state.status in SOUND:
-                with stderr.status(f"attacking {plain(state.cell)}"):
-                    found = audits.audit_run(folder / "cells" / state.cell.name, grid)
-                findings += [(state.cell.keys, one) for one in found]
-            else:
-                stderr.print(
-                    f"[red]{state.status}:[/] {plain(state.cell)}: {plain(state.reason)}", soft_wrap=True
-                )
+            audited = audits.audit_study(study, results, screen, grid)
     else:
         chosen = scenario_file.load(file, overrides)
-        _check_observed([chosen])
-        if view is None:
-            from fedmf_ray.simulation.run import run as run_scenario
-
-            with RunScreen(chosen.name) as screen:
-                view = run_scenario(chosen, results, screen)
-        folder = view
-        with stderr.status("attacking"):
-            findings = [({}, one) for one in audits.audit_run(view, grid, chosen)]
-    show_findings(findings)
-    click.echo(audits.write(folder, findings))
-    save(audit_picture(read_audit(folder)), folder / "audit.png")
+        with RunScreen(chosen.name) as screen:
+            audited = audits.audit_scenario(chosen, results, screen, grid, view)
+    show_findings(audited.findings)
+    click.echo(audited.path / "audit.json")
+    save(audit_picture(read_audit(audited.path)), audited.path / "audit.png")
+    _end_of_study(audited.unsound)
 
 
-def _check_observed(scenarios: Iterable[Scenario]) -> None:
-    if any(scenario.observe is None for scenario in scenarios):
-        raise FedMFError(
-            "observe: is missing: say what the adversary sees, as in observe=server or observe=user"
-        )
+def _end_of_study(unsound: Sequence[CellState]) -> None:
+    """Name the cells that did not end well; the exit code says so, too."""
+    for state in unsound:
+        stderr.print(f"[red]{state.status}:[/] {plain(state.cell)}: {plain(state.reason)}", soft_wrap=True)
+    if unsound:
+        sys.exit(1)
 
 
 def _scale(text: str) -> NDArray[np.float64]:

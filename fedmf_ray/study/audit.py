@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.costs import cpu_clock
 from fedmf_ray.simulation.plan import Population
+from fedmf_ray.simulation.progress import Progress
+from fedmf_ray.simulation.run import run
+from fedmf_ray.study.cells import Study
+from fedmf_ray.study.sweep import SOUND, CellState, StudyProgress, run_study
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -52,6 +56,53 @@ class Finding:
     rated_precision: float | None
     rated_recall: float | None
     cpu_s: float
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Findings, each with the swept keys of its cell, and the folder that has them as ``audit.json``.
+
+    unsound: cells of a study that did not end well and were not attacked.
+    """
+
+    path: Path
+    findings: list[tuple[dict[str, Any], Finding]]
+    unsound: list[CellState]
+
+
+def audit_scenario(
+    scenario: Scenario, results: Path, progress: Progress, grid: Floats, folder: Path | None = None
+) -> Audit:
+    """Run a scenario that says ``observe``, or take a run of it, and attack what it recorded."""
+    _check_observed([scenario])
+    folder = folder or run(scenario, results, progress)
+    return _written(folder, [({}, finding) for finding in audit_run(folder, grid, scenario)], [])
+
+
+def audit_study(study: Study, results: Path, progress: StudyProgress, grid: Floats) -> Audit:
+    """Run what is missing of a study, and attack every sound cell."""
+    _check_observed(cell.scenario for cell in study.cells)
+    outcome = run_study(study, results, progress)
+    findings = [
+        (state.cell.keys, finding)
+        for state in outcome.states
+        if state.status in SOUND
+        for finding in audit_run(outcome.path / "cells" / state.cell.name, grid)
+    ]
+    return _written(outcome.path, findings, outcome.unsound)
+
+
+def _check_observed(scenarios: Iterable[Scenario]) -> None:
+    if any(scenario.observe is None for scenario in scenarios):
+        raise FedMFError(
+            "observe: is missing: say what the adversary sees, as in observe=server or observe=user"
+        )
+
+
+def _written(folder: Path, findings: list[tuple[dict[str, Any], Finding]], unsound: list[CellState]) -> Audit:
+    rows = [{"keys": keys, **asdict(finding)} for keys, finding in findings]
+    (folder / "audit.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return Audit(folder, findings, unsound)
 
 
 class Truth:
@@ -231,11 +282,3 @@ def _curious_user(agreed: Agreed, views: Sequence[View], truth: Truth, grid: Flo
             "curious user", "changes of V", before.round, 2, truth.count, sum(right) / truth.count, len(lost),
             rated / taken if taken else None, rated / truth.count, cpu_s,
         )  # fmt: skip
-
-
-def write(folder: Path, findings: Sequence[tuple[dict[str, Any], Finding]]) -> Path:
-    """``audit.json``: a list of findings, each with the swept keys of its cell."""
-    path = folder / "audit.json"
-    rows = [{"keys": keys, **asdict(finding)} for keys, finding in findings]
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    return path

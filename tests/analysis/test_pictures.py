@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.breakdown import PARTS as SEGMENTS
 from analysis.breakdown import breakdown, shares
 from analysis.convergence import convergence
 from analysis.cost import cost
@@ -17,13 +18,7 @@ from analysis.table import cost_table, markdown
 from analysis.traffic import traffic, traffic_of_runs
 from fedmf_ray.errors import FedMFError
 
-PARTS = [
-    "slowest_download_s",
-    "slowest_decrypt_s",
-    "slowest_update_s",
-    "slowest_encrypt_s",
-    "slowest_upload_s",
-]
+PARTS = [column for part, column in SEGMENTS.items() if part != "server"]
 
 
 def test_one_line_a_run_in_each_panel(make_run):

@@ -218,3 +218,12 @@ def test_what_cannot_be_audited_is_one_clear_line(tmp_path, words, message):
     path.write_text(chosen("server").to_yaml())
     with pytest.raises(FedMFError, match=message):
         invoke("audit", path, "--results", tmp_path / "results", *words)
+
+
+def test_a_cell_that_diverged_is_named_and_the_others_are_attacked(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(chosen("server").to_yaml() + "sweep:\n  model.learning_rate: [0.001, 9.0]\n")
+    done = invoke("audit", path, "--results", tmp_path)
+    assert done.exit_code == 1
+    assert "diverged: cell 1 (model.learning_rate=9.0)" in done.stderr
+    assert done.stdout.count("closed form") == 2
