@@ -73,7 +73,8 @@ def main() -> None:
             RunFolder.append_round = original
         click.echo(
             f"{scheme:6} {users:6,} users, {items:5,} items, d = {factors:3}: "
-            f"{watch.seconds / 5 * 1e3:6.1f} ms of {total / 5:6.2f} s a round, {watch.seconds / total:.2%} (target {TARGET:.0%})"
+            f"{watch.seconds / 5 * 1e3:6.1f} ms of {total / 5:6.2f} s a round, "
+            f"{watch.seconds / total:.2%} (target {TARGET:.0%})"
         )
 
 
