@@ -145,6 +145,7 @@ class Federation:
             "backend": scenario.cluster.backend,
             "cluster_cpus": backend.cpus,
             "users": len(self._user_ids),
+            "items": plan.terms.blocks.items,
             "user_actors": len(groups),
             "users_per_actor": len(groups[0]),
             "layout": layout,

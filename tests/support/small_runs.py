@@ -1,0 +1,31 @@
+"""The small scenario that tests of whole runs start from."""
+
+import pandas as pd
+
+from fedmf_ray import scenario_file
+from fedmf_ray.simulation.progress import Silent
+from fedmf_ray.simulation.run import run
+
+
+def small(**changes):
+    """Seven synthetic users, three rounds, in one process."""
+    tree = {
+        "name": "small",
+        "ratings": {"source": "synthetic", "users": 7, "items": 12, "sparsity": 0.5},
+        "test": {"last": 2},
+        "model": {"factors": 4, "learning_rate": 0.02, "init_scale": 0.3},
+        "protocol": {"key_bits": 1024},
+        "stop": {"rounds": 3},
+        "cluster": {"backend": "serial"},
+    }
+    for dotted, value in changes.items():
+        *sections, key = dotted.split("__")
+        node = tree
+        for section in sections:
+            node = node[section]
+        node[key] = value
+    return scenario_file.parse(tree, "small.yaml")
+
+
+def rounds_of(tmp_path, **changes):
+    return pd.read_csv(run(small(**changes), tmp_path, Silent()) / "rounds.csv")
