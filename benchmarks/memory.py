@@ -13,11 +13,14 @@ import resource
 from pathlib import Path
 
 import click
+import numpy as np
 
 from fedmf_ray import scenario_file
-from fedmf_ray.simulation.actors import UserActor, create_keys
+from fedmf_ray.simulation.answers import Hosting
 from fedmf_ray.simulation.backends import RayBackend
+from fedmf_ray.simulation.participation import IN_TIME
 from fedmf_ray.simulation.plan import Plan
+from fedmf_ray.simulation.user_actor import UserActor, create_keys
 
 SCENARIO = Path(__file__).parent.parent / "scenarios" / "movielens-part.yaml"
 USERS = 7
@@ -53,15 +56,17 @@ def main(items: int) -> None:
     try:
         empty = backend.start(Empty)
         empty_mb = backend.get(backend.call(empty, "weigh"))
-        _, key, _ = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
+        evaluator, key, _ = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
+        hosting = Hosting(plan.together, combine=False)
         actors = [
-            backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms, plan.together)
+            backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms, hosting)
             for at in range(USERS)
         ]
-        backend.get([backend.call(actor, "set_up", key) for actor in actors])
+        backend.get([backend.call(actor, "set_up", key, evaluator) for actor in actors])
         start = backend.call(actors[0], "encrypt_initial_items")
         backend.get([backend.call(actor, "open_round", start) for actor in actors])
-        backend.get([backend.call(actor, "train", 0, 0, returns=2)[1] for actor in actors])
+        fates = np.array([IN_TIME], np.int8)
+        backend.get([backend.call(actor, "train", 0, fates, False, returns=3)[1] for actor in actors])
         largest = max(backend.get([backend.call(actor, "weigh") for actor in actors]))
     finally:
         backend.close()

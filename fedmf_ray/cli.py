@@ -74,6 +74,22 @@ def run(file: Path, overrides: tuple[str, ...], results: Path) -> None:
 
 
 @cli.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+def resume(folder: Path, overrides: tuple[str, ...]) -> None:
+    """Go on with a run that was interrupted, from its newest checkpoint; same results as without a break.
+
+    KEY=VALUE words may change stop.* and cluster.*: more rounds, other machines.
+    """
+    from fedmf_ray.simulation.run import resume as resume_run
+
+    with RunScreen(folder.absolute().parent.name) as screen:
+        folder = resume_run(folder, screen, overrides)
+    show_run(folder)
+    draw_run(folder)
+
+
+@cli.command()
 @click.argument("file", metavar="STUDY", type=click.Path(path_type=Path))
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
@@ -269,9 +285,15 @@ def doctor() -> None:
 
 
 def main() -> None:
-    """Entry point. Exit codes: 2 for bad input, 1 for a run that diverged, 130 for Ctrl-C; one line each."""
+    """Entry point. Exit codes: 2 for bad input, 1 for a run that diverged, 130 for Ctrl-C, 143 for
+    SIGTERM; one line each."""
+    from fedmf_ray.errors import Terminated
+
     try:
         cli(standalone_mode=False)
+    except Terminated:
+        stderr.print("terminated")
+        sys.exit(143)
     except click.Abort:  # click's name for Ctrl-C
         stderr.print("interrupted")
         sys.exit(130)

@@ -12,7 +12,7 @@ it does not matter which users share a block. Keep it that way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,6 +43,20 @@ class RatingBlock(NamedTuple):
     starts: Integers
     items: Integers
     values: Floats
+
+    @classmethod
+    def of(cls, users: Sequence[tuple[Integers, Floats]]) -> RatingBlock:
+        """From each user's items and values."""
+        starts = np.concatenate([[0], np.cumsum([len(items) for items, _ in users])]).astype(np.int64)
+        items = np.concatenate([items for items, _ in users]).astype(np.int64)
+        return cls(starts, items, np.concatenate([values for _, values in users]))
+
+    def part(self, first: int, stop: int) -> RatingBlock:
+        """Those of users first to stop."""
+        begin, end = self.starts[first], self.starts[stop]
+        return RatingBlock(
+            self.starts[first : stop + 1] - begin, self.items[begin:end], self.values[begin:end]
+        )
 
 
 Rule = Callable[[Floats, Floats, RatingBlock, Steps], tuple[Floats, Floats]]
@@ -94,13 +108,18 @@ def batch(
     rate = steps.learning_rate
     moved = np.empty_like(user_vectors)
     item_steps = np.empty((len(block.items), user_vectors.shape[1]))
+    starts = block.starts.tolist()
     for k, u in enumerate(user_vectors):
-        mine = slice(block.starts[k], block.starts[k + 1])
-        v = item_matrix[block.items[mine]]
-        error = (block.values[mine] - inner(u, v))[:, None]
-        gradient = np.add.reduce(-2 * error * v, axis=0) + 2 * steps.reg_user * u
+        mine = slice(starts[k], starts[k + 1])
+        v = item_matrix.take(block.items[mine], axis=0)
+        error = -2 * (block.values[mine] - inner(u, v))[:, None]
+        gradient = np.add.reduce(error * v, axis=0) + 2 * steps.reg_user * u
         moved[k] = u - rate * gradient
-        item_steps[mine] = rate * (-2 * error * u + 2 * steps.reg_item * v)
+        # rate * (error * u + 2 * reg_item * v), in place: new arrays would take half of the time.
+        step = np.multiply(error, u, out=item_steps[mine])
+        v *= 2 * steps.reg_item
+        step += v
+        step *= rate
     return moved, item_steps
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.factors import inner
+from fedmf_ray.factors import RatingBlock, inner
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 class ErrorSums(NamedTuple):
-    """One user's errors on its own ratings: sums over the training and the test set."""
+    """Users' errors on their own ratings, an entry per user: sums over the training and the test set."""
 
-    train_count: int
-    train_squared: float
-    test_count: int
-    test_squared: float
-    test_absolute: float
+    train_count: Integers
+    train_squared: Floats
+    test_count: Integers
+    test_squared: Floats
+    test_absolute: Floats
 
 
 class Losses(NamedTuple):
@@ -30,33 +33,35 @@ class Losses(NamedTuple):
     test_mae: float
 
 
-def errors(
-    vector: NDArray[np.float64],
-    item_matrix: NDArray[np.float64],
-    items: NDArray[np.int64],
-    values: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """r - <u, v> for one user's (ratings,) items and values."""
-    return values - inner(vector, item_matrix[items])
+def error_sums(user_vectors: Floats, item_matrix: Floats, train: RatingBlock, test: RatingBlock) -> ErrorSums:
+    """r - <u_i, v_j> over each user's ratings, as the sums that it reports.
+
+    user_vectors: (users, factors). A user's sums have the same bits in any company.
+    """
+    train_squared, _ = _sums(user_vectors, item_matrix, train)
+    test_squared, test_absolute = _sums(user_vectors, item_matrix, test)
+    return ErrorSums(np.diff(train.starts), train_squared, np.diff(test.starts), test_squared, test_absolute)
 
 
-def error_sums(train_errors: NDArray[np.float64], test_errors: NDArray[np.float64]) -> ErrorSums:
-    """Reduce one user's errors to the sums it reports."""
-    return ErrorSums(
-        len(train_errors),
-        float(np.sum(train_errors**2)),
-        len(test_errors),
-        float(np.sum(test_errors**2)),
-        float(np.sum(np.abs(test_errors))),
-    )
+def _sums(user_vectors: Floats, item_matrix: Floats, block: RatingBlock) -> tuple[Floats, Floats]:
+    """(users,) squared and absolute errors. User by user: one's ratings at a time fit the cache."""
+    squared, absolute = np.zeros(len(user_vectors)), np.zeros(len(user_vectors))
+    if len(block.items):
+        starts = block.starts.tolist()
+        for at, vector in enumerate(user_vectors):
+            mine = slice(starts[at], starts[at + 1])
+            errors = block.values[mine] - inner(vector, item_matrix.take(block.items[mine], axis=0))
+            squared[at], absolute[at] = np.add.reduce(errors**2), np.add.reduce(np.abs(errors))
+    return squared, absolute
 
 
-def combine(sums: Sequence[ErrorSums]) -> Losses:
+def combine(parts: Iterable[ErrorSums]) -> Losses:
     """Losses over all users. ``math.fsum`` rounds once, so the order of users does not matter."""
-    train_count = sum(s.train_count for s in sums)
-    test_count = sum(s.test_count for s in sums)
+    sums = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    train_count, test_count = int(sums[0].sum()), int(sums[2].sum())
+    train_squared, test_squared, test_absolute = (math.fsum(sums[at].tolist()) for at in (1, 3, 4))
     return Losses(
-        math.fsum(s.train_squared for s in sums) / train_count,
-        math.sqrt(math.fsum(s.test_squared for s in sums) / test_count) if test_count else math.nan,
-        math.fsum(s.test_absolute for s in sums) / test_count if test_count else math.nan,
+        train_squared / train_count,
+        math.sqrt(test_squared / test_count) if test_count else math.nan,
+        test_absolute / test_count if test_count else math.nan,
     )

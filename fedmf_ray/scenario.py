@@ -155,6 +155,26 @@ class Stop(Section):
     """Converged when the mean absolute changes of U and of V in a round are both below this."""
 
 
+class Participation(Section):
+    """Who takes part in a round, and whose upload does not arrive. Drawn from the seed: runs agree."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of the users is asked in each round, drawn anew."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability that an asked user's upload never arrives; its own vector has moved all the same."""
+    late: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability that it arrives when the round is over: the server refuses it."""
+    minimum: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Least share of the asked users whose uploads a round must bring, or the run stops. If not given, all
+    that were not drawn to drop out or be late: nobody is lost in silence."""
+
+    @model_validator(mode="after")
+    def _somebody_arrives(self) -> Participation:
+        if self.dropout + self.late >= 1:
+            raise ValueError("dropout and late leave nobody: their sum must be below 1")
+        return self
+
+
 class Network(Section):
     """The link between one user and the server, for charged time only."""
 
@@ -183,14 +203,29 @@ class Cluster(Section):
     """A Ray cluster; RAY_ADDRESS otherwise, and a local instance if neither is set."""
     users_per_actor: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = 1
     """Users hosted by one worker process; ``auto`` makes one actor a CPU."""
+    server_shards: PositiveInt = 1
+    """Server processes; each holds a range of the rows of the item matrix."""
     in_flight: PositiveInt | None = None
     """Training calls under way at once; two per CPU of the cluster if not given."""
+    checkpoint_every: Annotated[int | Literal["auto", "never"], Field(union_mode="left_to_right")] = "auto"
+    """Rounds between checkpoints; ``auto`` saves as often as costs a twentieth of the time at most.
+    Without checkpoints, a run cannot be resumed, and a process that dies ends it."""
+    checkpoint_folder: str | None = None
+    """All machines must see it under this path. If not given, a folder in FEDMF_STATE, or in the user's
+    state folder. It holds private keys and vectors (mode 0600): never publish it."""
 
     @field_validator("users_per_actor", mode="before")
     @classmethod
     def _whole_or_auto(cls, value: Any) -> Any:
         if value != "auto" and (type(value) is not int or value < 1):
             raise ValueError("should be auto or a whole number from 1 up")
+        return value
+
+    @field_validator("checkpoint_every", mode="before")
+    @classmethod
+    def _rounds_or_word(cls, value: Any) -> Any:
+        if value not in ("auto", "never") and (type(value) is not int or value < 1):
+            raise ValueError("should be auto, never or a whole number from 1 up")
         return value
 
 
@@ -230,10 +265,16 @@ class Scenario(Section):
     model: Model = Model()
     protocol: Protocol = Protocol()
     stop: Stop = Stop()
+    participation: Participation = Participation()
     network: Network = Network()
     devices: Devices = Devices()
     cluster: Cluster = Cluster()
     observe: Observe | None = None
+
+    @field_validator("participation", mode="before")
+    @classmethod
+    def _share_alone(cls, value: Any) -> Any:
+        return {"share": float(value)} if isinstance(value, int | float) else value
 
     @field_validator("observe", mode="before")
     @classmethod

@@ -103,6 +103,9 @@ def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
     ratings = tree.get("ratings")
     if isinstance(ratings, dict) and isinstance(ratings.get("path"), str):
         ratings["path"] = str((path.parent / Path(ratings["path"]).expanduser()).resolve())
+    cluster = tree.get("cluster")
+    if isinstance(cluster, dict) and isinstance(cluster.get("checkpoint_folder"), str):
+        cluster["checkpoint_folder"] = str(Path(cluster["checkpoint_folder"]).expanduser().absolute())
 
 
 _SOURCES = ("synthetic", "movielens", "file")

@@ -9,6 +9,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def checkpoints_go_away(tmp_path_factory):
+    """No test writes into the state folder of the person who runs it; Ray's workers inherit this."""
+    os.environ["FEDMF_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def root():
     """The checkout."""

@@ -54,8 +54,11 @@ class FixedPoint:
 
     def to_integers(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """Round to the grid. Values must be finite and within the bounds (callers check and name them)."""
-        return np.rint(np.ldexp(values, self.fraction_bits)).astype(np.int64)
+        scaled = values * float(1 << self.fraction_bits)  # exact: a power of two
+        return np.rint(scaled, out=scaled).astype(np.int64)
 
     def to_floats(self, integers: NDArray[np.int64]) -> NDArray[np.float64]:
         """The real numbers that grid integers stand for; exact below 2**53."""
-        return np.ldexp(integers.astype(np.float64), -self.fraction_bits)
+        values = integers.astype(np.float64)
+        values *= 1.0 / (1 << self.fraction_bits)
+        return values

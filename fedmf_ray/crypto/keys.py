@@ -33,3 +33,9 @@ def generate_keys(key_bits: int) -> tuple[PaillierPublicKey, PaillierPrivateKey]
     check_key_bits(key_bits)
     public, private = generate_paillier_keypair(n_length=key_bits)
     return public, private
+
+
+def restore_keys(p: int, q: int) -> tuple[PaillierPublicKey, PaillierPrivateKey]:
+    """The key pair with these primes."""
+    public = PaillierPublicKey(p * q)
+    return public, PaillierPrivateKey(public, p, q)

@@ -59,6 +59,18 @@ def check_ciphertexts(numbers: Sequence[mpz], n: mpz, n_square: mpz) -> None:
         raise ValueError("a ciphertext is not coprime to n")
 
 
+def ones(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Encryptions of zero without randomness: what a sum starts from."""
+    wire = np.zeros(shape, np.uint8)
+    wire[..., 0] = 1
+    return wire
+
+
+def invert(wire: NDArray[np.uint8], n_square: mpz) -> NDArray[np.uint8]:
+    """Encryptions of the negative plaintexts."""
+    return serialise((gmpy2.invert(number, n_square) for number in parse(wire)), wire.shape)
+
+
 @dataclass(frozen=True)
 class ResidueTable:
     """Powers of uniform n-th residues modulo p**2 and q**2.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 from phe.paillier import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
 
 from fedmf_ray.crypto import paillier
+from fedmf_ray.crypto.authentication import Authenticator, NumberCipher
 from fedmf_ray.crypto.fixed_point import FixedPoint
-from fedmf_ray.crypto.keys import generate_keys
+from fedmf_ray.crypto.keys import generate_keys, restore_keys
 from fedmf_ray.crypto.slots import SlotLayout
 
 Floats = NDArray[np.float64]
@@ -43,6 +45,17 @@ class KeyHolder(Protocol):
 
     def decrypt(self, wire: Wire) -> Floats:
         """(rows, ciphertexts_per_row, bytes) to (rows, columns)."""
+
+    def plaintexts(self, values: Floats) -> list[mpz]:
+        """The numbers that :meth:`encrypt` would encrypt, row by row."""
+
+    @property
+    def primes(self) -> tuple[int, int] | None:
+        """The private key, for the users' own safe-keeping; None where there is none."""
+
+    @property
+    def authenticator(self) -> Authenticator | None:
+        """Makes and checks tags; None where nothing is hidden from the server anyway."""
 
 
 class Aggregate(Protocol):
@@ -64,6 +77,12 @@ class Evaluator(Protocol):
     def aggregate(self, wire: Wire) -> Aggregate:
         """Start a sum from an encrypted matrix."""
 
+    def zeros(self, shape: tuple[int, ...]) -> Wire:
+        """An encrypted matrix of zeros that anybody can make: where a partial sum starts."""
+
+    def negate(self, wire: Wire) -> Wire:
+        """What takes an encrypted matrix out of a sum again, to the last bit."""
+
 
 @dataclass(frozen=True)
 class Matrices:
@@ -83,11 +102,14 @@ class Matrices:
         return SlotLayout(self.grid.slot_bits, self.columns, self.key_bits)
 
 
-def create(scheme: str, matrices: Matrices) -> tuple[Evaluator, KeyHolder]:
-    """Make fresh keys and both sides of a scheme (``plain``, ``elementwise`` or ``packed``)."""
+def create(
+    scheme: str, matrices: Matrices, primes: tuple[int, int] | None = None
+) -> tuple[Evaluator, KeyHolder]:
+    """Make both sides of a scheme (``plain``, ``elementwise`` or ``packed``), with fresh keys unless the
+    primes of a pair are given."""
     if scheme == "plain":
         return PlainEvaluator(), PlainKeyHolder(matrices)
-    public, private = generate_keys(matrices.key_bits)
+    public, private = restore_keys(*primes) if primes else generate_keys(matrices.key_bits)
     if scheme == "elementwise":
         return ElementwiseEvaluator(public), ElementwiseKeyHolder(public, private, matrices)
     if scheme == "packed":
@@ -122,11 +144,22 @@ class PlainKeyHolder:
         self._grid = matrices.grid
 
     def encrypt(self, values: Floats) -> Wire:
-        integers = self._grid.to_integers(values).astype("<i8")
+        integers = self._grid.to_integers(values).astype("<i8", copy=False)
         return integers.view(np.uint8).reshape(*integers.shape, 8)
 
     def decrypt(self, wire: Wire) -> Floats:
         return self._grid.to_floats(_plain_integers(wire))
+
+    def plaintexts(self, values: Floats) -> list[mpz]:
+        return [mpz(q) for q in self._grid.to_integers(values).ravel().tolist()]
+
+    @property
+    def primes(self) -> None:
+        return None
+
+    @property
+    def authenticator(self) -> None:
+        return None
 
 
 class PlainEvaluator:
@@ -134,6 +167,12 @@ class PlainEvaluator:
 
     def aggregate(self, wire: Wire) -> PlainAggregate:
         return PlainAggregate(_plain_integers(wire).copy())
+
+    def zeros(self, shape: tuple[int, ...]) -> Wire:
+        return np.zeros(shape, np.uint8)
+
+    def negate(self, wire: Wire) -> Wire:
+        return (-_plain_integers(wire)).astype("<i8").view(np.uint8).reshape(wire.shape)
 
 
 class PlainAggregate:
@@ -158,7 +197,8 @@ class ElementwiseKeyHolder:
     """``phe`` as the authors' prototype uses it: one value, one encryption with the public key."""
 
     def __init__(self, public: PaillierPublicKey, private: PaillierPrivateKey, matrices: Matrices) -> None:
-        self._public, self._private, self._grid = public, private, matrices.grid
+        self._public, self._private = public, private
+        self._matrices, self._grid = matrices, matrices.grid
 
     def encrypt(self, values: Floats) -> Wire:
         wire = np.empty((*values.shape, _ciphertext_bytes(self._public)), np.uint8)
@@ -174,6 +214,25 @@ class ElementwiseKeyHolder:
             row[:] = [self._private.decrypt(e) for e in numbers]
         return self._grid.to_floats(integers)
 
+    def plaintexts(self, values: Floats) -> list[mpz]:
+        return [mpz(q) for q in self._grid.to_integers(values).ravel().tolist()]
+
+    @property
+    def primes(self) -> tuple[int, int]:
+        return self._private.p, self._private.q
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        private, public = self._private, self._public
+        cipher = NumberCipher(
+            lambda number: mpz(public.raw_encrypt(int(number))),
+            lambda number: mpz(private.raw_decrypt(int(number))),
+        )
+        return Authenticator(_users_secret(self.primes), public.n, cipher)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._public, self._private, self._matrices)
+
 
 class ElementwiseEvaluator:
     """Adds with ``phe``'s own operator."""
@@ -183,6 +242,12 @@ class ElementwiseEvaluator:
 
     def aggregate(self, wire: Wire) -> ElementwiseAggregate:
         return ElementwiseAggregate(self._public, wire)
+
+    def zeros(self, shape: tuple[int, ...]) -> Wire:
+        return paillier.ones(shape)
+
+    def negate(self, wire: Wire) -> Wire:
+        return paillier.invert(wire, mpz(self._public.nsquare))
 
 
 class ElementwiseAggregate:
@@ -240,6 +305,21 @@ class PackedKeyHolder:
             values[rows] = grid.to_floats(layout.decode(self._key.decrypt(paillier.parse(wire[rows]))))
         return values
 
+    def plaintexts(self, values: Floats) -> list[mpz]:
+        return self._matrices.slots.encode(self._matrices.grid.to_integers(values))
+
+    @property
+    def primes(self) -> tuple[int, int]:
+        return int(self._key.p), int(self._key.q)
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        key = self._key
+        cipher = NumberCipher(
+            lambda number: key.encrypt([number])[0], lambda number: key.decrypt([number])[0]
+        )
+        return Authenticator(_users_secret(self.primes), int(key.n), cipher)
+
 
 class PackedEvaluator:
     """Multiplies ciphertexts modulo n**2; knows n and nothing else."""
@@ -249,6 +329,12 @@ class PackedEvaluator:
 
     def aggregate(self, wire: Wire) -> PackedAggregate:
         return PackedAggregate(self._n, wire)
+
+    def zeros(self, shape: tuple[int, ...]) -> Wire:
+        return paillier.ones(shape)
+
+    def negate(self, wire: Wire) -> Wire:
+        return paillier.invert(wire, mpz(self._n) ** 2)
 
 
 class PackedAggregate:
@@ -268,6 +354,11 @@ class PackedAggregate:
         numbers = paillier.parse(wire)
         paillier.check_ciphertexts(numbers, self._n, self._n_square)
         return numbers
+
+
+def _users_secret(primes: tuple[int, int]) -> bytes:
+    """Whoever has the private key has this, and nobody else."""
+    return b"".join(prime.to_bytes(-(-prime.bit_length() // 8), "little") for prime in sorted(primes))
 
 
 def _chunks(rows: int) -> Iterator[slice]:

@@ -7,30 +7,64 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Integers = NDArray[np.int64]
+Wire = NDArray[np.uint8]
+
 
 @dataclass(frozen=True)
 class EncryptedItems:
-    """C_V: the encrypted item matrix that opens a round.
+    """C_V, or the range of it that one server holds: the encrypted item matrix that opens a round.
 
-    ciphertexts: (blocks, ciphertexts_per_block, bytes) uint8.
+    first: the block that comes first. ciphertexts: (blocks, ciphertexts_per_block, bytes) uint8.
+    tag: (bytes,) the encrypted sum of tags, or None where nothing is tagged.
+    credited: (k,) increasing ids of the users whose uploads the server says it added to the matrix before.
     """
 
     round: int
-    ciphertexts: NDArray[np.uint8]
+    first: int
+    ciphertexts: Wire
+    tag: Wire | None
+    credited: Integers
+
+    @property
+    def nbytes(self) -> int:
+        """On the wire, but for a few bytes of framing: credits are a bit a user, or less."""
+        return self.ciphertexts.nbytes + (0 if self.tag is None else self.tag.nbytes)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One user's encrypted step for the blocks it names.
+    """One user's encrypted step for the blocks it names, all within one server's range.
 
     blocks: (k,) int64, strictly increasing.
     ciphertexts: (k, ciphertexts_per_block, bytes) uint8.
+    tag: (bytes,) binds round, user and blocks, or None (:mod:`fedmf_ray.crypto.authentication`).
     """
 
     round: int
     user_id: int
-    blocks: NDArray[np.int64]
-    ciphertexts: NDArray[np.uint8]
+    blocks: Integers
+    ciphertexts: Wire
+    tag: Wire | None
+
+    @property
+    def nbytes(self) -> int:
+        tag = 0 if self.tag is None else self.tag.nbytes
+        return int(self.ciphertexts.nbytes + self.blocks.nbytes + tag)
+
+
+@dataclass(frozen=True)
+class PartialSum:
+    """Uploads of several users, checked and added up before they reach the server.
+
+    user_ids: (users,) whose. blocks, ciphertexts, tag: as of an :class:`Upload`.
+    """
+
+    round: int
+    user_ids: Integers
+    blocks: Integers
+    ciphertexts: Wire
+    tag: Wire | None
 
 
 @dataclass(frozen=True)
@@ -40,11 +74,14 @@ class ItemBlocks:
     A block is what is encrypted, uploaded and added as one. In part text a block is one row, so that a
     user uploads no more than it must; in full text several rows share ciphertexts that one row would
     leave half empty. The last block is filled up with zeros.
+
+    borders: (servers + 1,) where the ranges of blocks begin that each server holds, and the last one's end.
     """
 
     items: int
     factors: int
     rows: int = 1
+    servers: int = 1
 
     @property
     def count(self) -> int:
@@ -54,6 +91,10 @@ class ItemBlocks:
     def columns(self) -> int:
         """Values per block."""
         return self.rows * self.factors
+
+    @property
+    def borders(self) -> list[int]:
+        return [self.count * at // self.servers for at in range(self.servers + 1)]
 
     def join(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """(items, factors) to (blocks, columns)."""

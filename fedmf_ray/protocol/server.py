@@ -1,55 +1,198 @@
-"""The server: it holds ciphertexts and a public key, checks what it receives, and adds."""
+"""The server: it holds ciphertexts and a public key, checks what it receives, and adds.
+
+Several servers may share the item matrix by ranges of blocks; each is a :class:`Server` of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fedmf_ray.crypto.schemes import Evaluator
-from fedmf_ray.protocol.messages import EncryptedItems, Upload
+from fedmf_ray.crypto.schemes import Aggregate, Evaluator
+from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
+
+Integers = NDArray[np.int64]
+Wire = NDArray[np.uint8]
+
+NOBODY: Integers = np.array([], np.int64)
 
 
 class UploadRefused(Exception):
     """An upload that the server did not apply; the message is the reason."""
 
+    def __init__(self, upload: Upload, reason: str) -> None:
+        super().__init__(f"user {upload.user_id}, round {upload.round}: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who may upload to a server, and how much: users say so once, when they join.
+
+    user_ids: (users,) int64, increasing. blocks: (users,) how many blocks of its range each will name.
+    """
+
+    user_ids: Integers
+    blocks: Integers
+
+    def position(self, user_id: int) -> int | None:
+        if type(user_id) is not int:
+            return None
+        at = int(self.user_ids.searchsorted(user_id))
+        return at if at < len(self.user_ids) and self.user_ids[at] == user_id else None
+
 
 class Server:
-    """Keeps the encrypted item matrix and adds uploads to it.
+    """Keeps a range of the encrypted item matrix and adds uploads to it.
 
     It never sees a rating, a user vector, a private key or an item matrix in the clear: it is built from
     an :class:`~fedmf_ray.crypto.schemes.Evaluator` and a matrix that a key-holder encrypted.
     """
 
-    def __init__(self, evaluator: Evaluator, items: EncryptedItems, user_ids: Iterable[int]) -> None:
-        self._round = items.round
-        self._shape = items.ciphertexts.shape
-        self._aggregate = evaluator.aggregate(items.ciphertexts)
-        self._user_ids = frozenset(user_ids)
-        self._seen: set[int] = set()
+    def __init__(self, evaluator: Evaluator, items: EncryptedItems, roster: Roster) -> None:
+        self._evaluator, self._roster = evaluator, roster
+        self._round, self._first, self._shape = items.round, items.first, items.ciphertexts.shape
+        self._sum = evaluator.aggregate(items.ciphertexts)
+        self._tags: Aggregate | None = None
+        if items.tag is not None:
+            self._tags = evaluator.aggregate(items.tag[None, None])
+        self._added = np.zeros(len(roster.user_ids), bool)
+
+    @property
+    def round(self) -> int:
+        return self._round
+
+    @property
+    def added(self) -> Integers:
+        """Increasing ids of the users whose uploads have been added in this round."""
+        return self._roster.user_ids[self._added]
 
     def receive(self, upload: Upload) -> None:
         """Check and add one upload, at once and whole; raises :class:`UploadRefused` with the reason."""
         blocks, ciphertexts = upload.blocks, upload.ciphertexts
-        who = f"user {upload.user_id}, round {upload.round}"
+        if not (isinstance(blocks, np.ndarray) and isinstance(ciphertexts, np.ndarray)):
+            raise UploadRefused(upload, "blocks and ciphertexts are not arrays")
+        at = self._roster.position(upload.user_id)
         if upload.round != self._round:
-            raise UploadRefused(f"{who}: this is round {self._round}")
-        if upload.user_id not in self._user_ids:
-            raise UploadRefused(f"{who}: no such user")
-        if upload.user_id in self._seen:
-            raise UploadRefused(f"{who}: has uploaded already")
+            raise UploadRefused(upload, f"this is round {self._round}")
+        if at is None:
+            raise UploadRefused(upload, "no such user")
+        if self._added[at]:
+            raise UploadRefused(upload, "has uploaded already")
+        if blocks.dtype != np.int64 or blocks.shape != (self._roster.blocks[at],):
+            raise UploadRefused(
+                upload, f"{blocks.shape} blocks, not the {self._roster.blocks[at]} it announced"
+            )
         if ciphertexts.shape != (len(blocks), *self._shape[1:]) or ciphertexts.dtype != np.uint8:
-            raise UploadRefused(f"{who}: {ciphertexts.shape} {ciphertexts.dtype} is not the agreed shape")
-        if len(blocks) and (blocks[0] < 0 or blocks[-1] >= self._shape[0] or (np.diff(blocks) <= 0).any()):
-            raise UploadRefused(f"{who}: rows are not strictly increasing within 0 to {self._shape[0] - 1}")
+            raise UploadRefused(upload, f"{ciphertexts.shape} {ciphertexts.dtype} is not the agreed shape")
+        rows, count = blocks - self._first, self._shape[0]
+        if len(rows) and (rows[0] < 0 or rows[-1] >= count or (rows[1:] <= rows[:-1]).any()):
+            last = self._first + count - 1
+            raise UploadRefused(upload, f"blocks are not strictly increasing within {self._first} to {last}")
+        self._check_tag(upload)
         try:
-            self._aggregate.add(blocks, ciphertexts)
+            self._add(rows, ciphertexts, upload.tag)
         except ValueError as error:
-            raise UploadRefused(f"{who}: {error}") from error
-        self._seen.add(upload.user_id)
+            raise UploadRefused(upload, str(error)) from error
+        self._added[at] = True
+
+    def retract(self, upload: Upload) -> None:
+        """Take an upload out again that was added in this round, to the last bit: another server, which
+        holds other blocks, refused its part of it."""
+        at = self._roster.position(upload.user_id)
+        if at is None or not self._added[at]:
+            return
+        negate = self._evaluator.negate
+        tag = None if upload.tag is None else negate(upload.tag[None, None])[0, 0]
+        self._add(upload.blocks - self._first, negate(upload.ciphertexts), tag)
+        self._added[at] = False
+
+    def merge(self, partial: PartialSum) -> None:
+        """Add what a combiner has checked and added up; a repeated one changes nothing.
+
+        Raises :class:`ValueError` if only some of its users have been added before: then neither adding
+        nor leaving it would be right.
+        """
+        positions = np.searchsorted(self._roster.user_ids, partial.user_ids)
+        before = self._added[positions]
+        if partial.round != self._round or before.all():
+            return
+        if before.any():
+            raise ValueError("a partial sum holds users that have been added already, and others")
+        self._add(partial.blocks - self._first, partial.ciphertexts, partial.tag)
+        self._added[positions] = True
 
     def publish(self) -> EncryptedItems:
         """Close the round: the matrix with everything that arrived, which opens the next one."""
+        credited = self.added
         self._round += 1
-        self._seen.clear()
-        return EncryptedItems(self._round, self._aggregate.wire())
+        self._added[:] = False
+        tag = None if self._tags is None else self._tags.wire()[0, 0]
+        return EncryptedItems(self._round, self._first, self._sum.wire(), tag, credited)
+
+    def _check_tag(self, upload: Upload) -> None:
+        if (upload.tag is None) != (self._tags is None):
+            raise UploadRefused(upload, "has a tag" if self._tags is None else "has no tag")
+        if upload.tag is not None and not isinstance(upload.tag, np.ndarray):
+            raise UploadRefused(upload, "its tag is not an array")
+        if upload.tag is not None and (upload.tag.dtype != np.uint8 or upload.tag.shape != self._shape[2:]):
+            raise UploadRefused(upload, f"its tag of {upload.tag.shape} is not one ciphertext")
+
+    def _add(self, rows: Integers, ciphertexts: Wire, tag: Wire | None) -> None:
+        """Both sums, or neither: a malformed tag is found before anything is added."""
+        if self._tags is not None and tag is not None:
+            self._tags.add(np.array([0]), tag[None, None])
+            try:
+                self._sum.add(rows, ciphertexts)
+            except ValueError:
+                self._tags.add(np.array([0]), self._evaluator.negate(tag[None, None]))
+                raise
+        else:
+            self._sum.add(rows, ciphertexts)
+
+
+class Combiner:
+    """Does a server's work beside the users who share a process: checks their uploads and adds them up.
+
+    It starts each round from zeros that anybody can encrypt, and hands over one :class:`PartialSum`.
+    """
+
+    def __init__(self, evaluator: Evaluator, items: EncryptedItems, roster: Roster) -> None:
+        """items: of the round, only its shape matters; roster: of the users here."""
+        zeros = evaluator.zeros(items.ciphertexts.shape)
+        tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
+        start = EncryptedItems(items.round, items.first, zeros, tag, NOBODY)
+        self._server, self._first = Server(evaluator, start, roster), items.first
+        self._touched = np.zeros(len(zeros), bool)
+
+    def receive(self, upload: Upload) -> None:
+        self._server.receive(upload)
+        self._touched[upload.blocks - self._first] = True
+
+    def retract(self, upload: Upload) -> None:
+        self._server.retract(upload)
+
+    def finish(self) -> PartialSum:
+        """The sum of everything received, of the blocks that it touches."""
+        total = self._server.publish()
+        blocks = np.flatnonzero(self._touched)
+        return PartialSum(
+            total.round - 1, total.credited, blocks + self._first, total.ciphertexts[blocks], total.tag
+        )
+
+
+def deliver(pieces: Sequence[Upload], servers: Sequence[Server | Combiner]) -> None:
+    """Give each server its piece of one user's upload; if one refuses, no other keeps its piece.
+
+    Raises :class:`UploadRefused` with the first reason.
+    """
+    for at, (piece, server) in enumerate(zip(pieces, servers, strict=True)):
+        try:
+            server.receive(piece)
+        except UploadRefused:
+            for earlier, kept in zip(pieces[:at], servers[:at], strict=True):
+                kept.retract(earlier)
+            raise

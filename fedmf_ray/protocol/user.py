@@ -1,7 +1,12 @@
-"""The users: private ratings, a private vector, and the key that opens the item matrix."""
+"""The users: private ratings, private vectors, and what they upload.
+
+Users who live in one process share its arrays (:class:`Users`), but nothing of theirs mixes: what a user
+computes does not depend, by a single bit, on who its neighbours are.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import secrets
 from collections.abc import Sequence
@@ -14,11 +19,12 @@ from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.factors import RULES, RatingBlock, Steps, initial_user
-from fedmf_ray.metrics import ErrorSums, error_sums, errors
-from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks, Upload
+from fedmf_ray.metrics import ErrorSums, error_sums
+from fedmf_ray.protocol.messages import ItemBlocks, Upload, Wire
 from fedmf_ray.ratings.table import UserRatings
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Terms:
     init, init_scale, seed: where user vectors start.
     """
 
-    item_ids: NDArray[np.int64]
+    item_ids: Integers
     rule: str
     steps: Steps
     grid: FixedPoint
@@ -42,95 +48,174 @@ class Terms:
     seed: int
 
 
-class User:
-    """One user. Its vector changes only in :func:`update`."""
+class Users:
+    """Some users, in order of their ids, at positions 0, 1, ...
 
-    def __init__(self, ratings: UserRatings, terms: Terms) -> None:
-        self.ratings = ratings
-        self.vector = initial_user(
-            terms.init, terms.init_scale, ratings.user_id, terms.blocks.factors, terms.seed
-        )
-        self.rows = _uploaded_rows(ratings, terms)
-        """(k,) int64: the item rows it uploads every round, rated ones and decoys, increasing."""
-
-    def upload(self, round_number: int, item_steps: Floats, key: KeyHolder, terms: Terms) -> Upload:
-        """Encrypt minus its item steps ((ratings, factors), in the order of its ratings)."""
-        layout = terms.blocks
-        if layout.rows == 1:
-            blocks = self.rows
-            values = np.zeros((len(blocks), layout.factors))
-            values[np.searchsorted(blocks, self.ratings.items)] = -item_steps
-        else:
-            dense = np.zeros((layout.items, layout.factors))
-            dense[self.ratings.items] = -item_steps
-            blocks = np.unique(self.rows // layout.rows)
-            values = layout.join(dense)[blocks]
-        return Upload(round_number, self.ratings.user_id, blocks, key.encrypt(values))
-
-    def error_sums(self, item_matrix: Floats) -> ErrorSums:
-        """Its errors under the given items, as sums."""
-        mine = self.ratings
-        return error_sums(
-            errors(self.vector, item_matrix, mine.items, mine.values),
-            errors(self.vector, item_matrix, mine.test_items, mine.test_values),
-        )
-
-
-def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> EncryptedItems:
-    """The matrix that opens round 0: one key-holder encrypts it, so the server never reads it."""
-    if np.abs(item_matrix).max() > terms.grid.value_bound:
-        raise DivergenceError(
-            "the initial item matrix",
-            f"is over protocol.value_bound {terms.grid.value_bound:g}: lower model.init_scale, or raise it",
-        )
-    return EncryptedItems(0, key.encrypt(terms.blocks.join(item_matrix)))
-
-
-def read_items(message: EncryptedItems, key: KeyHolder, terms: Terms) -> Floats:
-    """Decrypt the item matrix, (items, factors); beyond its bound training has diverged."""
-    item_matrix = terms.blocks.cut(key.decrypt(message.ciphertexts))
-    excess = np.abs(item_matrix) > terms.grid.value_bound
-    if excess.any():
-        row, _ = np.argwhere(excess)[0]
-        raise DivergenceError(
-            f"round {message.round}, item {terms.item_ids[row]}",
-            f"a factor is over protocol.value_bound {terms.grid.value_bound:g}, training has diverged: lower "
-            "model.learning_rate, or raise the bound",
-        )
-    return item_matrix
-
-
-def update(users: Sequence[User], item_matrix: Floats, terms: Terms) -> list[Floats]:
-    """Step 3 for a block of users: move their vectors, return each one's (ratings, factors) item steps.
-
-    A user's result does not depend, by a single bit, on who else is in the block. Raises
-    :class:`DivergenceError` if a step exceeds ``update_bound`` or a vector is no longer finite.
+    user_ids: (users,) int64.
+    vectors: (users, factors) where they are now. opened: where they were when the round opened; every
+    update starts there, so that one that is repeated gives the same steps.
+    decoys: the rows without ratings that each uploads, drawn once: fresh ones each round would fall to
+    intersecting the rounds. Drawn here unless given.
     """
-    counts = [len(user.ratings.items) for user in users]
-    block = RatingBlock(
-        np.concatenate([[0], np.cumsum(counts)]),
-        np.concatenate([user.ratings.items for user in users]),
-        np.concatenate([user.ratings.values for user in users]),
-    )
-    vectors = np.stack([user.vector for user in users])
-    with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported below, with a name
-        moved, item_steps = RULES[terms.rule](vectors, item_matrix, block, terms.steps)
-        good = np.abs(item_steps).max(axis=1, initial=0.0) <= terms.grid.update_bound  # False for NaN
-    if not good.all():
-        at = int(np.argmin(good))
-        owner = users[int(np.searchsorted(block.starts, at, side="right")) - 1].ratings.user_id
-        raise DivergenceError(
-            f"user {owner}, item {terms.item_ids[block.items[at]]}",
-            f"a step is over protocol.update_bound {terms.grid.update_bound:g}, training diverges: lower "
-            "model.learning_rate, or raise the bound",
+
+    def __init__(
+        self, ratings: Sequence[UserRatings], terms: Terms, decoys: Sequence[Integers] | None = None
+    ) -> None:
+        if decoys is None:
+            decoys = [_draw_decoys(user.items, terms) for user in ratings]
+        self.user_ids = np.array([user.user_id for user in ratings], np.int64)
+        self.train = RatingBlock.of([(user.items, user.values) for user in ratings])
+        self.test = RatingBlock.of([(user.test_items, user.test_values) for user in ratings])
+        self.decoys = decoys
+        self.opened = np.stack(
+            [
+                initial_user(terms.init, terms.init_scale, user.user_id, terms.blocks.factors, terms.seed)
+                for user in ratings
+            ]
         )
-    for user, vector in zip(users, moved, strict=True):
-        if not np.isfinite(vector).all():
+        self.vectors = self.opened.copy()
+        self._blocks = _Ragged.of(
+            [
+                np.unique(np.concatenate([user.items, extra]) // terms.blocks.rows)
+                for user, extra in zip(ratings, decoys, strict=True)
+            ]
+        )
+        self._row_of_rating = self._find_rows(terms.blocks)
+        self.upload_rows = np.array(
+            [len(np.unique(user.items)) + len(extra) for user, extra in zip(ratings, decoys, strict=True)]
+        )
+        """(users,) how many item rows each uploads every round, rated ones and decoys."""
+
+    def open(self) -> None:
+        """A round opens: every update in it starts from where the vectors are now."""
+        self.opened[:] = self.vectors
+
+    def _find_rows(self, layout: ItemBlocks) -> Integers:
+        """(ratings,) where each rating's item row is among all rows of all blocks that users upload."""
+        users = np.arange(len(self))
+        # One number a (user, block), and they increase.
+        places = np.repeat(users, np.diff(self._blocks.starts)) * layout.count + self._blocks.values
+        rated = np.repeat(users, self.rating_counts) * layout.count + self.train.items // layout.rows
+        return np.searchsorted(places, rated) * layout.rows + self.train.items % layout.rows
+
+    def __len__(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def rating_counts(self) -> Integers:
+        """(users,) training ratings."""
+        return np.diff(self.train.starts)
+
+    def blocks_within(self, first: int, stop: int) -> Integers:
+        """(users,) how many blocks of a range each uploads every round."""
+        inside = np.concatenate(
+            [[0], np.cumsum((self._blocks.values >= first) & (self._blocks.values < stop))]
+        )
+        return np.diff(inside[self._blocks.starts])
+
+    def digests(self) -> NDArray[np.uint8]:
+        """(users, 16) of each one's ratings: a checkpoint belongs to these users if it has the same."""
+        digests = []
+        for user in range(len(self)):
+            mine = (*self.train.part(user, user + 1)[1:], *self.test.part(user, user + 1)[1:])
+            joined = b"".join(array.tobytes() for array in mine)
+            digests.append(hashlib.blake2b(joined, digest_size=16).digest())
+        return np.frombuffer(b"".join(digests), np.uint8).reshape(len(self), 16)
+
+    def update(self, first: int, stop: int, item_matrix: Floats, terms: Terms) -> Floats:
+        """Move the vectors of some neighbours; returns their (ratings, factors) item steps.
+
+        Raises :class:`DivergenceError` if a step exceeds ``update_bound`` or a vector is no longer finite.
+        """
+        block = self.train.part(first, stop)
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported below, with a name
+            moved, item_steps = RULES[terms.rule](self.opened[first:stop], item_matrix, block, terms.steps)
+            largest = max(item_steps.max(initial=0.0), -item_steps.min(initial=0.0))
+        if not largest <= terms.grid.update_bound:  # also if it is NaN
+            at = int(np.argmin(np.abs(item_steps).max(axis=1) <= terms.grid.update_bound))
+            owner = self.user_ids[first + int(np.searchsorted(block.starts, at, side="right")) - 1]
             raise DivergenceError(
-                f"user {user.ratings.user_id}", "its vector is no longer finite: lower model.learning_rate"
+                f"user {owner}, item {terms.item_ids[block.items[at]]}",
+                f"a step is over protocol.update_bound {terms.grid.update_bound:g}, training diverges: lower "
+                "model.learning_rate, or raise the bound",
             )
-        user.vector = vector
-    return np.split(item_steps, block.starts[1:-1])
+        finite = np.isfinite(moved).all(axis=1)
+        if not finite.all():
+            raise DivergenceError(
+                f"user {self.user_ids[first + int(np.argmin(finite))]}",
+                "its vector is no longer finite: lower model.learning_rate",
+            )
+        self.vectors[first:stop] = moved
+        return item_steps
+
+    def uploads(
+        self, first: int, stop: int, round_number: int, item_steps: Floats, key: KeyHolder, terms: Terms
+    ) -> list[list[Upload]]:
+        """What some neighbours upload: for each of them one piece a server, encrypted minus its steps.
+
+        item_steps: (ratings, factors), as :meth:`update` returns them.
+        """
+        layout, blocks = terms.blocks, self._blocks.part(first, stop)
+        begin, end = self.train.starts[first], self.train.starts[stop]
+        at = self._row_of_rating[begin:end] - self._blocks.starts[first] * layout.rows
+        values = np.zeros((len(blocks.values), layout.columns))
+        values.reshape(-1, layout.factors)[at] = -item_steps
+        ciphertexts = key.encrypt(values)
+        return [
+            self._cut(
+                int(self.user_ids[first + user]),
+                round_number,
+                blocks.values[begin:end],
+                values[begin:end],
+                ciphertexts[begin:end],
+                key,
+                layout,
+            )
+            for user, (begin, end) in enumerate(zip(blocks.starts[:-1], blocks.starts[1:], strict=True))
+        ]
+
+    @staticmethod
+    def _cut(
+        user_id: int,
+        round_number: int,
+        blocks: Integers,
+        values: Floats,
+        ciphertexts: Wire,
+        key: KeyHolder,
+        layout: ItemBlocks,
+    ) -> list[Upload]:
+        """One user's upload, cut by the ranges of the servers; each piece has a tag of its own."""
+        pieces = []
+        borders = layout.borders
+        cuts = np.searchsorted(blocks, borders).tolist() if layout.servers > 1 else [0, len(blocks)]
+        for begin, end, first in zip(cuts[:-1], cuts[1:], borders, strict=False):
+            tag, mine = None, blocks[begin:end]
+            if key.authenticator is not None:
+                plaintexts = key.plaintexts(values[begin:end])
+                tag = key.authenticator.tag(mine, plaintexts, user_id, round_number, first)
+            pieces.append(Upload(round_number, user_id, mine, ciphertexts[begin:end], tag))
+        return pieces
+
+    def errors(self, item_matrix: Floats) -> ErrorSums:
+        """Each user's errors under the given items, as sums."""
+        return error_sums(self.vectors, item_matrix, self.train, self.test)
+
+
+@dataclass(frozen=True)
+class _Ragged:
+    """Arrays of different lengths, one after the other: number k is values[starts[k] : starts[k + 1]]."""
+
+    starts: Integers
+    values: Integers
+
+    @classmethod
+    def of(cls, arrays: Sequence[Integers]) -> _Ragged:
+        starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays])])
+        return cls(starts, np.concatenate(arrays).astype(np.int64))
+
+    def part(self, first: int, stop: int) -> _Ragged:
+        begin, end = self.starts[first], self.starts[stop]
+        return _Ragged(self.starts[first : stop + 1] - begin, self.values[begin:end])
 
 
 def uploaded_count(rated: int, items: int, part_text_sparsity: float) -> int:
@@ -138,12 +223,13 @@ def uploaded_count(rated: int, items: int, part_text_sparsity: float) -> int:
     return max(rated, math.ceil(round((1.0 - part_text_sparsity) * items, 9)))
 
 
-def _uploaded_rows(ratings: UserRatings, terms: Terms) -> NDArray[np.int64]:
+def _draw_decoys(rated: Integers, terms: Terms) -> Integers:
     items = terms.blocks.items
-    rated = np.unique(ratings.items)
-    decoys = uploaded_count(len(rated), items, terms.part_text_sparsity) - len(rated)
-    others = np.setdiff1d(np.arange(items), rated, assume_unique=True)
+    count = uploaded_count(len(np.unique(rated)), items, terms.part_text_sparsity) - len(np.unique(rated))
+    if not count:
+        return np.array([], np.int64)
+    others = np.setdiff1d(np.arange(items), rated)
     # Not from the scenario's seed: whoever knows that could tell decoys from rated rows. Results do not
     # depend on decoys, they carry zeros.
     random = np.random.default_rng(secrets.randbits(128))
-    return np.sort(np.concatenate([rated, random.choice(others, size=decoys, replace=False)]))
+    return np.sort(random.choice(others, size=count, replace=False))

@@ -15,17 +15,26 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario import Cluster
+from fedmf_ray.simulation.gauges import Gauges, NoGauges, RayGauges
 
 Reference = Any
 Handle = Any
 
+_PATIENCE_S = 60.0
+"""An actor that says nothing for so long is taken for dead."""
+
+
+class Lost(Exception):
+    """A process that was asked, or a value that it needed, is gone: it died, or its machine did."""
+
 
 class Call(NamedTuple):
-    """A method call on an actor, still to be made."""
+    """A method call on an actor, still to be made. label: whatever the caller knows it by."""
 
     actor: Handle
     method: str
     arguments: tuple[Any, ...] = ()
+    label: Any = None
 
 
 class Backend(Protocol):
@@ -53,10 +62,21 @@ class Backend(Protocol):
         """Call a method: a reference, or a tuple of them if it returns several values."""
 
     def get(self, references: Any) -> Any:
-        """The value of a reference, or the values of a list; raises what the call raised."""
+        """The value of a reference, or the values of a list; raises what the call raised, or
+        :class:`Lost`."""
 
-    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[Any]:
-        """Make calls with at most ``limit`` under way; yield what :meth:`call` gives as each one ends."""
+    def alive(self, actor: Handle) -> bool:
+        """Whether an actor that has nothing to do answers."""
+
+    def end(self, actor: Handle) -> None:
+        """End an actor, if it is not dead already."""
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
+        """Make calls with at most ``limit`` under way; yield each, and what :meth:`call` gives, as it
+        ends."""
+
+    def gauges(self) -> Gauges:
+        """Where figures go that can be watched while a run goes on."""
 
     def close(self) -> None:
         """End what this backend started."""
@@ -85,9 +105,18 @@ class SerialBackend:
     def get(self, references: Any) -> Any:
         return references
 
-    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[Any]:
-        for actor, method, arguments in calls:
-            yield self.call(actor, method, *arguments, returns=returns)
+    def alive(self, actor: Handle) -> bool:
+        return True
+
+    def gauges(self) -> Gauges:
+        return NoGauges()
+
+    def end(self, actor: Handle) -> None:
+        pass
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
+        for call in calls:
+            yield call, self.call(call.actor, call.method, *call.arguments, returns=returns)
 
     def close(self) -> None:
         pass
@@ -111,7 +140,9 @@ class RayBackend:
         self._actors: list[Any] = []
 
     def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
-        references = self._ray.remote(function).options(num_returns=returns).remote(*args)
+        # Never run again in silence: a second key pair would not open what the first one has locked.
+        task = self._ray.remote(function).options(num_returns=returns, max_retries=0)
+        references = task.remote(*args)
         return references if returns == 1 else tuple(references)
 
     def start(self, kind: type, *args: Any) -> Handle:
@@ -125,30 +156,51 @@ class RayBackend:
         return references if returns == 1 else tuple(references)
 
     def get(self, references: Any) -> Any:
+        errors = self._ray.exceptions
+        lost = (
+            errors.RayActorError,
+            errors.ObjectLostError,
+            errors.WorkerCrashedError,
+            errors.NodeDiedError,
+            errors.OutOfMemoryError,
+        )
         try:
             return self._ray.get(references)
-        except self._ray.exceptions.RayTaskError as error:
+        except errors.RayTaskError as error:
             if isinstance(error.cause, FedMFError):
                 raise error.cause from None  # Ray's wrapper would print the worker's traceback
+            if isinstance(error.cause, lost) or isinstance(error, lost):
+                raise Lost(_brief(error)) from error
             raise
-        except self._ray.exceptions.RayActorError as error:
-            raise FedMFError(
-                "a Ray worker died (most often for lack of memory): raise cluster.users_per_actor; "
-                f"Ray says: {' '.join(str(error).split())[:300]}"
-            ) from error
+        except lost as error:
+            raise Lost(_brief(error)) from error
 
-    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[Any]:
-        pending: dict[Reference, Any] = {}
+    def alive(self, actor: Handle) -> bool:
+        try:
+            self._ray.get(actor.ping.remote(), timeout=_PATIENCE_S)
+        except self._ray.exceptions.RayError:
+            return False
+        return True
 
-        def next_done() -> Any:
-            done, _ = self._ray.wait(list(pending), num_returns=1)
+    def gauges(self) -> Gauges:
+        return RayGauges()
+
+    def end(self, actor: Handle) -> None:
+        self._actors.remove(actor)
+        self._ray.kill(actor)
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
+        pending: dict[Reference, tuple[Call, Any]] = {}
+
+        def next_done() -> tuple[Call, Any]:
+            done, _ = self._ray.wait(list(pending), num_returns=1, fetch_local=False)
             return pending.pop(done[0])
 
-        for actor, method, arguments in calls:
+        for call in calls:
             if len(pending) >= limit:
                 yield next_done()
-            references = self.call(actor, method, *arguments, returns=returns)
-            pending[references if returns == 1 else references[-1]] = references
+            references = self.call(call.actor, call.method, *call.arguments, returns=returns)
+            pending[references if returns == 1 else references[-1]] = call, references
         while pending:
             yield next_done()
 
@@ -157,6 +209,10 @@ class RayBackend:
             self._ray.kill(actor)
         if self._owns:
             self._ray.shutdown()
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
 
 
 def import_ray() -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.factors import RatingBlock, initial_items, initial_user, regular_mf
-from fedmf_ray.metrics import combine, error_sums, errors
+from fedmf_ray.metrics import combine, error_sums
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.costs import cpu_clock
@@ -30,16 +30,17 @@ class Central:
         self._items = len(population.item_ids)
         self.status = "complete"
         self.agreed: Agreed | None = None
+        self.first_round = 0
         self.setup: Row = {}
         self.facts: Row = {"algorithm": "regular_mf", "users": len(self._users)}
 
+    def interrupt(self) -> None:
+        """There is nothing to save."""
+
     def rounds(self) -> Iterator[Round]:
         model, seed, stop = self._scenario.model, self._scenario.seed, self._scenario.stop
-        block = RatingBlock(
-            np.concatenate([[0], np.cumsum([len(user.items) for user in self._users])]),
-            np.concatenate([user.items for user in self._users]),
-            np.concatenate([user.values for user in self._users]),
-        )
+        block = RatingBlock.of([(user.items, user.values) for user in self._users])
+        test = RatingBlock.of([(user.test_items, user.test_values) for user in self._users])
         vectors = np.stack(
             [
                 initial_user(model.init, model.init_scale, user.user_id, model.factors, seed)
@@ -57,15 +58,7 @@ class Central:
                 raise DivergenceError(
                     f"round {number}", "vectors are no longer finite: lower model.learning_rate"
                 )
-            losses = combine(
-                [
-                    error_sums(
-                        errors(vector, epoch.item_matrix, user.items, user.values),
-                        errors(vector, epoch.item_matrix, user.test_items, user.test_values),
-                    )
-                    for vector, user in zip(epoch.user_vectors, self._users, strict=True)
-                ]
-            )
+            losses = combine([error_sums(epoch.user_vectors, epoch.item_matrix, block, test)])
             yield Round(
                 {
                     "round": number,

@@ -74,11 +74,16 @@ class RoundCosts:
         self._bytes = {"upload_bytes_total": 0, "download_bytes_total": 0}
         self._users = 0
 
-    def add(self, costs: UserCosts, parts: Floats) -> None:
-        """parts: (5, users), what each of ``SLOWEST`` takes on the users' own devices."""
-        slowest = parts[:, parts.sum(axis=0).argmax()]
-        if slowest.sum() > self._slowest.sum():
-            self._slowest = slowest
+    def add(self, costs: UserCosts, parts: Floats, in_time: NDArray[np.bool_] | None = None) -> None:
+        """parts: (5, users), what each of ``SLOWEST`` takes on the users' own devices.
+
+        in_time: whose uploads the server waits for; everybody's if not given.
+        """
+        awaited = parts if in_time is None else parts[:, in_time]
+        if awaited.size:
+            slowest = awaited[:, awaited.sum(axis=0).argmax()]
+            if slowest.sum() > self._slowest.sum():
+                self._slowest = slowest
         for column, values in (("user_cpu_s_max", costs.cpu_s), ("network_s_max", parts[0] + parts[-1])):
             self._peaks[column] = max(self._peaks[column], float(values.max()))
         for phase in ("decrypt", "update", "encrypt"):

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
-
-T = TypeVar("T")
 
 WORKER_BYTES = 80 * 10**6
 """What a Ray worker with an empty `UserActor` takes (private and proportional pages), rounded up;
 `benchmarks/memory.py` measures it."""
 
 
-def group(users: Sequence[T], users_per_actor: int | Literal["auto"], cpus: int) -> list[Sequence[T]]:
-    """Consecutive users, ``users_per_actor`` at a time; ``auto`` makes one group a CPU."""
-    size = _group_size(len(users), users_per_actor, cpus)
-    return [users[at : at + size] for at in range(0, len(users), size)]
+def group(
+    users: int, users_per_actor: int | Literal["auto"], cpus: int, work: NDArray[np.float64] | None = None
+) -> list[range]:
+    """Positions of consecutive users, ``users_per_actor`` at a time; ``auto`` makes one group a CPU.
+
+    work: (users,) if known; ``auto`` then cuts so that groups have about the same.
+    """
+    size = _group_size(users, users_per_actor, cpus)
+    if users_per_actor != "auto" or work is None:
+        return [range(users)[at : at + size] for at in range(0, users, size)]
+    groups = actor_count(users, users_per_actor, cpus)
+    done = np.cumsum(work) - work / 2
+    ends = np.searchsorted(done, done[-1] * np.arange(1, groups) / groups)
+    cuts = [0, *np.clip(ends, np.arange(1, groups), users - groups + np.arange(1, groups)).tolist(), users]
+    return [range(first, stop) for first, stop in itertools.pairwise(cuts)]
 
 
 def actor_count(users: int, users_per_actor: int | Literal["auto"], cpus: int) -> int:

@@ -20,7 +20,7 @@ from fedmf_ray.protocol.user import Terms, uploaded_count
 from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
 from fedmf_ray.ratings.table import Split, UserRatings
 from fedmf_ray.scenario import Scenario, SyntheticSource
-from fedmf_ray.simulation.actors import Members, SyntheticMembers
+from fedmf_ray.simulation.answers import Members, SyntheticMembers
 from fedmf_ray.simulation.placement import WORKER_BYTES, Memory
 from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts
 
@@ -116,6 +116,7 @@ class Plan:
     """All that is settled before the first actor starts.
 
     charged: in a calibrated run, the plan of the scheme whose costs are charged.
+    share: of the users that each round asks.
     """
 
     population: Population
@@ -123,6 +124,12 @@ class Plan:
     scheme: str
     matrices: Matrices
     charged: Plan | None = None
+    share: float = 1.0
+
+    @property
+    def asked(self) -> int:
+        """How many users a round asks."""
+        return max(1, round(self.share * len(self.population.user_ids)))
 
     @property
     def together(self) -> bool:
@@ -131,13 +138,16 @@ class Plan:
 
     @property
     def memory(self) -> Memory:
-        """An actor holds the key's table and, thrice, the item matrix; a user its ratings, and its vector
-        twice; the server ciphertexts as numbers and, twice, on the wire."""
+        """An actor holds the key's table and, thrice, the item matrix, and may add up uploads; a user its
+        ratings, and its vector twice; the server ciphertexts as numbers and, twice, on the wire."""
         blocks = self.terms.blocks
         matrix, wire = 8 * blocks.count * blocks.columns, schemes.wire_bytes(self.scheme, self.matrices)
         ratings = self.population.mean_ratings
         return Memory(
-            actor=WORKER_BYTES + schemes.table_bytes(self.scheme, self.matrices) + 3 * matrix,
+            actor=WORKER_BYTES
+            + schemes.table_bytes(self.scheme, self.matrices)
+            + 3 * matrix
+            + wire * blocks.count,
             user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.factors + round(3 * 8 * ratings),
             server=WORKER_BYTES + 3 * wire * blocks.count,
         )
@@ -161,7 +171,11 @@ class Plan:
             _check_slot(grid, key_bits)
             if protocol.part_text_sparsity == 0:
                 rows = rows_per_block(grid.slot_bits, model.factors, items, key_bits)
-        blocks = ItemBlocks(items, model.factors, rows)
+        blocks = ItemBlocks(items, model.factors, rows, scenario.cluster.server_shards)
+        if blocks.servers > blocks.count:
+            raise FedMFError(
+                f"cluster.server_shards: {blocks.servers} servers cannot share {blocks.count} blocks of items"
+            )
         terms = Terms(
             population.item_ids,
             model.rule,
@@ -174,7 +188,15 @@ class Plan:
             scenario.seed,
         )
         matrices = Matrices(blocks.columns, grid, key_bits)
-        return cls(population, terms, scheme, matrices)
+        return cls(population, terms, scheme, matrices, share=scenario.participation.share)
+
+    @property
+    def work(self) -> NDArray[np.float64] | None:
+        """(users,) what each user's round takes beside others', if their ratings are known here."""
+        if self.population.slices is None:
+            return None
+        ratings = np.array([len(user.items) for user in self.population.slices])
+        return ratings.astype(float) if self.together else self.upload_rows(ratings) + ratings / 16
 
     def upload_rows(self, ratings: NDArray[np.int64]) -> NDArray[np.int64]:
         """(users,) rows that users with so many training ratings upload."""
@@ -210,7 +232,9 @@ class Plan:
     def tariff(self, unit: UnitCosts) -> Tariff:
         """What users and server of this layout are charged at the given unit costs."""
         ciphertexts = schemes.ciphertexts_per_row(self.scheme, self.matrices)
-        return Tariff(unit, self.terms.blocks, ciphertexts, schemes.wire_bytes(self.scheme, self.matrices))
+        block_bytes = schemes.wire_bytes(self.scheme, self.matrices)
+        tag_bytes = 0 if self.scheme == "plain" else self.matrices.key_bits // 4
+        return Tariff(unit, self.terms.blocks, ciphertexts, block_bytes, tag_bytes, self.asked)
 
     def layout_line(self) -> str:
         """One line for people: how a row is packed, and the cheap change that would save a ciphertext."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
@@ -16,13 +17,21 @@ from fedmf_ray.metrics import Losses, combine
 from fedmf_ray.privacy.views import Agreed, ClearView, SealedUpload, SealedView, UserView, View
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation import placement
-from fedmf_ray.simulation.actors import Report, ServerActor, UserActor, create_keys
-from fedmf_ray.simulation.backends import Backend, Call, Reference
+from fedmf_ray.simulation.answers import Hosting, Report
+from fedmf_ray.simulation.backends import Backend, Lost
+from fedmf_ray.simulation.checkpoints import Checkpoints
 from fedmf_ray.simulation.costs import CHARGED, MEASURED, RoundCosts, UserCosts, user_columns
+from fedmf_ray.simulation.crew import Crew, Events
 from fedmf_ray.simulation.devices import Devices
+from fedmf_ray.simulation.participation import ABSENT, IN_TIME, Fates, Participation
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
+from fedmf_ray.simulation.server_actor import join_pieces
+from fedmf_ray.simulation.training import Trainer, Training
 from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts, measure
+
+_ATTEMPTS = 9
+"""After so many failures with nothing done in between, something is wrong that no restart mends."""
 
 Row = dict[str, Any]
 Columns = dict[str, NDArray[Any]]
@@ -46,6 +55,10 @@ class Round(NamedTuple):
     row: Row
     users: Columns
     view: View | None = None
+
+
+def no_events(_event: str, **_facts: object) -> None:
+    """For those who do not keep a record."""
 
 
 def in_the_clear(scenario: Scenario) -> bool:
@@ -72,11 +85,11 @@ def recorded_rounds(scenario: Scenario, plan: Plan) -> frozenset[int]:
     return rounds
 
 
-def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[Sequence[int]]:
+def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[range]:
     """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
-    users = range(len(plan.population.user_ids))
-    groups = placement.group(users, scenario.cluster.users_per_actor, backend.cpus)
-    placement.check_memory(len(groups), len(users), plan.memory, backend.memory_bytes)
+    users = len(plan.population.user_ids)
+    groups = placement.group(users, scenario.cluster.users_per_actor, backend.cpus, plan.work)
+    placement.check_memory(len(groups), users, plan.memory, backend.memory_bytes)
     return groups
 
 
@@ -96,13 +109,23 @@ def tariff(plan: Plan, actors: int, backend: Backend) -> Tariff:
 
 
 class Federation:
-    """Starts users and server; :meth:`rounds` drives them."""
+    """Starts users and servers; :meth:`rounds` drives them."""
 
-    def __init__(self, scenario: Scenario, plan: Plan, backend: Backend, progress: Progress) -> None:
-        self._scenario, self._backend, self._progress = scenario, backend, progress
-        self._devices = Devices.of(scenario)
-        self._user_ids = plan.population.user_ids
-        self._limit = scenario.cluster.in_flight or 2 * backend.cpus
+    def __init__(
+        self,
+        scenario: Scenario,
+        plan: Plan,
+        backend: Backend,
+        progress: Progress,
+        checkpoints: Checkpoints | None = None,
+        events: Events = no_events,
+        resume: bool = False,
+    ) -> None:
+        """resume: go on from the newest checkpoint that can be read, instead of from the start."""
+        self._scenario, self._backend = scenario, backend
+        self._devices, self._user_ids = Devices.of(scenario), plan.population.user_ids
+        self._participation = Participation.of(scenario, len(self._user_ids))
+        self._events, self._gauges = events, backend.gauges()
         self.status = "complete"
         self.agreed: Agreed | None = plan.agreed
 
@@ -114,29 +137,22 @@ class Federation:
         self._observe, self._recorded = scenario.observe, recorded_rounds(scenario, plan)
         self._tariff = tariff(plan.charged, len(groups), backend) if plan.charged else None
         self._basis = CHARGED if self._tariff else MEASURED
-
+        # A server that is observed must see every upload; one user's needs no adding up.
+        watched = self._observe is not None and self._observe.who == "server"
+        hosting = Hosting(
+            plan.together, combine=not watched and len(groups) < len(self._user_ids), tariff=self._tariff
+        )
+        limit = scenario.cluster.in_flight or 2 * backend.cpus
+        self._crew = crew = Crew(
+            plan, hosting, groups, backend, self._participation, checkpoints, self._recorded, limit, events
+        )
         started = time.perf_counter()
-        # Made on the users' side: this process never holds the private half, only a reference to it.
-        evaluator, key, keys_cpu_s = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
-        self._actors = [
-            backend.start(
-                UserActor,
-                plan.population.members(group[0], group[-1] + 1),
-                plan.terms,
-                plan.together,
-                self._tariff,
-            )
-            for group in groups
-        ]
-        counts = backend.get([backend.call(actor, "set_up", key) for actor in self._actors])
-        # Interleaved: consecutive calls go to different actors.
-        self._blocks = sorted((block, at) for at, count in enumerate(counts) for block in range(count))
-        items = backend.call(self._actors[0], "encrypt_initial_items")
-        self._server = backend.start(ServerActor, evaluator, items, self._user_ids, self._recorded)
-        opening = self._open(items)
-
+        opening = self._set_up(resume)
+        self._trainer = Trainer(crew, hosting.combine, progress)
+        self.first_round = crew.round
+        self._written = crew.round
         self.setup: Row = {
-            "keys_cpu_s": backend.get(keys_cpu_s),
+            "keys_cpu_s": backend.get(crew.keys_cpu_s),
             "wall_s": time.perf_counter() - started,
             "initial_train_mse": opening.losses.train_mse,
         }
@@ -147,83 +163,170 @@ class Federation:
             "users": len(self._user_ids),
             "items": plan.terms.blocks.items,
             "user_actors": len(groups),
-            "users_per_actor": len(groups[0]),
+            "users_per_actor": max(map(len, groups)),
+            "server_shards": plan.terms.blocks.servers,
             "layout": layout,
             "update_cpu_s": "charged" if self._tariff else how,
+            "uploads_combined": hosting.combine,
         }
         if self._tariff:
             self.facts["unit_costs"] = self._tariff.unit.named()
-        self._actor_count = len(groups)
+
+    def _set_up(self, resume: bool) -> Opening:
+        """Everybody starts and opens the first matrix; if somebody dies meanwhile, all start again."""
+        crew, reason = self._crew, Lost()
+        for _ in range(_ATTEMPTS):
+            try:
+                if resume:
+                    crew.restore()
+                else:
+                    crew.found()
+                opening = self._summed(crew.open(crew.round))
+                crew.checkpoint(crew.round, last=False)
+                return opening
+            except Lost as error:
+                self._events("set_up_failed", reason=str(error))
+                reason = error
+        raise FedMFError(
+            "Ray workers keep dying while users are set up (most often for lack of memory): raise "
+            f"cluster.users_per_actor; Ray says: {reason}"
+        ) from reason
 
     def rounds(self) -> Iterator[Round]:
-        """Drive rounds until the scenario says stop; yields what there is to write after each."""
-        backend, stop = self._backend, self._scenario.stop
-        for number in range(stop.rounds):
-            started = time.perf_counter()
-            costs, receive_cpu_s = self._train(number)
-            view = self._view(number) if number in self._recorded else None
-            items, publish_cpu_s = backend.call(self._server, "publish", returns=2)
-            opening = self._open(items)
-            server_cpu_s = receive_cpu_s + backend.get(publish_cpu_s)
-            if self._tariff:
-                server_cpu_s = self._tariff.receive_cpu_s(costs.upload_rows) + self._tariff.publish_cpu_s
-            parts = self._devices.seconds(costs)
-            charged = RoundCosts()
-            charged.add(costs, parts)
-            yield Round(
-                {
-                    "round": number,
-                    **opening.losses._asdict(),
-                    **charged.row(server_cpu_s, self._basis),
-                    "user_actors": self._actor_count,
-                    "wall_s": time.perf_counter() - started,
-                },
-                user_columns(number, self._basis, costs, self._devices.slowdowns(costs.user_id), parts),
-                view,
-            )
+        """Drive rounds until the scenario says stop; yields what there is to write after each.
+
+        After a failure that costs more than a round's work, goes back to the last checkpoint; rounds that
+        were written already come out the same and are not written again.
+        """
+        stop, crew, failures = self._scenario.stop, self._crew, 0
+        while crew.round < stop.rounds:
+            number = crew.round
+            try:
+                done, opening = self._round(number)
+            except Lost as error:
+                failures += 1
+                self._go_back(number, error, failures)
+                continue
+            failures = 0
+            if number >= self._written:
+                self._written = number + 1
+                yield done
             if stop.tolerance and max(opening.user_change, opening.item_change) < stop.tolerance:
                 self.status = "converged"
-                return
+                break
+        crew.checkpoint(crew.round, last=True)
 
-    def _train(self, number: int) -> tuple[UserCosts, float]:
-        """Users train and upload; the server adds uploads while later ones are still being computed."""
-        backend = self._backend
-        calls = (Call(self._actors[at], "train", (number, block)) for block, at in self._blocks)
-        costs: list[UserCosts] = []
-        done, server_cpu_s = 0, 0.0
-        adding: deque[Reference] = deque()
-        for uploads, charged in backend.stream(calls, self._limit, returns=2):
-            # Also what raises a user's error: the server's call must not be made on a failed upload.
-            costs.append(backend.get(charged))
-            done += len(costs[-1].user_id)
-            adding.append(backend.call(self._server, "receive", uploads))
-            self._progress.users(done, len(self._user_ids))
-            if len(adding) > self._limit:  # bounds the uploads that wait for the server
-                server_cpu_s += backend.get(adding.popleft())
-        return UserCosts.join(costs), server_cpu_s + sum(backend.get(list(adding)))
+    def interrupt(self) -> None:
+        """Save where training stands, if it can be done; the last checkpoint serves otherwise."""
+        try:
+            self._crew.checkpoint(self._crew.round, last=True)
+        except Lost as error:
+            self._events("checkpoint_failed", round=self._crew.round, reason=str(error))
+
+    def _round(self, number: int) -> tuple[Round, Opening]:
+        crew, gauges = self._crew, self._gauges
+        started = time.perf_counter()
+        fates = self._participation.fates(number)
+        gauges.set(round=number, phase=1)
+        work = self._trainer.train(number, fates)
+        self._count(number, work, fates)
+        view = self._view(number) if number in self._recorded else None
+        gauges.set(phase=2)
+        opening = self._summed(self._opened(number + 1))
+        gauges.set(phase=3)
+        self._checkpointed(number + 1)
+        costs = UserCosts.join(work.costs.values())
+        server_cpu_s = work.server_cpu_s
+        if self._tariff:
+            server_cpu_s = self._tariff.receive_cpu_s(costs.upload_rows) + self._tariff.publish_cpu_s
+        parts = self._devices.seconds(costs)
+        in_time = fates[np.searchsorted(np.array(self._user_ids), costs.user_id)] == IN_TIME
+        charged = RoundCosts()
+        charged.add(costs, parts, in_time)
+        wall_s = time.perf_counter() - started
+        gauges.set(phase=0, users_per_second=len(costs.user_id) / wall_s, train_mse=opening.losses.train_mse)
+        row: Row = {
+            "round": number,
+            **opening.losses._asdict(),
+            **charged.row(server_cpu_s, self._basis),
+            "uploads": work.added,
+            "refused": len(work.refused),
+            "user_actors": len(crew.users),
+            "wall_s": wall_s,
+        }
+        columns = user_columns(number, self._basis, costs, self._devices.slowdowns(costs.user_id), parts)
+        return Round(row, columns, view), opening
+
+    def _opened(self, number: int) -> list[Report]:
+        """Users open a round; those who die on the way come back and open it, too."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._crew.open(number)
+            except Lost:
+                self._crew.heal(number)
+        raise Lost("processes keep dying")
+
+    def _checkpointed(self, number: int) -> None:
+        last = number == self._scenario.stop.rounds
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._crew.checkpoint(number, last)
+            except Lost:
+                self._crew.heal(number)
+        raise Lost("processes keep dying")
+
+    def _go_back(self, number: int, error: Lost, failures: int) -> None:
+        """Everybody starts again from the last checkpoint."""
+        while failures <= _ATTEMPTS:
+            try:
+                self._crew.restore()
+                self._crew.open(self._crew.round)
+            except Lost as again:
+                failures += 1
+                self._events("restore_failed", round=number, reason=str(again))
+                continue
+            self._events("went_back", round=number, action=f"restored from round {self._crew.round}")
+            return
+        raise FedMFError(f"processes keep dying in round {number}: {error}") from error
+
+    def _count(self, number: int, work: Training, fates: Fates) -> None:
+        """Nobody is lost in silence."""
+        if work.refused:
+            self._events("refused", round=number, reasons=dict(Counter(work.refused.values())))
+        least, asked = self._participation.least(fates), int((fates != ABSENT).sum())
+        if work.added < least:
+            raise FedMFError(
+                f"round {number}: the uploads of {work.added} of {asked} users arrived, {least} are needed "
+                f"(participation.minimum): {_commonest(work.refused)}"
+            )
 
     def _view(self, number: int) -> View:
         """What the adversary of the scenario sees of a round whose uploads have all arrived."""
-        backend, user = self._backend, self._actors[0]
+        backend, user, servers = self._backend, self._crew.users[0], self._crew.servers
         assert self._observe is not None
         if self._observe.who == "user":
             return UserView(number, backend.get(backend.call(user, "items_in_the_clear")))
-        uploads = backend.call(self._server, "seen")
+        uploads = [backend.call(server, "seen") for server in servers]
         if in_the_clear(self._scenario):
             items = backend.get(backend.call(user, "items_in_the_clear"))
-            return ClearView(number, items, backend.get(backend.call(user, "decrypt_for_server", uploads)))
-        return SealedView(
-            number, [SealedUpload(u.user_id, u.blocks, u.ciphertexts) for u in backend.get(uploads)]
-        )
+            return ClearView(number, items, backend.get(backend.call(user, "decrypt_for_server", *uploads)))
+        whole = join_pieces([backend.get(pieces) for pieces in uploads])
+        return SealedView(number, [SealedUpload(u.user_id, u.blocks, u.ciphertexts) for u in whole])
 
-    def _open(self, items: Reference) -> Opening:
-        """Users decrypt the matrix that opens the next round and report sums of their errors under it."""
-        calls = (Call(actor, "open_round", (items,)) for actor in self._actors)
-        reports: list[Report] = [self._backend.get(done) for done in self._backend.stream(calls, self._limit)]
-        users = sorted(user for report in reports for user in report.users)
-        entries = len(users) * self._scenario.model.factors
+    def _summed(self, reports: list[Report]) -> Opening:
+        """How training stands, from the sums that users report."""
+        entries = len(self._user_ids) * self._scenario.model.factors
+        changes = np.concatenate([report.vector_change for report in reports])
         return Opening(
-            combine([sums for _, sums, _ in users]),
-            math.fsum(change for _, _, change in users) / entries,
+            combine(report.errors for report in reports),
+            math.fsum(changes.tolist()) / entries,
             reports[0].item_change,
         )
+
+
+def _commonest(reasons: dict[int, str]) -> str:
+    """Why most uploads were refused, without saying whose."""
+    if not reasons:
+        return "the others never came"
+    reason, count = Counter(reasons.values()).most_common(1)[0]
+    return f"{count} refused because: {reason}"

@@ -6,6 +6,7 @@
         rounds.csv        a row per round
         users.csv.gz      a row per user and round
         summary.json      status, final losses, totals, set-up
+        events.jsonl      a line per failure that was handled, if there were any
         plots/
         view/             only if the scenario says `observe`: what an adversary saw, for its owner's eyes
 
@@ -15,6 +16,7 @@ Nothing private is in the rest: no rating, no vector, no key.
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import itertools
 import json
@@ -23,7 +25,7 @@ import platform
 import subprocess
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -59,6 +61,7 @@ class RunFolder:
     """Writes one run. Make it only when everything that can be wrong with the input has been checked."""
 
     def __init__(self, path: Path, scenario: Scenario, environment: Mapping[str, Any]) -> None:
+        """A new folder."""
         self.path = path
         try:
             (self.path / "plots").mkdir(parents=True)
@@ -66,6 +69,27 @@ class RunFolder:
             _write_json(self.path / "environment.json", environment)
         except OSError as error:
             raise FedMFError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    @classmethod
+    def reopen(
+        cls, path: Path, first_round: int, scenario: Scenario, environment: Mapping[str, Any]
+    ) -> RunFolder:
+        """The folder of a run that goes on with a round: what was written from that round on is removed."""
+        folder = cls.__new__(cls)
+        folder.path = path
+        try:
+            _keep_rounds(path / "rounds.csv", first_round)
+            _keep_rounds(path / "users.csv.gz", first_round)
+            (path / "scenario.yaml").write_text(scenario.to_yaml(), encoding="utf-8")
+            _write_json(path / "environment.json", environment)
+        except OSError as error:
+            raise FedMFError(f"{path}: cannot be written: {error.strerror}") from error
+        return folder
+
+    def append_event(self, event: Mapping[str, Any]) -> None:
+        """Add one line to ``events.jsonl``."""
+        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
 
     def append_round(self, row: Mapping[str, Any], users: Mapping[str, NDArray[Any]]) -> None:
         """Add one row to ``rounds.csv`` and one per user to ``users.csv.gz``; both are on disk on return.
@@ -101,6 +125,36 @@ def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
         "kernel": f"gmpy2 {gmpy2.version()} ({gmpy2.mp_version()})",
         **extra,
     }
+
+
+def _keep_rounds(path: Path, first_round: int) -> None:
+    """Drop the rows of a table from a round on, and whatever a killed run left half written."""
+    if not path.exists():
+        return
+    column, kept = 0, list[str]()
+    for number, line in enumerate(_sound_lines(path)):
+        cells = line.rstrip("\n").split(",")
+        if number == 0:
+            column = cells.index("round")
+        elif not cells[column].isdigit() or int(cells[column]) >= first_round:
+            break
+        kept.append(line)
+    content = "".join(kept).encode() if len(kept) > 1 else b""
+    beside = path.with_name(f".{path.name}")
+    beside.write_bytes(_gzip(content) if content and path.suffix == ".gz" else content)
+    beside.replace(path)
+
+
+def _sound_lines(path: Path) -> Iterator[str]:
+    """Whole lines, up to where the file ends or is torn."""
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        try:
+            for line in file:
+                if not line.endswith("\n"):
+                    return
+                yield line
+        except (EOFError, OSError, zlib.error):
+            return
 
 
 def _version(package: str) -> str | None:
@@ -158,6 +212,15 @@ def _gzip(text: bytes) -> bytes:
     """A gzip member. Digits repeat, but hardly in sequences: Huffman alone is faster, and no larger."""
     packer = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
     return packer.compress(text) + packer.flush()
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A file that a run wrote, or None if it was killed before it could."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

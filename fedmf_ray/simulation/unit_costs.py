@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from fedmf_ray.crypto import schemes
 from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.factors import Steps, initial_items
+from fedmf_ray.protocol.items import encrypt_items, read_share
 from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks, Upload
-from fedmf_ray.protocol.server import Server
-from fedmf_ray.protocol.user import Terms, User, encrypt_items, read_items, update
+from fedmf_ray.protocol.server import NOBODY, Roster, Server
+from fedmf_ray.protocol.user import Terms, Users
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.simulation.costs import UserCosts, cpu_clock
 
@@ -39,6 +40,7 @@ _ROWS = {"plain": 2048, "elementwise": 4, "packed": 12}
 """The large size of cryptographic work, in rows of the item matrix."""
 
 _FEW_RATINGS, _MANY_RATINGS = 4, 256
+_CREDITED = (0, 512)
 
 
 class Line(NamedTuple):
@@ -60,7 +62,8 @@ class UnitCosts:
     """CPU seconds of this machine for one scheme, key size, number of factors and update rule.
 
     decrypt, publish: the item matrix, by its ciphertexts. encrypt, receive: one upload, by its
-    ciphertexts (values for ``plain``). update: one user, by its ratings.
+    ciphertexts (values for ``plain``). update: one user, by its ratings. credit: checking the tags of a
+    round, by the users that were credited. Tags are part of the others.
     """
 
     decrypt: Line
@@ -68,6 +71,7 @@ class UnitCosts:
     encrypt: Line
     receive: Line
     publish: Line
+    credit: Line
 
     def named(self) -> dict[str, dict[str, float]]:
         """CPU seconds by name of the piece of work: fixed, and of each ciphertext or rating."""
@@ -98,44 +102,50 @@ def measure(scheme: str, key_bits: int, factors: int, rule: str) -> UnitCosts:
     raters = [_user(terms, terms.blocks.items) for terms in (small, large)]
     steps = [np.full((terms.blocks.items, columns), 0.01) for terms in (small, large)]
     uploads = [
-        user.upload(0, step, key, terms)
+        user.uploads(0, 1, 0, step, key, terms)[0][0]
         for user, step, terms in zip(raters, steps, (small, large), strict=True)
     ]
     readers = _terms(grid, rule, _MANY_RATINGS, factors)
     matrix = initial_items("normal", 0.1, _MANY_RATINGS, factors, seed=0)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
-    receiving = _Receiving(Server(evaluator, many, range(_BUNCH * (2 * _MOST + 1))), uploads)
-    publishing = [Server(evaluator, items, ()) for items in (few, many)]
+    receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
+    publishing = [Server(evaluator, items, Roster(NOBODY, NOBODY)) for items in (few, many)]
+    credited = [dataclasses.replace(few, round=1, credited=np.arange(count)) for count in _CREDITED]
 
     def upload(at: int) -> None:
-        raters[at].upload(0, steps[at], key, (small, large)[at])
+        raters[at].uploads(0, 1, 0, steps[at], key, (small, large)[at])
 
     def refresh(at: int) -> None:
-        update([updaters[at]], matrix, readers)
+        updaters[at].update(0, 1, matrix, readers)
 
     def other_work() -> None:
         """In a run, encryptions come between small pieces of work, or go on beside them: caches are cold."""
         upload(1)
 
     return UnitCosts(
-        decrypt=_line(sizes, lambda at: read_items((few, many)[at], key, (small, large)[at])),
+        decrypt=_line(sizes, lambda at: read_share([(few, many)[at]], 0, 1, key, (small, large)[at])),
         update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh, other_work),
         encrypt=_line(sizes, upload),
-        receive=_line((_BUNCH * sizes[0], _BUNCH * sizes[1]), receiving, other_work).shared(_BUNCH),
+        receive=_line((_BUNCH * sizes[0], _BUNCH * sizes[1]), lambda at: receivers[at](), other_work).shared(
+            _BUNCH
+        ),
         publish=_line(sizes, lambda at: publishing[at].publish(), other_work),
+        # What reading takes without any credits is in the line of decryption.
+        credit=Line(0.0, _line(_CREDITED, lambda at: read_share([credited[at]], 0, 1, key, small)).each),
     )
 
 
 class _Receiving:
-    """The server adds some more uploads, each of another user: they come in bunches."""
+    """A server adds some more copies of an upload, each of another user: they come in bunches."""
 
-    def __init__(self, server: Server, uploads: list[Upload]) -> None:
-        self._server, self._uploads = server, uploads
-        self._user_ids = itertools.count()
+    def __init__(self, evaluator: schemes.Evaluator, items: EncryptedItems, upload: Upload) -> None:
+        users = np.arange(_BUNCH * (_MOST + 2))
+        self._server = Server(evaluator, items, Roster(users, np.full(len(users), len(upload.blocks))))
+        self._upload, self._user_ids = upload, itertools.count()
 
-    def __call__(self, at: int) -> None:
+    def __call__(self) -> None:
         for _ in range(_BUNCH):
-            self._server.receive(dataclasses.replace(self._uploads[at], user_id=next(self._user_ids)))
+            self._server.receive(dataclasses.replace(self._upload, user_id=next(self._user_ids)))
 
 
 def _line(
@@ -171,15 +181,15 @@ def _terms(grid: FixedPoint, rule: str, items: int, columns: int) -> Terms:
     )
 
 
-def _user(terms: Terms, ratings: int) -> User:
+def _user(terms: Terms, ratings: int) -> Users:
     none = np.empty(0)
-    return User(UserRatings(1, np.arange(ratings), np.full(ratings, 3.5), none.astype(np.int64), none), terms)
+    rated = UserRatings(1, np.arange(ratings), np.full(ratings, 3.5), none.astype(np.int64), none)
+    return Users([rated], terms)
 
 
 def _encrypted_items(key: schemes.KeyHolder, terms: Terms) -> EncryptedItems:
-    return encrypt_items(
-        initial_items("normal", 0.1, terms.blocks.items, terms.blocks.factors, seed=0), key, terms
-    )
+    matrix = initial_items("normal", 0.1, terms.blocks.items, terms.blocks.factors, seed=0)
+    return encrypt_items(matrix, key, terms)[0]
 
 
 @dataclass(frozen=True)
@@ -187,24 +197,28 @@ class Tariff:
     """Unit costs applied to a layout: what each user and the server are charged for a round.
 
     blocks: how item rows are cut. ciphertexts, block_bytes: of one block (for ``plain``, its values).
+    tag_bytes: of the tag of an upload, and of the matrix, for each server. asked: users in a round.
     """
 
     unit: UnitCosts
     blocks: ItemBlocks
     ciphertexts: int
     block_bytes: int
+    tag_bytes: int
+    asked: int
 
     def users(self, user_ids: Integers, ratings: Integers, upload_rows: Integers) -> UserCosts:
         """Costs of users with so many training ratings who upload so many rows, all (users,) int64."""
         uploaded = self._uploaded(upload_rows)
-        users, whole = len(user_ids), self.blocks.count
+        users, whole, tags = len(user_ids), self.blocks.count, self.blocks.servers * self.tag_bytes
+        decrypt_cpu_s = self.unit.decrypt(whole * self.ciphertexts) + self.unit.credit(self.asked)
         return UserCosts(
             user_id=user_ids,
-            decrypt_cpu_s=np.full(users, self.unit.decrypt(whole * self.ciphertexts)),
+            decrypt_cpu_s=np.full(users, decrypt_cpu_s),
             update_cpu_s=self.unit.update(ratings),
             encrypt_cpu_s=self.unit.encrypt(uploaded * self.ciphertexts),
-            download_bytes=np.full(users, whole * self.block_bytes),
-            upload_bytes=uploaded * (self.block_bytes + 8),  # a block's number is an int64
+            download_bytes=np.full(users, whole * self.block_bytes + tags),
+            upload_bytes=uploaded * (self.block_bytes + 8) + tags,  # a block's number is an int64
             upload_rows=upload_rows,
         )
 

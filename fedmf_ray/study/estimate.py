@@ -22,6 +22,7 @@ from fedmf_ray.simulation import placement
 from fedmf_ray.simulation.backends import Backend
 from fedmf_ray.simulation.costs import ESTIMATED, RoundCosts
 from fedmf_ray.simulation.devices import Devices
+from fedmf_ray.simulation.participation import ABSENT, IN_TIME, LATE, Participation
 from fedmf_ray.simulation.placement import Memory
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.rounds import tariff
@@ -33,45 +34,56 @@ from fedmf_ray.study.cells import table_value
 class Work:
     """CPU seconds of one round in a simulation, by what can be done side by side.
 
-    decrypt_s: opening the item matrix, once in every actor. train_s: all users' updates and encryptions.
-    receive_s, publish_s: the server, one process.
+    decrypt_s: opening the item matrix. train_s: all users' updates and encryptions. receive_s: checking and
+    adding all uploads. publish_s: the servers.
+    shared: actors read a part of the matrix each, instead of all of it. combined: they also check and add
+    up uploads, instead of so many servers.
     """
 
     decrypt_s: float
     train_s: float
     receive_s: float
     publish_s: float
+    shared: bool
+    combined: bool
+    servers: int
 
     def wall_s(self, actors: int, cpus: int) -> float:
-        """Seconds of a round with actors that run on so many CPUs; the server adds while users train."""
-        opening = self.decrypt_s * max(1.0, actors / cpus)
-        server_too = (self.train_s + self.receive_s) / cpus
-        return opening + max(self.train_s / min(actors, cpus), server_too, self.receive_s) + self.publish_s
+        """Seconds of a round with actors that run on so many CPUs; servers add while users train."""
+        busy = min(actors, cpus)
+        opening = self.decrypt_s / busy if self.shared else self.decrypt_s * max(1.0, actors / cpus)
+        if self.combined:
+            working = (self.train_s + self.receive_s) / busy
+        else:
+            working = max(
+                self.train_s / busy,
+                (self.train_s + self.receive_s) / cpus,
+                self.receive_s / min(self.servers, cpus),
+            )
+        return opening + working + self.publish_s / min(self.servers, cpus)
 
     def cpu_s(self, actors: int) -> float:
-        return actors * self.decrypt_s + self.train_s + self.receive_s + self.publish_s
+        reading = self.decrypt_s * (1 if self.shared else actors)
+        return reading + self.train_s + self.receive_s + self.publish_s
 
 
 @dataclass(frozen=True)
 class Estimate:
     """What a scenario will cost.
 
-    row: the cost columns of ``rounds.csv``. rounds: how many at most. actors: in this placement.
+    row: the cost columns of ``rounds.csv``. rounds: how many at most. users, actors: in this placement.
     deployed_cpu_s: a round's CPU seconds of all users' devices (of this machine's speed) and the server.
     """
 
     row: dict[str, Any]
     rounds: int
+    users: int
     actors: int
     deployed_cpu_s: float
     work: Work
     memory: Memory
     layout: str
     unit: UnitCosts
-
-    @property
-    def users(self) -> int:
-        return int(self.row["users"])
 
     @property
     def totals(self) -> dict[str, float]:
@@ -86,21 +98,22 @@ class Estimate:
     def machines(self, cpus: int, memory_gb: float, within_s: float) -> int:
         """How many machines of so many CPUs and so much memory simulate a round within a time.
 
-        One actor a CPU; the server has a CPU of its own. Raises :class:`FedMFError` with the reason if no
-        number of machines can: every actor opens the whole item matrix, and there is one server.
+        One actor a CPU, which also checks and adds up its users' uploads; each server has a CPU of its
+        own. Raises :class:`FedMFError` with the reason if no number of machines can.
         """
         work, memory = self.work, self.memory
-        alone = work.decrypt_s + work.publish_s
-        if max(alone, work.receive_s + alone) >= within_s:
+        alone = work.publish_s / work.servers + (0.0 if work.shared else work.decrypt_s)
+        if alone >= within_s:
             raise FedMFError(
-                f"no number of machines will do: decrypting the items takes {work.decrypt_s:,.3g} s in each "
-                f"actor, and adding all uploads {work.receive_s:,.3g} s in the one server"
+                f"no number of machines will do: {alone:,.3g} s of a round are work that is not shared; "
+                "more servers (cluster.server_shards) publish faster"
             )
+        divided = work.train_s + work.receive_s + (work.decrypt_s if work.shared else 0.0)
         choices = []
         for actors in range(1, cpus + 1):  # fewer actors than CPUs where memory is short
             room = memory_gb * 1e9 - actors * memory.actor
             if room > 0 and memory.server < memory_gb * 1e9:
-                for_time = work.train_s / (within_s - alone) / actors
+                for_time = divided / (within_s - alone) / actors
                 choices.append(math.ceil(max(1, for_time, memory.total(0, self.users) / room)))
         if not choices:
             raise FedMFError(
@@ -125,18 +138,34 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     prices = tariff(costed, actors, backend)
 
     devices, costs, receive_cpu_s = Devices.of(scenario), RoundCosts(), 0.0
+    fates, done = Participation.of(scenario, users).fates(0), 0
     for user_ids, ratings in plan.population.training_counts():
+        asked = fates[done : done + len(user_ids)] != ABSENT
+        done += len(user_ids)
+        user_ids, ratings = user_ids[asked], ratings[asked]
+        if not len(user_ids):
+            continue
         rows = costed.upload_rows(ratings)
         charged = prices.users(user_ids, ratings, rows)
         receive_cpu_s += prices.receive_cpu_s(rows)
         costs.add(charged, devices.seconds(charged))
     server_cpu_s = receive_cpu_s + prices.publish_cpu_s
     decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user
-    row = costs.row(server_cpu_s, ESTIMATED)
-    work = Work(decrypt_s, costs.user_cpu_s - users * decrypt_s, receive_cpu_s, prices.publish_cpu_s)
+    arriving = {"uploads": int((fates == IN_TIME).sum()), "refused": int((fates == LATE).sum())}
+    row = costs.row(server_cpu_s, ESTIMATED) | arriving
+    work = Work(
+        decrypt_s,
+        costs.user_cpu_s - row["users"] * decrypt_s,
+        receive_cpu_s,
+        prices.publish_cpu_s,
+        shared=costed.scheme != "plain",
+        combined=actors < users,
+        servers=costed.terms.blocks.servers,
+    )
     return Estimate(
         row={**row, "user_actors": actors, "wall_s": work.wall_s(actors, backend.cpus)},
         rounds=scenario.stop.rounds,
+        users=users,
         actors=actors,
         deployed_cpu_s=costs.user_cpu_s + server_cpu_s,
         work=work,

@@ -8,7 +8,7 @@ from fedmf_ray.factors import Steps
 from fedmf_ray.privacy import closed_forms, membership, participant
 from fedmf_ray.privacy.gradients import recover, strip
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.protocol.user import Terms, User, update
+from fedmf_ray.protocol.user import Terms, Users
 from fedmf_ray.ratings.table import UserRatings
 
 GRID = np.arange(1, 11) / 2
@@ -26,14 +26,15 @@ class Planted:
             np.arange(items), rule, STEPS, self.grid, ItemBlocks(items, FACTORS), 1.0, "normal", 0.15, 5
         )
         pool = list(random.permutation(items))
-        self.users = []
+        people = []
         for number, count in enumerate(counts):
             chosen = (
                 [pool.pop() for _ in range(count)] if sole else random.choice(items, count, replace=False)
             )
             values = random.choice(GRID, count)
             mine = UserRatings(number, np.array(chosen), values, np.empty(0, np.int64), np.empty(0))
-            self.users.append(User(mine, self.terms))
+            people.append(mine)
+        self.people, self.users = people, Users(people, self.terms)
         self.items = self.round_off(random.normal(0, 0.15, (items, FACTORS)))
 
     def round_off(self, values):
@@ -43,11 +44,13 @@ class Planted:
         """V, and each user's (rows, minus steps, ratings), rows increasing; then everybody has moved."""
         before, uploads = self.items, []
         self.items = before.copy()
-        for user, steps in zip(self.users, update(self.users, before, self.terms), strict=True):
-            order = np.argsort(user.ratings.items)
-            rows, values = user.ratings.items[order], self.round_off(-steps)[order]
+        self.users.open()
+        for user, mine in enumerate(self.people):
+            steps = self.users.update(user, user + 1, before, self.terms)
+            order = np.argsort(mine.items)
+            rows, values = mine.items[order], self.round_off(-steps)[order]
             self.items[rows] += values
-            uploads.append((rows, values, user.ratings.values[order]))
+            uploads.append((rows, values, mine.values[order]))
         return before, uploads
 
 
@@ -107,7 +110,7 @@ def test_the_closed_form_collapses_on_coarse_gradients_where_the_grid_attack_doe
 
 def test_the_attack_also_finds_the_user_vector():
     planted = Planted([30], "batch", 40)
-    before = planted.users[0].vector
+    before = planted.users.vectors[0].copy()
     items, ((rows, values, _),) = planted.round()
     _, vector, misfit = recover(strip(values, items[rows], "batch", STEPS), "batch", STEPS, GRID)
     assert vector == pytest.approx(before, abs=1e-6)

@@ -11,9 +11,10 @@ from fedmf_ray.crypto import schemes
 from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.factors import Steps, initial_items, initial_user
-from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks, Upload
-from fedmf_ray.protocol.server import Server, UploadRefused
-from fedmf_ray.protocol.user import Terms, User, encrypt_items, read_items, update, uploaded_count
+from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
+from fedmf_ray.protocol.messages import ItemBlocks, Upload
+from fedmf_ray.protocol.server import Combiner, Roster, Server, UploadRefused, deliver
+from fedmf_ray.protocol.user import Terms, Users, uploaded_count
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.reference import fedmf
 
@@ -43,24 +44,46 @@ def terms(rule="sequential", sparsity=1.0, rows=1, **changes):
     return dataclasses.replace(agreed, **changes)
 
 
-def train(scheme, agreed, rounds=4, arrival=None):
+def read(messages, key, agreed, ledger=None, parts=1):
+    """V from the messages of all servers, read in so many parts, and held against the users' ledger."""
+    shares = [read_share(messages, part, parts, key, agreed) for part in range(parts)]
+    if ledger:
+        ledger.settle(shares)
+    return agreed.blocks.cut(np.concatenate([share.values for share in shares]))
+
+
+def rosters(users, layout):
+    return [
+        Roster(users.user_ids, users.blocks_within(*border)) for border in itertools.pairwise(layout.borders)
+    ]
+
+
+def train(scheme, agreed, rounds=4, arrival=None, parts=1, combine=False):
     """Run the protocol in this process; V after each round. ``arrival`` reorders uploads."""
     matrices = schemes.Matrices(agreed.blocks.columns, agreed.grid, 1024)
     evaluator, key = schemes.create(scheme, matrices)
-    users = [User(ratings, agreed) for ratings in slices()]
+    users, ledger = Users(list(slices()), agreed), Ledger(key, agreed)
     items = encrypt_items(initial_items("normal", 0.3, ITEMS, FACTORS, 3), key, agreed)
-    server = Server(evaluator, items, [user.ratings.user_id for user in users])
-    history = []
+    members = rosters(users, agreed.blocks)
+    servers = [Server(evaluator, *each) for each in zip(items, members, strict=True)]
+    matrix, history = read(items, key, agreed, ledger, parts), []
     for number in range(rounds):
-        matrix = read_items(items, key, agreed)
-        item_steps = update(users, matrix, agreed)
-        uploads = [
-            user.upload(number, steps, key, agreed) for user, steps in zip(users, item_steps, strict=True)
-        ]
-        for upload in arrival(uploads) if arrival else uploads:
-            server.receive(upload)
-        items = server.publish()
-        history.append(read_items(items, key, agreed))
+        users.open()
+        steps = users.update(0, USERS, matrix, agreed)
+        uploads = users.uploads(0, USERS, number, steps, key, agreed)
+        receivers = servers
+        if combine:
+            receivers = [Combiner(evaluator, *each) for each in zip(items, members, strict=True)]
+        for pieces in arrival(uploads) if arrival else uploads:
+            deliver(pieces, receivers)
+        if combine:
+            for server, combiner in zip(servers, receivers, strict=True):
+                partial = combiner.finish()
+                server.merge(partial)
+                server.merge(partial)  # sent again after a failure: nothing changes
+        items = [server.publish() for server in servers]
+        matrix = read(items, key, agreed, ledger, parts)
+        history.append(matrix)
     return np.array(history)
 
 
@@ -79,6 +102,15 @@ def test_full_text_part_text_and_decoys_learn_the_same(rule):
     part = train("plain", terms(rule, 1.0))
     for sparsity, rows in [(0.0, 1), (0.0, 2), (0.5, 1)]:
         assert np.array_equal(train("plain", terms(rule, sparsity, rows)), part)
+
+
+@pytest.mark.parametrize("scheme", ["plain", "elementwise", "packed"])
+@pytest.mark.parametrize(("sparsity", "rows"), [(0.0, 4), (0.3, 1), (1.0, 1)])
+def test_servers_readers_and_combiners_change_no_bit(scheme, sparsity, rows):
+    expected = train("plain", terms(sparsity=sparsity, rows=rows), rounds=2)
+    for servers, parts, combine in [(2, 1, False), (3, 2, False), (1, 4, True), (3, 2, True)]:
+        agreed = terms(sparsity=sparsity, blocks=ItemBlocks(ITEMS, FACTORS, rows, servers))
+        assert np.array_equal(train(scheme, agreed, rounds=2, parts=parts, combine=combine), expected)
 
 
 def test_order_of_arrival_does_not_matter():
@@ -129,9 +161,11 @@ class TestRowsThatAreUploaded:
         agreed = terms(sparsity=0.3)
         _, key = schemes.create("plain", schemes.Matrices(FACTORS, agreed.grid, 0))
         (ratings,) = itertools.islice(slices(), 1)
-        user = User(ratings, agreed)
+        users = Users([ratings], agreed)
         matrix = initial_items("normal", 0.3, ITEMS, FACTORS, 3)
-        first, second = (user.upload(n, update([user], matrix, agreed)[0], key, agreed) for n in (0, 1))
+        first, second = (
+            users.uploads(0, 1, n, users.update(0, 1, matrix, agreed), key, agreed)[0][0] for n in (0, 1)
+        )
         assert np.array_equal(first.blocks, second.blocks)
         assert len(first.blocks) == 7
         decoys = ~np.isin(first.blocks, ratings.items)
@@ -142,11 +176,11 @@ class TestRowsThatAreUploaded:
 class TestDivergence:
     def test_a_step_over_its_bound_names_user_item_and_setting(self):
         agreed = terms(grid=FixedPoint(20, 16, 1e-4, USERS))
-        users = [User(ratings, agreed) for ratings in slices()]
+        users = Users(list(slices()), agreed)
         with pytest.raises(
             DivergenceError, match=r"user \d, item \d?0: a step is over .*update_bound 0.0001"
         ):
-            update(users, initial_items("normal", 0.3, ITEMS, FACTORS, 3), agreed)
+            users.update(0, USERS, initial_items("normal", 0.3, ITEMS, FACTORS, 3), agreed)
 
     def test_an_item_over_its_bound_is_found_on_opening(self):
         wide, narrow = terms(), terms(grid=FixedPoint(20, 0.5, 1, USERS))
@@ -156,7 +190,7 @@ class TestDivergence:
         with pytest.raises(
             DivergenceError, match="round 0, item 40: a factor is over protocol.value_bound 0.5"
         ):
-            read_items(encrypt_items(matrix, key, wide), key, narrow)
+            read(encrypt_items(matrix, key, wide), key, narrow)
 
     @pytest.mark.parametrize("rule", ["sequential", "batch"])
     def test_a_learning_rate_that_explodes_ends_with_an_error_not_with_nan(self, rule):
@@ -174,18 +208,27 @@ class TestDivergence:
 def setting():
     """Both sides of a packed scheme and an item matrix of zeros."""
     evaluator, key = schemes.create("packed", schemes.Matrices(FACTORS, FixedPoint(20, 16, 1, USERS), 1024))
-    return evaluator, key, key.encrypt(np.zeros((ITEMS, FACTORS)))
+    (zeros,) = encrypt_items(np.zeros((ITEMS, FACTORS)), key, terms())
+    return evaluator, key, zeros
+
+
+MEMBERS = Roster(np.array([1, 2]), np.array([2, 2]))
+"""Two users who have announced two blocks each."""
 
 
 class TestServer:
     def upload(self, key, round=0, user=1, rows=(2, 5)):
-        return Upload(round, user, np.array(rows, np.int64), key.encrypt(np.ones((len(rows), FACTORS)) / 2))
+        rows, values = np.array(rows, np.int64), np.ones((len(rows), FACTORS)) / 2
+        tag = key.authenticator.tag(rows, key.plaintexts(values), user, round, 0)
+        return Upload(round, user, rows, key.encrypt(values), tag)
 
     @pytest.mark.parametrize(
         ("changes", "reason"),
         [
             ({"round": 1}, "this is round 0"),
             ({"user": 99}, "no such user"),
+            ({"rows": (2,)}, "not the 2 it announced"),
+            ({"rows": (2, 5, 6)}, "not the 2 it announced"),
             ({"rows": (5, 2)}, "strictly increasing"),
             ({"rows": (2, 2)}, "strictly increasing"),
             ({"rows": (-1, 2)}, "within 0 to 8"),
@@ -194,19 +237,22 @@ class TestServer:
     )
     def test_refuses_what_does_not_fit_and_adds_nothing(self, setting, changes, reason):
         evaluator, key, zeros = setting
-        server = Server(evaluator, EncryptedItems(0, zeros), [1, 2])
+        server = Server(evaluator, zeros, MEMBERS)
         with pytest.raises(UploadRefused, match=reason):
             server.receive(self.upload(key, **changes))
         assert not key.decrypt(server.publish().ciphertexts).any()
 
     def test_refuses_the_wrong_number_of_rows_and_bad_ciphertexts(self, setting):
         evaluator, key, zeros = setting
-        server = Server(evaluator, EncryptedItems(0, zeros), [1, 2])
+        server = Server(evaluator, zeros, MEMBERS)
         good = self.upload(key)
         for bad, reason in [
             (dataclasses.replace(good, ciphertexts=good.ciphertexts[:1]), "agreed shape"),
             (dataclasses.replace(good, ciphertexts=good.ciphertexts[..., :-1]), "agreed shape"),
             (dataclasses.replace(good, ciphertexts=np.zeros_like(good.ciphertexts)), "a ciphertext"),
+            (dataclasses.replace(good, tag=None), "has no tag"),
+            (dataclasses.replace(good, tag=good.tag[:-1]), "not one ciphertext"),
+            (dataclasses.replace(good, tag=np.zeros_like(good.tag)), "a ciphertext"),
         ]:
             with pytest.raises(UploadRefused, match=reason):
                 server.receive(bad)
@@ -215,7 +261,7 @@ class TestServer:
 
     def test_applies_an_upload_once_a_round(self, setting):
         evaluator, key, zeros = setting
-        server = Server(evaluator, EncryptedItems(0, zeros), [1, 2])
+        server = Server(evaluator, zeros, MEMBERS)
         server.receive(self.upload(key))
         with pytest.raises(UploadRefused, match="uploaded already"):
             server.receive(self.upload(key))
@@ -227,7 +273,8 @@ class TestServer:
     def test_its_memory_holds_no_private_key(self, scheme):
         agreed = terms()
         evaluator, key = schemes.create(scheme, schemes.Matrices(FACTORS, agreed.grid, 1024))
-        server = Server(evaluator, EncryptedItems(0, key.encrypt(np.zeros((ITEMS, FACTORS)))), [1])
+        (zeros,) = encrypt_items(np.zeros((ITEMS, FACTORS)), key, agreed)
+        server = Server(evaluator, zeros, MEMBERS)
         server.receive(self.upload(key, user=1))
         private = key._key if scheme == "packed" else key._private
         state, holder = pickle.dumps(server), pickle.dumps(key)

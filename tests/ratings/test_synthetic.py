@@ -79,6 +79,9 @@ def test_even_the_sparsest_user_keeps_a_training_rating():
 
 
 def test_what_every_actor_imports_does_not_bring_pandas():
-    code = "import sys, fedmf_ray.simulation.actors; print({'pandas', 'pydantic', 'ray'} & set(sys.modules))"
+    code = (
+        "import sys, fedmf_ray.simulation.user_actor, fedmf_ray.simulation.server_actor; "
+        "print({'pandas', 'pydantic', 'ray'} & set(sys.modules))"
+    )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "set()"

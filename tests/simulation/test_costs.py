@@ -21,6 +21,7 @@ PRICES = UnitCosts(
     encrypt=Line(0.125, 0.02),
     receive=Line(1e-3, 1e-5),
     publish=Line(2e-3, 2e-5),
+    credit=Line(0.0, 1e-4),
 )
 LOSSES = ["train_mse", "test_rmse", "test_mae"]
 
@@ -132,8 +133,9 @@ def test_a_calibrated_run_is_charged_unit_costs_times_work(tmp_path, ratings_fil
     row = pd.read_csv(folder / "rounds.csv").iloc[0]
     prices_shown = json.loads((folder / "environment.json").read_text())["unit_costs"]
     assert prices_shown["encrypt"] == {"fixed": 0.125, "each": 0.02}
-    # Seven items of four ciphertexts. User 5 trains on 5 of its 7 ratings and uploads as many rows.
-    assert row["slowest_decrypt_s"] == pytest.approx(0.5 + 28 * 0.01)
+    # Seven items of four ciphertexts, and the tags of six users to check. User 5 trains on 5 of its 7
+    # ratings and uploads as many rows.
+    assert row["slowest_decrypt_s"] == pytest.approx(0.5 + 28 * 0.01 + 6 * 1e-4)
     assert row["slowest_update_s"] == pytest.approx(0.25 + 5 * 0.001)
     assert row["slowest_encrypt_s"] == pytest.approx(0.125 + 20 * 0.02)
     uploads = 2 + 3 + 3 + 4 + 5 + 0  # 30 % of 3 to 7 ratings are held out

@@ -10,12 +10,16 @@ import pandas as pd
 import pytest
 
 from fedmf_ray.errors import DivergenceError, FedMFError
-from fedmf_ray.simulation.actors import ServerActor, UserActor, create_keys
+from fedmf_ray.protocol.server import Roster
+from fedmf_ray.simulation.answers import Hosting
 from fedmf_ray.simulation.backends import open_backend
+from fedmf_ray.simulation.participation import IN_TIME
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.rounds import Federation
 from fedmf_ray.simulation.run import run
+from fedmf_ray.simulation.server_actor import ServerActor
+from fedmf_ray.simulation.user_actor import UserActor, create_keys
 from tests.support.small_runs import rounds_of, small
 
 LOSSES = ["train_mse", "test_rmse", "test_mae"]
@@ -23,19 +27,27 @@ LOSSES = ["train_mse", "test_rmse", "test_mae"]
 
 def final_items(chosen):
     """V after the last round of a scenario, by the actors' own methods in one process."""
+    user, server, items = alone(chosen)
+    for _ in range(chosen.stop.rounds):
+        user.open_round(items)
+        uploads, _, _ = user.train(0, EVERYBODY, False)
+        assert server.receive(uploads).added == 7
+        items, _, _ = server.publish()
+    user.open_round(items)
+    return user.items_in_the_clear()
+
+
+EVERYBODY = np.full(7, IN_TIME, np.int8)
+
+
+def alone(chosen):
+    """All seven users of a scenario in one actor, their server, and the matrix that opens round 0."""
     plan = Plan.of(chosen)
     evaluator, key, _ = create_keys(plan.scheme, plan.matrices)
-    user = UserActor(plan.population.members(0, len(plan.population.user_ids)), plan.terms, plan.together)
-    user.set_up(key)
+    user = UserActor(plan.population.members(0, 7), plan.terms, Hosting(plan.together, combine=False))
+    joined = user.set_up(key, evaluator)
     items = user.encrypt_initial_items()
-    server = ServerActor(evaluator, items, plan.population.user_ids)
-    for number in range(chosen.stop.rounds):
-        user.open_round(items)
-        uploads, _ = user.train(number, 0)
-        server.receive(uploads)
-        items, _ = server.publish()
-    user.open_round(items)
-    return user._item_matrix
+    return user, ServerActor(evaluator, items, Roster(joined.user_ids, joined.blocks[:, 0])), items
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.4, 1.0])
@@ -62,12 +74,12 @@ class RevealingUserActor(UserActor):
 
 def items_and_losses(chosen, monkeypatch):
     """V after the last round, and the losses of every round, of a scenario on its own backend."""
-    monkeypatch.setattr("fedmf_ray.simulation.rounds.UserActor", RevealingUserActor)
+    monkeypatch.setattr("fedmf_ray.simulation.crew.UserActor", RevealingUserActor)
     backend = open_backend(chosen.cluster)
     try:
         federation = Federation(chosen, Plan.of(chosen), backend, Silent())
         losses = [[row[loss] for loss in LOSSES] for row, *_ in federation.rounds()]
-        revealed = backend.get([backend.call(actor, "reveal") for actor in federation._actors])
+        revealed = backend.get([backend.call(actor, "reveal") for actor in federation._crew.users])
     finally:
         backend.close()
     assert all(np.array_equal(matrix, revealed[0]) for matrix in revealed)
@@ -87,20 +99,20 @@ def test_where_users_live_does_not_change_a_bit(local_ray, monkeypatch, rule):
         assert same == losses
 
 
-def test_training_blocks_do_not_change_a_bit(tmp_path, monkeypatch):
-    whole = rounds_of(tmp_path, cluster__users_per_actor=7)
-    monkeypatch.setattr("fedmf_ray.simulation.actors._BLOCK_RATINGS", 5)
-    assert rounds_of(tmp_path, cluster__users_per_actor=7)[LOSSES].equals(whole[LOSSES])
+@pytest.mark.parametrize("scheme", ["plain", "packed"])
+def test_how_work_is_cut_does_not_change_a_bit(tmp_path, monkeypatch, scheme):
+    chosen = {"cluster__users_per_actor": 7, "protocol__scheme": scheme}
+    whole = rounds_of(tmp_path, **chosen)
+    for limit in ("_CALL_RATINGS", "_CALL_ROWS", "_CACHE_RATINGS"):
+        monkeypatch.setattr(f"fedmf_ray.simulation.user_actor.{limit}", 5)
+    assert rounds_of(tmp_path, **chosen)[LOSSES].equals(whole[LOSSES])
 
 
 def one_actor(chosen):
     """All users of a scenario in one actor that has opened round 0, and the costs of training in it."""
-    plan = Plan.of(chosen)
-    _, key, _ = create_keys(plan.scheme, plan.matrices)
-    actor = UserActor(plan.population.members(0, len(plan.population.user_ids)), plan.terms, plan.together)
-    actor.set_up(key)
-    actor.open_round(actor.encrypt_initial_items())
-    return actor, actor.train(0, 0)[1]
+    actor, _, items = alone(chosen)
+    actor.open_round(items)
+    return actor, actor.train(0, EVERYBODY, False)[1]
 
 
 def test_every_user_of_an_actor_is_charged_the_whole_decryption():
@@ -112,28 +124,23 @@ def test_every_user_of_an_actor_is_charged_the_whole_decryption():
 def test_updates_are_measured_alone_under_encryption_and_shared_by_ratings_in_plain_runs():
     for scheme, different in (("plain", 1), ("packed", 7)):
         actor, costs = one_actor(small(protocol__scheme=scheme))
-        pairs = zip(costs.update_cpu_s, actor._users, strict=True)
-        seconds_a_rating = {round(seconds / len(user.ratings.items), 15) for seconds, user in pairs}
+        pairs = zip(costs.update_cpu_s, actor._users.rating_counts, strict=True)
+        seconds_a_rating = {round(seconds / count, 15) for seconds, count in pairs}
         assert len(seconds_a_rating) == different
 
 
 def test_the_server_actor_never_holds_a_key_a_rating_or_a_vector():
-    plan = Plan.of(small())
-    evaluator, key, _ = create_keys(plan.scheme, plan.matrices)
-    users = UserActor(plan.population.members(0, 7), plan.terms, plan.together)
-    users.set_up(key)
-    items = users.encrypt_initial_items()
-    users.open_round(items)
-    server = ServerActor(evaluator, items, plan.population.user_ids)
-    vectors = [user.vector for user in users._users]
-    uploads, _ = users.train(0, 0)
+    actor, server, items = alone(small())
+    actor.open_round(items)
+    uploads, _, _ = actor.train(0, EVERYBODY, False)
     server.receive(uploads)
-    state = pickle.dumps(server)
+    state, users, key = pickle.dumps(server), actor._users, actor._key
     assert int(key._key.n).to_bytes(128, "little") in state  # the search finds what is there
     for prime in (key._key.p, key._key.q):
         assert int(prime).to_bytes(64, "little") not in state
-    for user, before in zip(users._users, vectors, strict=True):
-        for secret in (before, user.vector, user.ratings.values):
+    assert not np.array_equal(users.vectors, users.opened)
+    for user in range(len(users)):
+        for secret in (users.opened[user], users.vectors[user], users.train.part(user, user + 1).values):
             assert secret.tobytes() not in state
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from fedmf_ray import scenario_file
 from fedmf_ray.errors import DivergenceError, FedMFError
-from fedmf_ray.protocol.user import update as real
+from fedmf_ray.protocol.user import Users
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
 from tests.support.small_runs import small
@@ -67,9 +67,10 @@ class TestRunFolder:
 
     def test_bytes_are_those_of_the_wire(self, folder):
         users = pd.read_csv(folder / "users.csv.gz")
-        # Twelve rows of one 1024-bit ciphertext, 256 bytes each; an uploaded row carries its number.
-        assert (users["download_bytes"] == 12 * 256).all()
-        assert (users["upload_bytes"] == users["upload_rows"] * (256 + 8)).all()
+        # Twelve rows of one 1024-bit ciphertext, 256 bytes each; an uploaded row carries its number. Both
+        # carry a tag.
+        assert (users["download_bytes"] == 12 * 256 + 256).all()
+        assert (users["upload_bytes"] == users["upload_rows"] * (256 + 8) + 256).all()
 
     def test_holds_nothing_but_known_keys_and_columns(self, folder):
         """What is not on these lists has been looked at by nobody."""
@@ -91,9 +92,8 @@ def test_no_rating_vector_or_step_reaches_the_run_folder(tmp_path, learning_rate
     table, seen = tmp_path / "r.csv", []
     pairs = itertools.product(range(4), range(5))
     table.write_text("user,item,rating\n" + "".join(f"{u},{700 + i},3.14159{u}{i}\n" for u, i in pairs))
-    monkeypatch.setattr(
-        "fedmf_ray.simulation.actors.update", lambda *a: seen.append([u.vector for u in a[0]]) or real(*a)
-    )
+    real = Users.update
+    monkeypatch.setattr(Users, "update", lambda *a: seen.append(list(a[0].vectors.copy())) or real(*a))
     tree = yaml.safe_load(small(model__learning_rate=learning_rate, stop__rounds=9).to_yaml())
     tree |= {"ratings": {"source": "file", "path": str(table)}, "test": {"last": 1}}
     with contextlib.suppress(DivergenceError):

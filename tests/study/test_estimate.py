@@ -1,5 +1,7 @@
 """Estimates: the row of a run that never took place."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -15,7 +17,7 @@ from fedmf_ray.simulation.run import run
 from fedmf_ray.simulation.unit_costs import Line, UnitCosts
 from fedmf_ray.study.estimate import Estimate, Work, estimate
 
-PRICES = UnitCosts(*(Line(1.0 / 2**k, 1.0 / 2 ** (k + 4)) for k in range(5)))
+PRICES = UnitCosts(*(Line(1.0 / 2**k, 1.0 / 2 ** (k + 4)) for k in range(6)))
 
 
 @pytest.fixture(autouse=True)
@@ -68,16 +70,17 @@ def test_synthetic_users_rate_as_many_items_as_they_would(tmp_path):
 def test_ten_million_users_are_estimated_without_being_made():
     foretold = estimate(chosen(users=10**7, items=200), SerialBackend())
     assert foretold.users == 10**7
-    assert foretold.row["upload_bytes_total"] == pytest.approx(10**7 * 100 * (256 + 8), rel=0.001)
+    assert foretold.row["upload_bytes_total"] == pytest.approx(10**7 * (100 * (256 + 8) + 256), rel=0.001)
     assert foretold.deployed_cpu_s > 10**7
 
 
 FORETOLD = Estimate(
-    row={"users": 1000, "wall_s": 500.0},
+    row={"wall_s": 500.0},
     rounds=7,
+    users=1000,
     actors=2,
     deployed_cpu_s=0.0,
-    work=Work(decrypt_s=20.0, train_s=8000.0, receive_s=60.0, publish_s=5.0),
+    work=Work(20.0, 8000.0, 60.0, 5.0, shared=True, combined=True, servers=1),
     memory=Memory(actor=10**9, user=10**6, server=10**9),
     layout="",
     unit=PRICES,
@@ -86,7 +89,7 @@ FORETOLD = Estimate(
 
 def test_totals_of_a_simulation():
     totals = FORETOLD.totals
-    assert totals["simulation_cpu_s"] == 7 * (2 * 20 + 8000 + 60 + 5)
+    assert totals["simulation_cpu_s"] == 7 * (20 + 8000 + 60 + 5)  # the matrix is read once for all
     assert totals["simulation_wall_s"] == 3500
     assert totals["simulation_memory_bytes"] == 2 * 10**9 + 1000 * 10**6 + 10**9
 
@@ -94,10 +97,10 @@ def test_totals_of_a_simulation():
 @pytest.mark.parametrize(
     ("cpus", "memory_gb", "within_s", "machines"),
     [
-        (8, 64, 125, 10),  # 100 s are left for 8,000 CPU seconds: 80 actors
-        (8, 64, 8025, 1),
-        (8, 4, 125, 27),  # three actors beside users fit in 4 GB: 80 / 3
-        (64, 1.5, 8025, 4),  # one actor leaves half a GB of each for 2 GB of users and server
+        (8, 64, 106, 10),  # 101 s are left for 8,080 CPU seconds: 80 actors
+        (8, 64, 8085, 1),
+        (8, 4, 106, 27),  # three actors beside users fit in 4 GB: 80 / 3
+        (64, 1.5, 8085, 4),  # one actor leaves half a GB of each for 2 GB of users and server
     ],
 )
 def test_machines_are_as_many_as_time_and_memory_need(cpus, memory_gb, within_s, machines):
@@ -107,7 +110,7 @@ def test_machines_are_as_many_as_time_and_memory_need(cpus, memory_gb, within_s,
 @pytest.mark.parametrize(
     ("memory_gb", "within_s", "message"),
     [
-        (64, 84, "decrypting the items takes 20 s in each actor, and adding all uploads 60 s"),
+        (64, 5, "5 s of a round are work that is not shared"),
         (0.5, 500, "0.5 GB hold neither an actor"),
     ],
 )
@@ -117,11 +120,15 @@ def test_what_no_number_of_machines_can_do_is_said(memory_gb, within_s, message)
 
 
 def test_a_simulated_round_waits_for_the_slowest_of_users_and_server():
-    work = Work(decrypt_s=10.0, train_s=100.0, receive_s=30.0, publish_s=2.0)
+    work = Work(10.0, 100.0, 30.0, 2.0, shared=False, combined=False, servers=1)
     assert work.wall_s(actors=1, cpus=1) == 10 + 130 + 2
     assert work.wall_s(actors=4, cpus=4) == 10 + 32.5 + 2  # the server is on one of the four
-    assert work.wall_s(actors=8, cpus=4) == 20 + 32.5 + 2  # two matrices decrypted on each
+    assert work.wall_s(actors=8, cpus=4) == 20 + 32.5 + 2  # two matrices read on each
     assert work.wall_s(actors=100, cpus=100) == 10 + 30 + 2
+    sharded = dataclasses.replace(work, servers=2)
+    assert sharded.wall_s(actors=100, cpus=100) == 10 + 15 + 1
+    everything = dataclasses.replace(sharded, shared=True, combined=True)
+    assert everything.wall_s(actors=100, cpus=100) == 0.1 + 1.3 + 1
 
 
 def test_the_central_baseline_has_no_protocol_to_estimate():

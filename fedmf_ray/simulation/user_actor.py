@@ -1,0 +1,303 @@
+"""The user actor: a process that hosts users. A plain class; a backend decides where it lives.
+
+Whatever is asked of it may be asked again: a call that is repeated after a failure, by this actor or by one
+that took its place, has the same outcome.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.crypto import schemes
+from fedmf_ray.factors import initial_items
+from fedmf_ray.privacy.views import ClearUpload
+from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
+from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
+from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
+from fedmf_ray.protocol.user import Terms, Users
+from fedmf_ray.ratings.synthetic import user_ratings
+from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.simulation import checkpoint_files
+from fedmf_ray.simulation.answers import Hosting, Joined, Members, Reading, Receipt, Report, SyntheticMembers
+from fedmf_ray.simulation.checkpoint_files import CheckpointError
+from fedmf_ray.simulation.costs import UserCosts, cpu_clock
+from fedmf_ray.simulation.participation import ABSENT, DROPPED, LATE, Fates
+from fedmf_ray.simulation.pieces import cut, each, pairs, runs
+from fedmf_ray.simulation.server_actor import join_pieces
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_CALL_RATINGS, _CALL_ROWS = 1 << 16, 1 << 10
+"""A call trains users with at most so many ratings (in the clear) or rows to encrypt: uploads flow while
+later users are still at work, and an actor's memory does not grow with the users that it hosts."""
+
+_CACHE_RATINGS = 512
+"""Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
+
+
+def create_keys(
+    scheme: str, matrices: schemes.Matrices, path: Path | None = None
+) -> tuple[schemes.Evaluator, schemes.KeyHolder, float]:
+    """The users' key ceremony: the server's side, the users' side, and its CPU seconds.
+
+    path: a file for the key pair, on the users' side.
+    """
+    started = cpu_clock()
+    evaluator, key = schemes.create(scheme, matrices)
+    if path is not None and key.primes is not None:
+        checkpoint_files.save(path, {"primes": checkpoint_files.numbers_to_array(list(key.primes))})
+    return evaluator, key, cpu_clock() - started
+
+
+def load_keys(
+    scheme: str, matrices: schemes.Matrices, path: Path
+) -> tuple[schemes.Evaluator, schemes.KeyHolder, float]:
+    """:func:`create_keys`, with the pair that it wrote; raises :class:`CheckpointError` without it, because
+    no other pair opens what this one has locked."""
+    started = cpu_clock()
+    primes = None
+    if scheme != "plain":
+        p, q = checkpoint_files.array_to_numbers(checkpoint_files.load(path)["primes"])
+        primes = p, q
+    return *schemes.create(scheme, matrices, primes), cpu_clock() - started
+
+
+class UserActor:
+    """Hosts one or more users: their ratings and vectors never leave it."""
+
+    def __init__(self, members: Members, terms: Terms, hosting: Hosting) -> None:
+        """Stores its arguments only: Ray hides the reason if a constructor fails."""
+        self._members, self._terms, self._hosting = members, terms, hosting
+        self._round = -1
+        self._item_matrix: Floats | None = None
+        self._report: Report | None = None
+
+    def set_up(
+        self, key: schemes.KeyHolder, evaluator: schemes.Evaluator, saved: Sequence[Path] = ()
+    ) -> Joined:
+        """Receive the key pair and make the users, as they were when ``saved`` was written if given."""
+        members = self._members
+        if isinstance(members, SyntheticMembers):
+            members = [user_ratings(members.spec, user_id, members.split) for user_id in members.user_ids]
+        self._key, self._evaluator = key, evaluator
+        if saved:
+            self._restore(members, saved)
+        else:
+            self._users, self._ledger = Users(members, self._terms), Ledger(key, self._terms)
+        users, borders = self._users, self._terms.blocks.borders
+        self._members = ()  # nothing is kept twice; a new actor is made with members of its own
+        blocks = np.stack([users.blocks_within(*border) for border in pairwise(borders)], axis=1)
+        together = self._hosting.together
+        work, most = (users.rating_counts, _CALL_RATINGS) if together else (users.upload_rows, _CALL_ROWS)
+        self._calls = cut(work, most)
+        self._roster = [Roster(users.user_ids, column) for column in blocks.T]
+        # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
+        key.encrypt(np.zeros((1, self._terms.blocks.columns)))
+        return Joined(users.user_ids, blocks, self._calls)
+
+    def encrypt_initial_items(self) -> Any:
+        """Make and encrypt the matrix that opens round 0 (one user does this for all)."""
+        terms, layout = self._terms, self._terms.blocks
+        matrix = initial_items(terms.init, terms.init_scale, layout.items, layout.factors, terms.seed)
+        return each(encrypt_items(matrix, self._key, terms))
+
+    def read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
+        """Decrypt and check one part of the published matrix, for everybody."""
+        started = cpu_clock()
+        share = read_share(messages, part, parts, self._key, self._terms)
+        return Reading(share, cpu_clock() - started, sum(message.nbytes for message in messages))
+
+    def open_round(self, *parts: Reading | EncryptedItems) -> Report:
+        """Begin a round with the matrix that all readings together are, or that is read here from the
+        messages; report the users' errors under it. Asked again, it says the same again."""
+        readings = [part for part in parts if isinstance(part, Reading)]
+        if not readings:
+            readings = [self.read_share(0, 1, *(part for part in parts if isinstance(part, EncryptedItems)))]
+        shares = [reading.share for reading in readings]
+        if shares[0].round == self._round and self._report is not None:
+            return self._report
+        started = cpu_clock()
+        self._ledger.settle(shares)
+        self._decrypt_cpu_s = cpu_clock() - started + sum(reading.cpu_s for reading in readings)
+        self._download_bytes = readings[0].download_bytes
+        before = self._item_matrix
+        matrix = self._terms.blocks.cut(np.concatenate([share.values for share in shares]))
+        users, self._item_matrix, self._round = self._users, matrix, shares[0].round
+        self._report = Report(
+            users.user_ids,
+            users.errors(matrix),
+            np.sum(np.abs(users.vectors - users.opened), axis=1),
+            float("nan") if before is None else float(np.mean(np.abs(matrix - before))),
+        )
+        users.open()
+        self._partial: list[PartialSum] | None = None
+        self._combiners: list[Combiner] = []
+        return self._report
+
+    def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
+        """One call's worth of users: update vectors, encrypt steps, for the round that is open.
+
+        fates: of this call's users. late: now it is the turn of those who are late.
+        messages: of the round, if uploads are combined here. Returns what is for each server (a list of
+        uploads; nothing if they are combined), the costs of these users, and the combiners' receipt.
+        """
+        first, stop = int(self._calls[call]), int(self._calls[call + 1])
+        chosen = (fates == LATE) if late else (fates != ABSENT) & (fates != LATE)
+        combine = self._hosting.combine and not late
+        if combine and not self._combiners and self._partial is None:
+            rosters = zip(messages, self._roster, strict=True)
+            self._combiners = [Combiner(self._evaluator, message, roster) for message, roster in rosters]
+        outgoing: list[list[Upload]] = [[] for _ in range(self._terms.blocks.servers)]
+        update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
+        upload_bytes = np.zeros(stop - first, np.int64)
+        added, refused, combine_cpu_s = 0, dict[int, str](), 0.0
+        for begin, end in self._groups(first, stop, chosen):
+            started = cpu_clock()
+            steps = self._users.update(begin, end, self._matrix, self._terms)
+            update_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
+            started = cpu_clock()
+            uploads = self._users.uploads(begin, end, self._round, steps, self._key, self._terms)
+            encrypt_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
+            for user, pieces in enumerate(uploads, start=begin - first):
+                upload_bytes[user] = sum(piece.nbytes for piece in pieces)
+            arriving = [
+                pieces for user, pieces in enumerate(uploads, start=begin) if fates[user - first] != DROPPED
+            ]
+            if not combine:
+                for pieces in arriving:
+                    for queue, piece in zip(outgoing, pieces, strict=True):
+                        queue.append(piece)
+                continue
+            started = cpu_clock()
+            for pieces in arriving:
+                try:
+                    deliver(pieces, self._combiners)
+                    added += 1
+                except UploadRefused as error:
+                    refused[pieces[0].user_id] = error.reason
+            combine_cpu_s += cpu_clock() - started
+        costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)
+        return (*outgoing, costs, Receipt(added, refused, combine_cpu_s))
+
+    def replay(self, fates: Fates) -> None:
+        """Move the vectors of all who took part in the open round as they did then; nothing is uploaded."""
+        for begin, end in runs(fates != ABSENT):
+            for first, stop in pairs(cut(self._users.rating_counts[begin:end], _CACHE_RATINGS) + begin):
+                self._users.update(first, stop, self._matrix, self._terms)
+
+    def partial_sums(self) -> Any:
+        """What the combiners have added up in this round, for each server."""
+        if self._partial is None:
+            self._partial = [combiner.finish() for combiner in self._combiners]
+            self._combiners = []
+        return each(self._partial)
+
+    def save(self, path: Path, round_number: int) -> None:
+        """Write the users as they were when the open round opened."""
+        if round_number != self._round:
+            raise CheckpointError(f"{path}: round {round_number} is not the open one, {self._round} is")
+        users = self._users
+        checkpoint_files.save(
+            path,
+            {
+                "user_ids": users.user_ids,
+                "vectors": users.opened,
+                "decoys": np.concatenate(users.decoys),
+                "decoy_counts": np.array([len(rows) for rows in users.decoys]),
+                "balance": checkpoint_files.numbers_to_array([int(n) for n in self._ledger.balance]),
+                "ratings": users.digests(),
+                "round": np.array(round_number),
+            },
+        )
+
+    def items_in_the_clear(self) -> Floats:
+        """V of the open round, as any user sees it: what a curious one would keep."""
+        return self._matrix
+
+    def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
+        """What a user who colludes with the servers does with other users' uploads."""
+        layout = self._terms.blocks
+        clear = []
+        for upload in join_pieces(received):
+            rows, values = upload.blocks, self._key.decrypt(upload.ciphertexts)
+            if layout.rows > 1:  # full text: all blocks
+                rows, values = np.arange(layout.items), layout.cut(values)
+            clear.append(ClearUpload(upload.user_id, rows, values))
+        return clear
+
+    def ping(self) -> int:
+        """Answers, if it lives, with the number of its process."""
+        return os.getpid()
+
+    @property
+    def _matrix(self) -> Floats:
+        if self._item_matrix is None:
+            raise RuntimeError("no round is open")
+        return self._item_matrix
+
+    def _restore(self, members: Sequence[UserRatings], saved: Sequence[Path]) -> None:
+        """Make the users as they were when these files were written, which hold at least them."""
+        parts = [checkpoint_files.load(path) for path in saved]
+        wanted = np.array([user.user_id for user in members], np.int64)
+        user_ids = np.concatenate([part["user_ids"] for part in parts])
+        order = np.argsort(user_ids, kind="stable")
+        at = order[np.searchsorted(user_ids, wanted, sorter=order).clip(0, len(order) - 1)]
+        if not np.array_equal(user_ids[at], wanted):
+            raise CheckpointError(f"{saved[0]}: holds other users than the scenario")
+        counts = np.concatenate([part["decoy_counts"] for part in parts])
+        decoys = np.split(np.concatenate([part["decoys"] for part in parts]), np.cumsum(counts)[:-1])
+        self._users = Users(members, self._terms, [decoys[k] for k in at])
+        self._users.opened[:] = np.concatenate([part["vectors"] for part in parts])[at]
+        self._users.vectors[:] = self._users.opened
+        if not np.array_equal(np.concatenate([part["ratings"] for part in parts])[at], self._users.digests()):
+            raise CheckpointError(f"{saved[0]}: the ratings have changed since it was written")
+        balance = checkpoint_files.array_to_numbers(parts[0]["balance"])
+        self._ledger = Ledger(self._key, self._terms, balance, int(parts[0]["round"]))
+
+    def _groups(self, first: int, stop: int, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+        """The chosen users among neighbours, in groups of neighbours that are worked on at once."""
+        for begin, end in runs(chosen):
+            if self._hosting.together:
+                counts = self._users.rating_counts[first + begin : first + end]
+                yield from pairs(cut(counts, _CACHE_RATINGS) + first + begin)
+            else:
+                # One at a time: on a device of its own, too, an update comes between other work.
+                yield from ((at, at + 1) for at in range(first + begin, first + end))
+
+    def _shared(self, begin: int, end: int, seconds: float) -> Floats:
+        """What each of some users is charged of the time they took together: its share by ratings."""
+        counts = self._users.rating_counts[begin:end]
+        return seconds * (counts / counts.sum() if counts.any() else np.full(end - begin, 1 / (end - begin)))
+
+    def _costs(
+        self,
+        first: int,
+        stop: int,
+        chosen: NDArray[np.bool_],
+        update_cpu_s: Floats,
+        encrypt_cpu_s: Floats,
+        upload_bytes: Integers,
+    ) -> UserCosts:
+        """Of the chosen users among some neighbours, measured or by the tariff."""
+        users = self._users
+        user_ids, rows = users.user_ids[first:stop][chosen], users.upload_rows[first:stop][chosen]
+        if self._hosting.tariff is not None:
+            ratings = users.rating_counts[first:stop][chosen]
+            return self._hosting.tariff.users(user_ids, ratings, rows)
+        return UserCosts(
+            user_id=user_ids,
+            decrypt_cpu_s=np.full(len(user_ids), self._decrypt_cpu_s),
+            update_cpu_s=update_cpu_s[chosen],
+            encrypt_cpu_s=encrypt_cpu_s[chosen],
+            download_bytes=np.full(len(user_ids), self._download_bytes),
+            upload_bytes=upload_bytes[chosen],
+            upload_rows=rows,
+        )

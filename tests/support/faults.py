@@ -1,0 +1,101 @@
+"""Real processes that really die: a Ray backend that kills its own actors at chosen moments."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+
+import numpy as np
+
+from fedmf_ray.simulation.backends import RayBackend
+from fedmf_ray.simulation.plan import Plan
+from fedmf_ray.simulation.progress import Silent
+from fedmf_ray.simulation.rounds import Federation
+from fedmf_ray.simulation.run import checkpoints_of
+
+LOSSES = ["train_mse", "test_rmse", "test_mae"]
+
+MOMENTS = {
+    "train": "UserActor",
+    "receive": "ServerActor",
+    "merge": "ServerActor",
+    "publish": "ServerActor",
+    "read_share": "UserActor",
+    "open_round": "UserActor",
+    "save": "UserActor",
+}
+"""Calls in which somebody may die, and who answers them."""
+
+
+class FaultyBackend(RayBackend):
+    """Kills processes with SIGKILL. faults: (method, how many calls of it before, who dies).
+
+    who: the class of the victim; it is drawn from the seed, as is the moment within a few milliseconds.
+    """
+
+    def __init__(self, faults=(), seed=0, address=None):
+        super().__init__(address)
+        self._faults, self._random, self._made = list(faults), random.Random(seed), Counter()
+        self._pids, self.killed = {}, []
+
+    def start(self, kind, *args):
+        actor = super().start(kind, *args)
+        self._pids[actor] = (kind.__name__, actor.ping.remote())
+        return actor
+
+    def call(self, actor, method, *args, returns=1):
+        references = super().call(actor, method, *args, returns=returns)
+        self._made[method] += 1
+        for fault in list(self._faults):
+            when, count, who = fault
+            if method == when and self._made[method] > count:
+                self._faults.remove(fault)
+                self.kill(who)
+        return references
+
+    def kill(self, who):
+        """End one process of this class as the kernel does when memory runs out."""
+        victims = [actor for actor in self._actors if self._pids[actor][0] == who]
+        self._random.shuffle(victims)
+        for victim in victims:
+            try:
+                pid = self._ray.get(self._pids[victim][1])
+                time.sleep(self._random.random() * 0.02)
+                os.kill(pid, signal.SIGKILL)
+            except (self._ray.exceptions.RayError, ProcessLookupError):
+                continue  # it is dead already
+            self.killed.append(f"{who} in {dict(self._made)}")
+            return
+
+
+def random_faults(seed, number, rounds, calls_a_round):
+    """So many faults at seeded moments all over a run, but not before it has begun."""
+    chosen = random.Random(seed)
+    faults = []
+    for _ in range(number):
+        moment = chosen.choice([m for m in MOMENTS if calls_a_round.get(m)])
+        per_round = calls_a_round[moment]
+        faults.append((moment, chosen.randrange(per_round, rounds * per_round), MOMENTS[moment]))
+    return faults
+
+
+def train(scenario, backend, tmp_path, resume=False):
+    """V after the last round, the losses of every round, and what was handled on the way."""
+    events = []
+    checkpoints = checkpoints_of(tmp_path, scenario)
+    try:
+        federation = Federation(
+            scenario,
+            Plan.of(scenario),
+            backend,
+            Silent(),
+            checkpoints,
+            lambda event, **facts: events.append((event, facts)),
+            resume,
+        )
+        losses = [[done.row[loss] for loss in LOSSES] for done in federation.rounds()]
+        items = backend.get(backend.call(federation._crew.users[0], "items_in_the_clear"))
+    finally:
+        backend.close()
+    return np.array(items), losses, events
