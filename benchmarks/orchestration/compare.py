@@ -40,7 +40,7 @@ ENVIRONMENTS = {
     "flower": "flower",
 }
 TOLERANCE = 1e-6
-ROUNDS = {100: 100, 610: 20, 6040: 10}
+ROUNDS = {100: 50, 610: 20, 6040: 10}
 FLOWER_ROUNDS = {100: 5, 610: 3, 6040: 2}
 """One turn only, and the first round does not count."""
 TARGET_S = {610: 0.1, 6040: 0.5}
@@ -50,6 +50,7 @@ FORMATS = {
     "s a round": "{:.4f}".format,
     f"x {OURS}": "{:.2f}".format,
     "peak GB": "{:.2f}".format,
+    "squared error": "{:.3f}".format,
     "off by": "{:.0e}".format,
 }
 
@@ -118,7 +119,8 @@ def compare(pythons: dict[str, Path], users: int, turns: int, flower_rounds: int
                 "s a round": np.median(np.concatenate([turn.seconds[1:] for turn in done])),
                 "rounds": sum(len(turn.seconds) - 1 for turn in done),
                 "peak GB": max(turn.peak_gb for turn in done),
-                f"squared error after {common - 1}": done[0].squared_errors[common - 1],
+                "compared after": common - 1,
+                "squared error": done[0].squared_errors[common - 1],
                 "off by": off,
             }
         )
@@ -164,7 +166,7 @@ def main(
     tables = []
     for count in map(int, users.split(",")):
         table = compare(pythons, count, turns, flower_rounds)
-        tables.append(table.rename(columns={table.columns[-2]: "squared error"}))
+        tables.append(table)
         click.echo(table.to_string(index=False, formatters=FORMATS))
         click.echo("\n".join([*verdicts(table, count), ""]))
         if output:

@@ -36,7 +36,7 @@ def pss_gb(process: int) -> float:
 class PeakMemory:
     """Samples in the background while used as a context; :attr:`gb` is the peak."""
 
-    FIRST_S, INTERVAL_S = 0.05, 0.5
+    FIRST_S, INTERVAL_S = 0.05, 1.0
     """Reading a gigabyte's page tables takes milliseconds: more often would slow down what is measured.
     The first samples come sooner, for tools that end within a second."""
 
