@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: demo test test-slow lint types bench bench-estimates clean help
+.PHONY: demo test test-slow lint types bench bench-estimates bench-orchestration clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -33,6 +33,9 @@ bench: $(VENV)/.run  ## print speed and memory as ratios within one run (needs m
 
 bench-estimates: $(VENV)/.run  ## compare estimates and calibrated runs with real ones (needs ml-latest-small; ten minutes)
 	$(RUN)/python benchmarks/estimates.py
+
+bench-orchestration: $(VENV)/.run  ## compare speed and memory with Flower, pfl and NumPy (Linux; half an hour)
+	$(RUN)/python benchmarks/orchestration/compare.py
 
 clean:           ## remove the environment and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
