@@ -50,6 +50,8 @@ def _sums(user_vectors: Floats, item_matrix: Floats, block: RatingBlock) -> tupl
         starts = block.starts.tolist()
         for at, vector in enumerate(user_vectors):
             mine = slice(starts[at], starts[at + 1])
+            if mine.start == mine.stop:
+                continue
             errors = block.values[mine] - inner(vector, item_matrix.take(block.items[mine], axis=0))
             squared[at], absolute[at] = np.add.reduce(errors**2), np.add.reduce(np.abs(errors))
     return squared, absolute

@@ -180,7 +180,9 @@ class PlainAggregate:
         self._integers = integers
 
     def add(self, rows: NDArray[np.int64], wire: Wire) -> None:
-        self._integers[rows] += _plain_integers(wire)
+        total = self._integers.take(rows, axis=0)  # `+=` on rows would gather more slowly
+        total += _plain_integers(wire)
+        self._integers[rows] = total
 
     def wire(self) -> Wire:
         return self._integers.astype("<i8").view(np.uint8).reshape(*self._integers.shape, 8)

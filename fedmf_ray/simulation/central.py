@@ -34,6 +34,9 @@ class Central:
         self.setup: Row = {}
         self.facts: Row = {"algorithm": "regular_mf", "users": len(self._users)}
 
+    def closing(self) -> Row:
+        return {}
+
     def interrupt(self) -> None:
         """There is nothing to save."""
 

@@ -51,11 +51,15 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one run. every: rounds, or ``auto``."""
+    """The checkpoints of one run. every: rounds, or ``auto``.
+
+    written, wall_s: how many since the run started or went on, and what they took.
+    """
 
     def __init__(self, folder: Path, every: int | Literal["auto"]) -> None:
         self.folder = folder
         self._every = every
+        self.written, self.wall_s = 0, 0.0
         self._last_round = -1
         self._last_end, self._last_cost_s = time.monotonic(), 0.0
 
@@ -83,6 +87,7 @@ class Checkpoints:
         """Make a checkpoint count whose files are all written; older ones but one are removed."""
         body = json.dumps(asdict(checkpoint))
         write_atomically(self.folder / f"{checkpoint.round:08}", body.encode())
+        self.written, self.wall_s = self.written + 1, self.wall_s + cost_s
         self._last_round = checkpoint.round
         self._last_end, self._last_cost_s = time.monotonic(), cost_s
         for old in self._rounds()[:-_KEPT]:

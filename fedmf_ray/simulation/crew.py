@@ -57,7 +57,7 @@ class Crew:
         self.items: dict[int, list[Reference]] = {}
         self.round = 0
         self._plan, self._hosting, self._participation = plan, hosting, participation
-        self._checkpoints, self._recorded, self._events = checkpoints, recorded, events
+        self.checkpoints, self._recorded, self._events = checkpoints, recorded, events
         self._saved: Checkpoint | None = None
         self._evaluator: Reference = None
         self._key: Reference = None
@@ -81,7 +81,7 @@ class Crew:
         """
         self._end_all()
         reason: CheckpointError | None = None
-        for checkpoint in self._checkpoints.sound() if self._checkpoints else ():
+        for checkpoint in self.checkpoints.sound() if self.checkpoints else ():
             try:
                 self._restore(checkpoint)
                 return
@@ -89,7 +89,7 @@ class Crew:
                 self._events("checkpoint_unreadable", round=checkpoint.round, reason=str(error))
                 reason = error
                 self._end_all()
-        where = self._checkpoints.folder if self._checkpoints else "checkpoints are off"
+        where = self.checkpoints.folder if self.checkpoints else "checkpoints are off"
         raise CheckpointError(f"no checkpoint to go on from ({where})" + (f": {reason}" if reason else ""))
 
     def open(self, round_number: int) -> list[Report]:
@@ -133,7 +133,7 @@ class Crew:
 
     def checkpoint(self, round_number: int, last: bool) -> None:
         """Save the opening of a round if it is time to; a disk that is full costs nothing but the save."""
-        checkpoints = self._checkpoints
+        checkpoints = self.checkpoints
         if checkpoints is None or not checkpoints.due(round_number, last):
             return
         if self._saved is not None and self._saved.round == round_number:
@@ -161,7 +161,7 @@ class Crew:
         self.items = {number: kept for number, kept in self.items.items() if number >= round_number}
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        assert self._checkpoints is not None
+        assert self.checkpoints is not None
         if checkpoint.servers != self._plan.terms.blocks.servers:
             raise FedMFError(
                 f"cluster.server_shards: the run was saved with {checkpoint.servers}, go on with as many"
@@ -170,12 +170,12 @@ class Crew:
         self.users = [self._start_users(at) for at in range(len(self.groups))]
         self._saved = checkpoint
         self._join(range(len(self.users)), (checkpoint,))
-        paths = [self._checkpoints.items_path(checkpoint.round, at) for at in range(checkpoint.servers)]
+        paths = [self.checkpoints.items_path(checkpoint.round, at) for at in range(checkpoint.servers)]
         items = [self.backend.run(load_items, path) for path in paths]
         self.backend.get(self.backend.run(_all_read, *items))
         self.items, self.round = {checkpoint.round: items}, checkpoint.round
         self._start_servers()
-        self._checkpoints.resume_at(checkpoint)
+        self.checkpoints.resume_at(checkpoint)
 
     def _revive(self, at: int, round_number: int) -> None:
         """A user actor that died comes back from the checkpoint and lives through the rounds since."""
@@ -206,7 +206,7 @@ class Crew:
 
     def _get_keys(self, ceremony: Callable[..., Any]) -> None:
         """Made, or read again, on the users' side: this process only ever holds a reference."""
-        path = self._checkpoints.key_path if self._checkpoints else None
+        path = self.checkpoints.key_path if self.checkpoints else None
         self._evaluator, self._key, self.keys_cpu_s = self.backend.run(
             ceremony, self._plan.scheme, self._plan.matrices, path, returns=3
         )
@@ -231,10 +231,10 @@ class Crew:
         """The files of a checkpoint that hold an actor's users, who may have been grouped otherwise."""
         group = self.groups[at]
         return [
-            self._checkpoints.users_path(checkpoint.round, number)
+            self.checkpoints.users_path(checkpoint.round, number)
             for checkpoint in saved
             for number, (first, stop) in enumerate(checkpoint.groups)
-            if self._checkpoints is not None and first < group.stop and stop > group.start
+            if self.checkpoints is not None and first < group.stop and stop > group.start
         ]
 
     def _start_servers(self) -> None:

@@ -216,6 +216,11 @@ class Federation:
                 break
         crew.checkpoint(crew.round, last=True)
 
+    def closing(self) -> Row:
+        """What there is to say at the end of a run."""
+        saved = self._crew.checkpoints
+        return {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
+
     def interrupt(self) -> None:
         """Save where training stands, if it can be done; the last checkpoint serves otherwise."""
         try:

@@ -47,6 +47,9 @@ class Experiment(Protocol):
     def rounds(self) -> Iterator[Round]:
         """What each round leaves behind."""
 
+    def closing(self) -> Row:
+        """What there is to say at the end, for the summary."""
+
     def interrupt(self) -> None:
         """Save what can be saved: nobody waits for the next round."""
 
@@ -128,7 +131,7 @@ def _drive(
         progress.note(f"interrupted in round {summary['rounds']}; go on: fedmf-ray resume {folder.path}")
         raise
     finally:
-        folder.finish(summary | {"wall_s": time.perf_counter() - started})
+        folder.finish(summary | {**experiment.closing(), "wall_s": time.perf_counter() - started})
 
 
 def preflight(scenario: Scenario, backend: Backend) -> None:

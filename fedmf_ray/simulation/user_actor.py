@@ -25,6 +25,7 @@ from fedmf_ray.protocol.user import Terms, Users
 from fedmf_ray.ratings.synthetic import user_ratings
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.simulation import checkpoint_files
+from fedmf_ray.simulation.allocator import keep_freed_memory
 from fedmf_ray.simulation.answers import Hosting, Joined, Members, Reading, Receipt, Report, SyntheticMembers
 from fedmf_ray.simulation.checkpoint_files import CheckpointError
 from fedmf_ray.simulation.costs import UserCosts, cpu_clock
@@ -87,6 +88,7 @@ class UserActor:
         members = self._members
         if isinstance(members, SyntheticMembers):
             members = [user_ratings(members.spec, user_id, members.split) for user_id in members.user_ids]
+        keep_freed_memory()
         self._key, self._evaluator = key, evaluator
         if saved:
             self._restore(members, saved)

@@ -81,7 +81,7 @@ class TestRunFolder:
         }  # fmt: skip
         assert not [column for column in rounds if any(w in column for w in ("vector", "rating", "key"))]
         summary = json.loads((folder / "summary.json").read_text())
-        assert set(summary) == {"status", "rounds", "setup", "last_round", "wall_s"}
+        assert set(summary) == {"status", "rounds", "setup", "last_round", "checkpoints", "wall_s"}
         assert set(summary["last_round"]) == set(rounds)
         assert set(summary["setup"]) == {"keys_cpu_s", "wall_s", "initial_train_mse"}
 

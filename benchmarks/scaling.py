@@ -1,0 +1,181 @@
+"""How far a simulation scales on the CPUs of this machine, as ratios within one run.
+
+    python benchmarks/scaling.py workers      encrypted users a second: two user actors against one
+    python benchmarks/scaling.py servers      adds a second: two servers against one
+    python benchmarks/scaling.py memory       100,000 users x 10,000 items: a round, and its peak memory
+    python benchmarks/scaling.py checkpoints  what checkpoints take of a round at the default interval
+
+Settings that are compared take turns (A B A B), so that drift of the machine hits both alike. Wall seconds;
+nothing else should run beside it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+from orchestration.memory import PeakMemory
+
+from fedmf_ray import scenario_file
+from fedmf_ray.crypto import schemes
+from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.protocol.messages import EncryptedItems, Upload
+from fedmf_ray.protocol.server import NOBODY, Roster
+from fedmf_ray.simulation.backends import RayBackend
+from fedmf_ray.simulation.progress import Silent
+from fedmf_ray.simulation.run import run
+from fedmf_ray.simulation.server_actor import ServerActor
+
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
+
+
+@click.group(help=__doc__)
+def main() -> None: ...
+
+
+def run_of(results: Path, **changes) -> Path:
+    """Run synthetic users with the changes given, and return the folder."""
+    tree = {
+        "name": "scaling",
+        "ratings": {"source": "synthetic", "users": 60, "items": 600, "sparsity": 0.8},
+        "model": {"factors": 100, "learning_rate": 1e-4, "rule": "batch"},
+        "protocol": {"key_bits": 3072},
+        "stop": {"rounds": 3},
+        "cluster": {"users_per_actor": "auto"},
+    }
+    for dotted, value in changes.items():
+        scenario_file.assign(tree, dotted.replace("__", "."), value)
+    return run(scenario_file.parse(tree, "scaling"), results, Silent())
+
+
+@main.command()
+@click.option("--users", default=120, show_default=True)
+@click.option("--turns", default=3, show_default=True)
+def workers(users: int, turns: int) -> None:
+    """Two user actors on two CPUs against one; 600 items, 120 ratings a user, 3072 bits, part text."""
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    with tempfile.TemporaryDirectory() as results:
+        for _, actors in itertools.product(range(turns), seconds):
+            folder = run_of(Path(results), ratings__users=users, cluster__users_per_actor=-(-users // actors))
+            rounds = pd.read_csv(folder / "rounds.csv")
+            seconds[actors] += rounds["wall_s"].tolist()[1:]
+    one, two = (statistics.median(seconds[actors]) for actors in (1, 2))
+    print(f"one actor {users / one:8.1f} encrypted users a second ({one:.2f} s a round)")
+    print(
+        f"two       {users / two:8.1f}                          ({two:.2f} s): {one / two:.2f} x (target 1.8)"
+    )
+
+
+@main.command()
+@click.option("--key-bits", default=3072, show_default=True)
+@click.option("--turns", default=5, show_default=True)
+def servers(key_bits: int, turns: int) -> None:
+    """Two servers on two CPUs against one; uploads of 200 rows wait in the object store."""
+    rows, users, copies = 1000, 24, 12
+    matrices = schemes.Matrices(100, FixedPoint(20, 16.0, 0.5, users * copies), key_bits)
+    evaluator, key = schemes.create("packed", matrices)
+    random = np.random.default_rng(0)
+    whole = key.encrypt(np.zeros((rows, 100)))
+    parts = [
+        (np.sort(random.choice(rows, 200, replace=False)), key.encrypt(random.uniform(-0.1, 0.1, (200, 100))))
+        for _ in range(users)
+    ]
+    backend = RayBackend("local")
+    try:
+        seconds = {count: [] for count in (1, 2)}
+        for _, count in itertools.product(range(turns), seconds):
+            seconds[count].append(_adding(backend, evaluator, key, whole, parts, copies, count))
+    finally:
+        backend.close()
+    one, two = (statistics.median(seconds[count]) for count in (1, 2))
+    adds = users * copies * 200
+    print(f"one server {adds / one:9.0f} adds a second, {key_bits} bits ({one:.2f} s)")
+    print(
+        f"two        {adds / two:9.0f}                          ({two:.2f} s): {one / two:.2f} x (target 1.7)"
+    )
+
+
+def _adding(backend, evaluator, key, whole, parts, copies, count) -> float:
+    """Seconds in which so many servers check and add all uploads."""
+    borders = [len(whole) * at // count for at in range(count + 1)]
+    started, receiving = 0.0, []
+    actors, batches = [], []
+    for first, stop in itertools.pairwise(borders):
+        user, mine = itertools.count(), []
+        for _ in range(copies):
+            batch = []
+            for blocks, wire in parts:
+                inside = (blocks >= first) & (blocks < stop)
+                tag = key.authenticator.tag(np.array([], np.int64), [], 0, 0, 0)
+                batch.append(Upload(0, next(user), blocks[inside], wire[inside], tag))
+            mine.append(batch)
+        announced = np.array([len(upload.blocks) for batch in mine for upload in batch])
+        items = EncryptedItems(0, first, whole[first:stop], tag, NOBODY)
+        actors.append(
+            backend.start(ServerActor, evaluator, items, Roster(np.arange(len(announced)), announced))
+        )
+        batches.append([backend.run(_same, batch) for batch in mine])
+    backend.get([backend.call(actor, "ping") for actor in actors])
+    backend.get([backend.call(actor, "receive", []) for actor in actors])
+    for batch in itertools.chain(*batches):
+        backend.get(batch)
+    started = time.perf_counter()
+    for turn in zip(*batches, strict=True):
+        receiving += [
+            backend.call(actor, "receive", batch) for actor, batch in zip(actors, turn, strict=True)
+        ]
+    receipts = backend.get(receiving)
+    seconds = time.perf_counter() - started
+    assert not any(receipt.refused for receipt in receipts)
+    for actor in actors:
+        backend.end(actor)
+    return seconds
+
+
+def _same(value):
+    """Puts a value into the object store."""
+    return value
+
+
+@main.command()
+@click.option("--users", default=100_000, show_default=True)
+def memory(users: int) -> None:
+    """scenarios/scale-100k.yaml: one round in the clear, and the peak memory of all processes."""
+    chosen = scenario_file.load(SCENARIOS / "scale-100k.yaml", [f"ratings.users={users}"])
+    with tempfile.TemporaryDirectory() as results, PeakMemory(os.getpid()) as peak:
+        folder = run(chosen, Path(results), Silent())
+        summary = json.loads((folder / "summary.json").read_text())
+    row = summary["last_round"]
+    print(f"{users:,} users x 10,000 items, plain: {row['wall_s']:.1f} s a round, making ratings")
+    print(f"{summary['setup']['wall_s']:.0f} s; peak {peak.gb:.2f} GB in all processes (target: under 6)")
+
+
+@main.command()
+def checkpoints() -> None:
+    """A round's share at the default interval: the fastest rounds there are, and encrypted ones."""
+    cases = {
+        "plain, 610 users": {"protocol__scheme": "plain", "ratings__users": 610, "stop__rounds": 60},
+        "plain, 6,040 users": {"protocol__scheme": "plain", "ratings__users": 6040, "stop__rounds": 20},
+        "packed 3072, 60 users": {"stop__rounds": 4},
+    }
+    with tempfile.TemporaryDirectory() as results:
+        for name, changes in cases.items():
+            summary = json.loads((run_of(Path(results), **changes) / "summary.json").read_text())
+            saved, wall_s = summary["checkpoints"], summary["wall_s"]
+            each = saved["wall_s"] / saved["written"]
+            print(
+                f"{name:24} {saved['written']:3} checkpoints in {summary['rounds']:3} rounds, {each * 1e3:6.1f} "
+                f"ms each: {saved['wall_s'] / wall_s:6.1%} of the run (target: under 5 %)"
+            )
+
+
+if __name__ == "__main__":
+    main()
