@@ -24,7 +24,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 from phe.paillier import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
 
-from fedmf_ray.crypto import paillier
+from fedmf_ray.crypto import kernels, paillier
 from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.crypto.keys import generate_keys
 from fedmf_ray.crypto.slots import SlotLayout
@@ -91,7 +91,7 @@ def create(scheme: str, matrices: Matrices) -> tuple[Evaluator, KeyHolder]:
     if scheme == "elementwise":
         return ElementwiseEvaluator(public), ElementwiseKeyHolder(public, private, matrices)
     if scheme == "packed":
-        window = paillier.widest_window(matrices.key_bits // 2)
+        window = kernels.choose(matrices.key_bits).widest_window(matrices.key_bits // 2)
         table = paillier.ResidueTable.build(mpz(private.p), mpz(private.q), window)
         return PackedEvaluator(public.n), PackedKeyHolder(private.p, private.q, table, matrices)
     raise ValueError(f"no scheme {scheme!r}: one of {', '.join(SCHEMES)}")
@@ -109,7 +109,9 @@ def wire_bytes(scheme: str, matrices: Matrices) -> int:
 
 def table_bytes(scheme: str, matrices: Matrices) -> int:
     """Memory that a key holder takes for its residue table, if it has one."""
-    return paillier.unpacked_bytes(matrices.key_bits // 2) if scheme == "packed" else 0
+    if scheme != "packed":
+        return 0
+    return kernels.choose(matrices.key_bits).process_bytes(matrices.key_bits // 2)
 
 
 # --- plain ---------------------------------------------------------------------------------------
@@ -215,29 +217,29 @@ def _ciphertext_bytes(public: PaillierPublicKey) -> int:
 class PackedKeyHolder:
     """Whole rows as slots of one plaintext, encrypted with the key-holder's residue table.
 
-    Pickles as p, q and the table's bytes, so that Ray shares one copy of the table a machine.
+    Pickles as p, q and the table's bytes, so that Ray shares one copy of the table a machine; the kernel
+    is chosen where it is unpickled.
     """
 
     def __init__(self, p: int, q: int, table: paillier.ResidueTable, matrices: Matrices) -> None:
-        self._key = paillier.PrivateKey(p, q, table)
-        self._matrices = matrices
+        self._p, self._q, self._table, self._matrices = int(p), int(q), table, matrices
+        self._key = kernels.choose(matrices.key_bits).PrivateKey(self._p, self._q, table)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (int(self._key.p), int(self._key.q), self._key.table, self._matrices)
+        return type(self), (self._p, self._q, self._table, self._matrices)
 
     def encrypt(self, values: Floats) -> Wire:
         layout, grid = self._matrices.slots, self._matrices.grid
-        wire = np.empty((len(values), layout.ciphertexts_per_row, self._key.ciphertext_bytes), np.uint8)
+        wire = np.empty((len(values), layout.ciphertexts_per_row, self._matrices.key_bits // 4), np.uint8)
         for rows in _chunks(len(values)):
-            ciphertexts = self._key.encrypt(layout.encode(grid.to_integers(values[rows])))
-            wire[rows] = paillier.serialise(ciphertexts, wire[rows].shape)
+            wire[rows] = self._key.encrypt(layout.encode(grid.to_integers(values[rows])), layout.offsets)
         return wire
 
     def decrypt(self, wire: Wire) -> Floats:
         layout, grid = self._matrices.slots, self._matrices.grid
         values = np.empty((len(wire), layout.columns))
         for rows in _chunks(len(wire)):
-            values[rows] = grid.to_floats(layout.decode(self._key.decrypt(paillier.parse(wire[rows]))))
+            values[rows] = grid.to_floats(layout.decode(self._key.decrypt(wire[rows], layout.offsets)))
         return values
 
 
@@ -253,21 +255,15 @@ class PackedEvaluator:
 
 class PackedAggregate:
     def __init__(self, n: int, wire: Wire) -> None:
-        self._n, self._n_square, self._shape = mpz(n), mpz(n) ** 2, wire.shape
-        self._sums = self._read(wire)
+        self._shape = wire.shape
+        self._sums = kernels.choose(n.bit_length()).Sums(n, wire.reshape(-1, wire.shape[-1]))
 
     def add(self, rows: NDArray[np.int64], wire: Wire) -> None:
-        numbers, sums, n_square = self._read(wire), self._sums, self._n_square
-        for at, number in zip(_flat_positions(rows, self._shape[1]), numbers, strict=True):
-            sums[at] = sums[at] * number % n_square
+        targets = rows[:, None] * self._shape[1] + np.arange(self._shape[1])
+        self._sums.add(targets.ravel(), wire.reshape(-1, wire.shape[-1]))
 
     def wire(self) -> Wire:
-        return paillier.serialise(self._sums, self._shape)
-
-    def _read(self, wire: Wire) -> list[mpz]:
-        numbers = paillier.parse(wire)
-        paillier.check_ciphertexts(numbers, self._n, self._n_square)
-        return numbers
+        return self._sums.wire().reshape(self._shape)
 
 
 def _chunks(rows: int) -> Iterator[slice]:
