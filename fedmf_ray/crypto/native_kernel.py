@@ -59,8 +59,8 @@ def widest_window(prime_bits: int) -> int:
 
 
 def process_bytes(prime_bits: int) -> int:
-    """Memory of the table in a process, were it the only one."""
-    return paillier.table_bytes(prime_bits, widest_window(prime_bits))
+    """None of its own: the table is read where it lies, once a machine."""
+    return 0
 
 
 def words(numbers: Sequence[int], limbs: int) -> Words:
@@ -88,12 +88,25 @@ class Modulus:
         upper, lower = divmod(number % (self.m * self.m), self.m)
         return [lower, -upper * self.r % self.m]
 
+    def numbers(self, integers: Sequence[int]) -> Words:
+        """(integers, 2 * limbs) words of integers modulo m**2."""
+        digits = [digit for integer in integers for digit in self.digits(integer)]
+        return words(digits, self.limbs).reshape(-1, 2 * self.limbs)
+
+    def multiply(self, x: Words, targets: NDArray[np.int64], y: Words) -> None:
+        """x[targets[i]] *= y[i] / R modulo m**2 for all i in turn, in place; x, y (..., 2 * limbs)."""
+        ifma.multiply(self.limbs, self.words, x, targets, y)
+
+    def power(self, x: Words, exponent: int) -> None:
+        """Each x = (x/R)**exponent * R modulo m**2, in place, for m of a prime's size; (count, 2 * limbs)."""
+        ifma.power(self.limbs, self.words, exponent_steps(exponent), x)
+
 
 class PrivateKey:
     """Encrypts and decrypts with p, q and a table: :class:`fedmf_ray.crypto.kernels.PrivateKey`."""
 
     def __init__(self, p: int, q: int, table: paillier.ResidueTable) -> None:
-        p, q = mpz(p), mpz(q)
+        self.p, self.q = p, q = mpz(p), mpz(q)
         n = p * q
         self._table = table
         self._primes, self._others = (p, q), (q, p)
@@ -196,14 +209,14 @@ class Sums:
 
     def add(self, targets: NDArray[np.int64], wire: Bytes) -> None:
         numbers = self._read(wire)
-        self._multiply(np.ascontiguousarray(targets, np.int64), numbers)
+        self._modulus.multiply(self._numbers, np.ascontiguousarray(targets, np.int64), numbers)
         np.add.at(self._lacking, targets, 2)  # one power of R in reading, one in multiplying
 
     def wire(self) -> Bytes:
         if self._lacking.any():
             powers, which = np.unique(self._lacking, return_inverse=True)
             factors = np.concatenate([self._factor(power) for power in powers.tolist()])
-            self._multiply(np.arange(len(which)), factors[which])
+            self._modulus.multiply(self._numbers, np.arange(len(which)), factors[which])
             self._lacking[:] = 0
         wire = np.empty(self._shape, np.uint8)
         m = self._modulus
@@ -214,13 +227,8 @@ class Sums:
         """R**(power + 1), (1, 2 * limbs): the multiplication takes one away again."""
         if power not in self._factors:
             m = self._modulus
-            digits = m.digits(gmpy2.powmod(m.r, power + 1, self._square))
-            self._factors[power] = words(digits, m.limbs).reshape(1, -1)
+            self._factors[power] = m.numbers([gmpy2.powmod(m.r, power + 1, self._square)])
         return self._factors[power]
-
-    def _multiply(self, targets: NDArray[np.int64], numbers: Words) -> None:
-        m = self._modulus
-        ifma.multiply(m.limbs, m.words, self._numbers, targets, numbers)
 
     def _read(self, wire: Bytes) -> Words:
         """(count, bytes) to (count, 2 * limbs) words, or ``ValueError`` if not all are units modulo n**2."""
@@ -233,17 +241,3 @@ class Sums:
         if gmpy2.gcd(mpz.from_bytes(product.tobytes(), "little"), m.m) != 1:
             raise ValueError(paillier.NOT_COPRIME)
         return numbers
-
-
-def multiply(modulus: Modulus, x: Words, y: Words) -> Words:
-    """x*y/R modulo m**2, row by row: (count, 2 * limbs) words each. For tests."""
-    product = x.copy()
-    ifma.multiply(modulus.limbs, modulus.words, product, np.arange(len(x)), y)
-    return product
-
-
-def power(modulus: Modulus, x: Words, exponent: int) -> Words:
-    """(x/R)**exponent * R modulo m**2, row by row. For tests."""
-    result = x.copy()
-    ifma.power(modulus.limbs, modulus.words, exponent_steps(exponent), result)
-    return result

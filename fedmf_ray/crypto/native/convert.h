@@ -92,24 +92,37 @@ INLINE void lanes_to_words(uint64_t *const number[8], const Lanes *x, int words)
     }
 }
 
-/* Eight numbers of `size` bytes to lanes. Eight limbs are 52 bytes, cut by a permutation of bytes. */
-INLINE void bytes_to_lanes(Lanes *x, int limbs, const uint8_t *const number[8], size_t size) {
-    static const uint8_t starts[8] = {0, 6, 13, 19, 26, 32, 39, 45};
-    uint8_t order[64];
-    for (int i = 0; i < 64; i++) order[i] = (uint8_t)(starts[i / 8] + i % 8);
-    const Lanes cut = _mm512_loadu_si512(order), shifts = _mm512_set_epi64(4, 0, 4, 0, 4, 0, 4, 0);
-    for (int at = 0; at < limbs; at += 8) {
-        size_t first = (size_t)at * 13 / 2, left = size > first ? size - first : 0;
-        __mmask64 mask = (UINT64_C(1) << (left < 52 ? left : 52)) - 1;
-        Lanes row[8];
+/* Words of 64 bits to limbs of 52: sixteen limbs are thirteen words. */
+INLINE void cut_words(Lanes *x, const Lanes *word, int limbs) {
+    for (int at = 0; at < limbs; at += 16, word += 13) {
         UNROLL
-        for (int lane = 0; lane < 8; lane++) {
-            Lanes raw = mask ? _mm512_maskz_loadu_epi8(mask, number[lane] + first) : zero();
-            row[lane] = low52(_mm512_srlv_epi64(_mm512_permutexvar_epi8(cut, raw), shifts));
+        for (int i = 0; i < 16; i++) {
+            const int bit = i * LIMB_BITS % 64;
+            Lanes limb = _mm512_srli_epi64(word[i * LIMB_BITS / 64], bit);
+            if (bit + LIMB_BITS > 64)
+                limb = _mm512_or_si512(limb, _mm512_slli_epi64(word[i * LIMB_BITS / 64 + 1], 64 - bit));
+            if (at + i < limbs) x[at + i] = low52(limb);
         }
-        transpose(row);
-        for (int i = 0; i < 8 && at + i < limbs; i++) x[at + i] = row[i];
     }
+}
+
+/* Eight numbers of `size` bytes, a multiple of 4, to lanes. */
+INLINE void bytes_to_lanes(Lanes *x, int limbs, const uint8_t *const number[8], size_t size) {
+    Lanes word[MOST_LIMBS + 16];
+    int words = (limbs + 15) / 16 * 13;
+    for (int at = 0; at < words; at += 8) {
+        size_t first = (size_t)at * 8, left = size > first ? size - first : 0;
+        if (left == 0) {
+            for (int i = 0; i < 8; i++) word[at + i] = zero();
+            continue;
+        }
+        __mmask16 mask = left >= 64 ? 0xffff : (__mmask16)((1u << left / 4) - 1);
+        UNROLL
+        for (int lane = 0; lane < 8; lane++)
+            word[at + lane] = _mm512_maskz_loadu_epi32(mask, number[lane] + first);
+        transpose(word + at);
+    }
+    cut_words(x, word, limbs);
 }
 
 /* Resolve all carries of a number; it must fit. */

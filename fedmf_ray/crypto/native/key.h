@@ -21,12 +21,12 @@ typedef struct {
     Lanes exponents[8][(LIMBS * LIMB_BITS / 32 + 7) / 8];
 } N(Blinding);
 
-LANES static void N(add_exponents)(N(Blinding) *group, int lane, const uint8_t *entry, size_t size) {
-    for (size_t at = 0; at < size; at += 32) {
-        size_t digits = (size - at) / 4;
-        __mmask8 mask = digits >= 8 ? 0xff : (__mmask8)((1u << digits) - 1);
-        Lanes part = _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(mask, entry + at));
-        group->exponents[lane][at / 32] = plus(group->exponents[lane][at / 32], part);
+/* Add two exponents of `size` bytes. */
+INLINE void N(add_exponents)(Lanes *sum, const uint8_t *one, const uint8_t *other, size_t size) {
+    for (size_t at = 0; at < size; at += 32, sum++) {
+        __mmask8 mask = size - at >= 32 ? 0xff : (__mmask8)((1u << (size - at) / 4) - 1);
+        Lanes part = _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(mask, one + at));
+        *sum = plus(*sum, plus(part, _mm512_cvtepu32_epi64(_mm256_maskz_loadu_epi32(mask, other + at))));
     }
 }
 
@@ -43,30 +43,41 @@ LANES static void N(settle_exponents)(Lanes *x, const N(Blinding) *group, size_t
     }
 }
 
-/* Multiply a group by one random entry of each of two rows. */
+/* The entry that the random digits of a ciphertext name. Numbers beyond the last one repeat the first of
+   their group; a row beyond the last one, the partner of an odd one, has the entry 1, as all rows begin. */
+INLINE const uint8_t *N(chosen_entry)(const Blinds *blinds, size_t first, int lane, int prime, size_t row) {
+    const size_t entry_bytes = 2 * blinds->prime_bytes;
+    if (row >= blinds->rows) return blinds->table + (prime * blinds->rows << blinds->window) * entry_bytes;
+    size_t number = first + lane < blinds->count ? first + lane : first;
+    size_t digit = blinds->digits[(number * 2 + prime) * blinds->rows + row] & ((1u << blinds->window) - 1);
+    return blinds->table + (((prime * blinds->rows + row) << blinds->window) + digit) * entry_bytes;
+}
+
+/* Entries are all over a table larger than caches: they are asked for while the group before is worked on. */
+INLINE void N(prefetch)(const Blinds *blinds, size_t first, int prime, size_t row) {
+    for (int lane = 0; lane < 8; lane++) {
+        const uint8_t *entry = N(chosen_entry)(blinds, first, lane, prime, row);
+        for (size_t at = 0; at < 2 * blinds->prime_bytes; at += 64) __builtin_prefetch(entry + at);
+    }
+}
+
+/* Multiply a group by one random entry of each of two rows. `next` is the first number of the next group to be
+   blinded, with next_row. */
 LANES static void N(blind)(N(Blinding) *group, const Blinds *blinds, size_t first, int prime, size_t row,
-                           const N(Modulus) *m) {
+                           size_t next, size_t next_row, const N(Modulus) *m) {
     Lanes entry[2][LIMBS];
     N(Number) both;
-    const size_t entries = (size_t)1 << blinds->window, size = blinds->prime_bytes;
-    for (int which = 0; which < 2; which++) {
-        if (row + which == blinds->rows) {
-            memset(entry[which], 0, sizeof entry[which]);
-            entry[which][0] = all(1);
-            break;
-        }
-        const uint8_t *base = blinds->table + (prime * blinds->rows + row + which) * entries * 2 * size;
-        const uint8_t *chosen[8];
-        for (int lane = 0; lane < 8; lane++) {
-            size_t number = first + lane < blinds->count ? first + lane : first;
-            uint8_t digit = blinds->digits[(number * 2 + prime) * blinds->rows + row + which];
-            chosen[lane] = base + (digit & (entries - 1)) * 2 * size;
-            N(add_exponents)(group, lane, chosen[lane] + size, size);
-        }
-        bytes_to_lanes(entry[which], LIMBS, chosen, size);
+    const uint8_t *chosen[2][8];
+    const size_t size = blinds->prime_bytes;
+    for (int lane = 0; lane < 8; lane++) {
+        for (int i = 0; i < 2; i++) chosen[i][lane] = N(chosen_entry)(blinds, first, lane, prime, row + i);
+        N(add_exponents)(group->exponents[lane], chosen[0][lane] + size, chosen[1][lane] + size, size);
     }
+    for (int i = 0; i < 2; i++) bytes_to_lanes(entry[i], LIMBS, chosen[i], size);
     N(Pair) leaves = {entry[0], entry[1]};
+    N(prefetch)(blinds, next, prime, next_row);
     N(reduce)(both.zeroth, both.first, &leaves, 1, 0, NULL, NULL, m);
+    N(prefetch)(blinds, next, prime, next_row + 1);
     N(multiply)(&group->product, &group->product, &both, m);
 }
 
@@ -122,13 +133,17 @@ LANES static void N(encrypt)(void *memory, const Blinds *blinds, uint8_t *wire) 
                 for (int lane = 0; lane < 8; lane++) {
                     size_t piece = (batch + 8 * group + lane) % blinds->pieces;
                     const uint8_t *shift = blinds->shifts + (prime * blinds->pieces + piece) * blinds->prime_bytes;
-                    N(add_exponents)(&half[group], lane, shift, blinds->prime_bytes);
+                    const uint8_t *nothing = blinds->table + blinds->prime_bytes; /* the exponent of the entry 1 */
+                    N(add_exponents)(half[group].exponents[lane], shift, nothing, blinds->prime_bytes);
                 }
             }
             /* A pair of rows stays in the cache while all groups take their entries from it. */
             for (size_t row = 0; row < blinds->rows; row += 2)
-                for (size_t group = 0; group < in_batch; group++)
-                    N(blind)(&half[group], blinds, batch + 8 * group, prime, row, &m[prime]);
+                for (size_t group = 0; group < in_batch; group++) {
+                    int last = group + 1 == in_batch;
+                    N(blind)(&half[group], blinds, batch + 8 * group, prime, row,
+                             batch + (last ? 0 : 8 * (group + 1)), last ? row + 2 : row, &m[prime]);
+                }
         }
         for (size_t group = 0; group < in_batch; group++) {
             Lanes a[2][LIMBS], b[2][LIMBS], upper[2 * LIMBS], sum[4 * LIMBS];

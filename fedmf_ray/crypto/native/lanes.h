@@ -14,10 +14,11 @@
 #include <string.h>
 
 /* The file compiles with any flags; only these functions use the instructions, after a check at run time. */
-#define LANES __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma,avx512vbmi")))
+#define LANES __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")))
 #define INLINE LANES static inline __attribute__((always_inline))
 
 #define LIMB_BITS 52
+#define MOST_LIMBS 160 /* of a number modulo n**2 */
 #define LIMB_MASK ((UINT64_C(1) << LIMB_BITS) - 1)
 
 typedef __m512i Lanes;

@@ -82,8 +82,7 @@ static const char *find_obstacle(void) {
     __builtin_cpu_init();
     /* These ask the processor and, for the registers, the operating system. */
     if (!__builtin_cpu_supports("avx512f")) return "this CPU has no AVX-512";
-    if (!__builtin_cpu_supports("avx512ifma") || !__builtin_cpu_supports("avx512vbmi") ||
-        !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
+    if (!__builtin_cpu_supports("avx512ifma") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
         !__builtin_cpu_supports("avx512vl"))
         return "this CPU has no AVX-512 IFMA";
     return NULL;
@@ -257,7 +256,7 @@ static PyObject *read_numbers(PyObject *module, PyObject *args) {
     const Size *size = find_size(limbs, 0);
     if (size == NULL) goto end;
     Py_ssize_t bytes = b[1].len, count = b[3].len / (16 * limbs);
-    if (!sizes_agree(b[0].len == 16 * limbs && 8 * bytes <= 2 * LIMB_BITS * limbs && b[2].len == count * bytes &&
+    if (!sizes_agree(b[0].len == 16 * limbs && bytes % 4 == 0 && 8 * bytes <= 2 * LIMB_BITS * limbs && b[2].len == count * bytes &&
                      b[3].len == count * 16 * limbs && b[4].len == LIMB_BITS * limbs / 8))
         goto end;
     Py_BEGIN_ALLOW_THREADS
