@@ -32,8 +32,11 @@ INLINE Lanes over52(Lanes a) { return _mm512_srli_epi64(a, LIMB_BITS); }
 INLINE Lanes add_low(Lanes sum, Lanes a, Lanes b) { return _mm512_madd52lo_epu64(sum, a, b); }
 INLINE Lanes add_high(Lanes sum, Lanes a, Lanes b) { return _mm512_madd52hi_epu64(sum, a, b); }
 
-/* Loops over the columns of a tile must unroll: only then do the accumulators stay in registers. */
-#if defined(__clang__)
+/* Loops over the columns and rows of a tile must unroll: only then do the accumulators stay in registers.
+   Compilers take minutes over unrolled loops with checks in them, so a build with sanitizers keeps them. */
+#if defined(FEDMF_ROLLED)
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")

@@ -6,7 +6,11 @@
    so that loads keep up with arithmetic. */
 
 #define T(name) JOIN(name, TILE)
+#ifdef FEDMF_ROLLED
+#define TILE_ROWS(F) for (int turn = 0; turn < TILE; turn++) { F(turn) }
+#else
 #define TILE_ROWS(F) JOIN(ROWS, TILE)(F)
+#endif
 
 INLINE void T(low_row)(Lanes *sum, Lanes a, const Lanes *b, int row) {
     UNROLL
