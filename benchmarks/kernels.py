@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import click
 import numpy as np
-from gmpy2 import mpz
 
 from fedmf_ray.crypto import kernels, native_kernel, paillier, schemes
 from fedmf_ray.crypto.fixed_point import FixedPoint
@@ -87,7 +86,7 @@ def multiply_adds(key_bits: int, table_rows: int) -> dict[str, float]:
 def compare(key_bits: int) -> None:
     _, private = generate_keys(key_bits)
     window = native_kernel.widest_window(key_bits // 2)
-    table = paillier.ResidueTable.build(mpz(private.p), mpz(private.q), window)
+    table = native_kernel.build_table(private.p, private.q, window)
     key = (private.p, private.q, table)
     slots = schemes.Matrices(1, GRID, key_bits).slots.slots_per_ciphertext
     sides = [Side(name, key, schemes.Matrices(slots, GRID, key_bits)) for name in kernels.KERNELS]

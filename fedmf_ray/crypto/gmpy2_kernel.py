@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import gmpy2
@@ -28,6 +28,30 @@ def widest_window(prime_bits: int) -> int:
     1.2 * |p| products and so more than its 2**8 entries, and wider windows have fewer rows.
     """
     return max(w for w in range(1, 9) if w == 1 or _unpacked_bytes(prime_bits, w) <= _LARGEST_TABLE_BYTES)
+
+
+def build_table(p: int, q: int, window: int) -> paillier.ResidueTable:
+    """A fresh table; see :class:`fedmf_ray.crypto.paillier.ResidueTable`."""
+    prime_bits = mpz(p).bit_length()
+    rows = paillier.table_rows(prime_bits, window)
+    entries = np.empty((2, rows, 1 << window, 2, -(-prime_bits // 8)), np.uint8)
+    for half, prime in zip(entries, (mpz(p), mpz(q)), strict=True):
+        # One row at a time: the whole table as Python's numbers would double the peak.
+        for row, unit in zip(half, paillier.random_units(prime, rows), strict=True):
+            row[:] = paillier.serialise(_powers(unit, prime, 1 << window), row.shape)
+    return paillier.ResidueTable(entries, window)
+
+
+def _powers(unit: mpz, prime: mpz, count: int) -> Iterator[mpz]:
+    """Residues and exponents of the powers of unit**prime."""
+    square = prime * prime
+    base, base_inverse = gmpy2.powmod(unit, prime, square), gmpy2.invert(unit, prime)
+    power, inverse = mpz(1), mpz(1)
+    for _ in range(count):
+        upper, residue = divmod(power, prime)
+        yield residue
+        yield -upper * inverse % prime
+        power, inverse = power * base % square, inverse * base_inverse % prime
 
 
 def process_bytes(prime_bits: int) -> int:

@@ -66,6 +66,9 @@ class Kernel(Protocol):
     def widest_window(self, prime_bits: int) -> int:
         """Window in bits of the table to build for primes of this size."""
 
+    def build_table(self, p: int, q: int, window: int) -> ResidueTable:
+        """A fresh table."""
+
     def process_bytes(self, prime_bits: int) -> int:
         """Memory that its table takes in a process."""
 

@@ -58,6 +58,22 @@ def widest_window(prime_bits: int) -> int:
     )
 
 
+def build_table(p: int, q: int, window: int) -> paillier.ResidueTable:
+    """A fresh table; see :class:`fedmf_ray.crypto.paillier.ResidueTable`."""
+    prime_bits = mpz(p).bit_length()
+    rows = paillier.table_rows(prime_bits, window)
+    entries = np.empty((2, rows, 1 << window, 2, -(-prime_bits // 8)), np.uint8)
+    for half, prime in zip(entries, (mpz(p), mpz(q)), strict=True):
+        m = Modulus(prime, _prime_limbs(prime_bits))
+        units = paillier.random_units(prime, rows)
+        bases = m.numbers([unit * m.r for unit in units])
+        m.power(bases, prime)
+        inverses = m.numbers([gmpy2.invert(unit, prime) * m.r % prime for unit in units])
+        entry_bytes = 2 * half.shape[-1]
+        ifma.table_rows(m.limbs, m.words, bases, inverses, half.shape[1], entry_bytes, half)
+    return paillier.ResidueTable(entries, window)
+
+
 def process_bytes(prime_bits: int) -> int:
     """None of its own: the table is read where it lies, once a machine."""
     return 0
@@ -72,6 +88,10 @@ def words(numbers: Sequence[int], limbs: int) -> Words:
     even = padded[:, :8].copy().view("<u8") & mask
     odd = padded[:, 6:14].copy().view("<u8") >> np.uint64(4)
     return np.hstack([even, odd]).reshape(len(numbers), limbs)
+
+
+def _prime_limbs(prime_bits: int) -> int:
+    return next(limbs for limbs in _PRIME_LIMBS if prime_bits + _SPARE_BITS <= 52 * limbs)
 
 
 class Modulus:
@@ -112,8 +132,7 @@ class PrivateKey:
         self._primes, self._others = (p, q), (q, p)
         self._plaintext_bytes = -(-n.bit_length() // 8)
         self._ciphertext_bytes = -(-(n * n).bit_length() // 8)
-        bits = max(p.bit_length(), q.bit_length())
-        self._limbs = next(limbs for limbs in _PRIME_LIMBS if bits + _SPARE_BITS <= 52 * limbs)
+        self._limbs = _prime_limbs(max(p.bit_length(), q.bit_length()))
         self._moduli = [Modulus(prime, self._limbs) for prime in self._primes]
         joint = words([n * n], 4 * self._limbs), words([n], 2 * self._limbs)
         squares = words([q * q, p * p], 2 * self._limbs)
@@ -177,7 +196,7 @@ class PrivateKey:
 def exponent_steps(exponent: int) -> NDArray[np.uint16]:
     """(steps, 2) of left-to-right exponentiation by sliding windows: how often to square, and then which odd
     power 2*i + 1 to multiply by, if any (i < 32). The first step only names a power."""
-    bits = bin(exponent)[2:]
+    bits = bin(int(exponent))[2:]
     steps, at, squarings = [], 0, 0
     while at < len(bits):
         if bits[at] == "0":
@@ -199,8 +218,7 @@ class Sums:
 
     def __init__(self, n: int, wire: Bytes) -> None:
         n = mpz(n)
-        limbs = next(2 * h for h in _PRIME_LIMBS if n.bit_length() <= 2 * (52 * h - _SPARE_BITS))
-        self._modulus, self._square = Modulus(n, limbs), n * n
+        self._modulus, self._square = Modulus(n, 2 * _prime_limbs(-(-n.bit_length() // 2))), n * n
         self._limit = np.frombuffer((n * n).to_bytes(wire.shape[-1], "little"), np.uint8)
         self._shape = wire.shape
         self._numbers = self._read(wire)

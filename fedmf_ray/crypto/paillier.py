@@ -16,7 +16,7 @@ A table gives p and q away. It is private-key material.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import gmpy2
@@ -69,15 +69,6 @@ class ResidueTable:
     entries: NDArray[np.uint8]
     window: int
 
-    @classmethod
-    def build(cls, p: mpz, q: mpz, window: int) -> ResidueTable:
-        rows = table_rows(p.bit_length(), window)
-        entries = np.empty((2, rows, 1 << window, 2, -(-p.bit_length() // 8)), np.uint8)
-        for half, prime in zip(entries, (p, q), strict=True):
-            for row in half:  # one at a time: the whole table as Python numbers would double the peak
-                row[:] = serialise(_powers(prime, window), row.shape)
-        return cls(entries, window)
-
     def numbers(self, primes: Sequence[mpz]) -> list[list[list[mpz]]]:
         """The entries modulo the squares of the two primes, [prime][row][digit]."""
         return [
@@ -100,18 +91,10 @@ def table_entries(prime_bits: int, window: int) -> int:
     return 2 * table_rows(prime_bits, window) << window
 
 
-def _powers(prime: mpz, window: int) -> Iterator[mpz]:
-    """The powers 0 .. 2**window - 1 of a fresh uniform element of order dividing p - 1: residue, exponent."""
-    square = prime * prime
-    # x -> x**p maps the units modulo p one to one onto the residues of order p - 1 modulo p**2.
-    base = gmpy2.powmod(secrets.randbelow(int(prime) - 1) + 1, prime, square)
-    base_inverse = gmpy2.invert(base, prime)
-    power, inverse = mpz(1), mpz(1)
-    for _ in range(1 << window):
-        upper, residue = divmod(power, prime)
-        yield residue
-        yield -upper * inverse % prime
-        power, inverse = power * base % square, inverse * base_inverse % prime
+def random_units(prime: mpz, count: int) -> list[mpz]:
+    """Uniform units x modulo a prime. Their powers x**p are uniform residues of order dividing p - 1 modulo
+    p**2: x -> x**p maps the units modulo p one to one onto them."""
+    return [mpz(secrets.randbelow(int(prime) - 1) + 1) for _ in range(count)]
 
 
 def _join(parts: list[mpz], prime: mpz) -> list[mpz]:

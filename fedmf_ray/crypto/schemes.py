@@ -91,8 +91,8 @@ def create(scheme: str, matrices: Matrices) -> tuple[Evaluator, KeyHolder]:
     if scheme == "elementwise":
         return ElementwiseEvaluator(public), ElementwiseKeyHolder(public, private, matrices)
     if scheme == "packed":
-        window = kernels.choose(matrices.key_bits).widest_window(matrices.key_bits // 2)
-        table = paillier.ResidueTable.build(mpz(private.p), mpz(private.q), window)
+        kernel = kernels.choose(matrices.key_bits)
+        table = kernel.build_table(private.p, private.q, kernel.widest_window(matrices.key_bits // 2))
         return PackedEvaluator(public.n), PackedKeyHolder(private.p, private.q, table, matrices)
     raise ValueError(f"no scheme {scheme!r}: one of {', '.join(SCHEMES)}")
 

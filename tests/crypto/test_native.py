@@ -204,7 +204,7 @@ def keys(request):
     bits = request.param
     public, private = generate_keys(bits)
     p, q = mpz(private.p), mpz(private.q)
-    table = paillier.ResidueTable.build(p, q, 5 if bits == 3072 else 7)
+    table = native_kernel.build_table(p, q, 5 if bits == 3072 else 7)
     kernels = (native_kernel, gmpy2_kernel)
     return mpz(public.n), *(kernel.PrivateKey(p, q, table) for kernel in kernels)
 
@@ -283,6 +283,19 @@ class TestKey:
         finally:
             stop.set()
             thread.join()
+
+
+@pytest.mark.parametrize("bits", PRIMES)
+@pytest.mark.parametrize(("window", "seed"), [(1, 0), (3, 1), (4, 2)])
+def test_both_kernels_build_the_same_table_from_the_same_units(bits, window, seed, monkeypatch):
+    p, q = modulus_of(bits, seed).m, modulus_of(bits, 5).m
+    rng = random.Random(bits)
+    units = {prime: [1, prime - 1, *(mpz(rng.randrange(1, int(prime))) for _ in range(9))] for prime in (p, q)}
+    monkeypatch.setattr(paillier, "random_units", lambda prime, count: units[prime])
+    monkeypatch.setattr(paillier, "table_rows", lambda prime_bits, window: 11)
+    native, reference = (kernel.build_table(p, q, window) for kernel in (native_kernel, gmpy2_kernel))
+    assert native.window == reference.window == window
+    assert np.array_equal(native.entries, reference.entries)
 
 
 class TestSums:

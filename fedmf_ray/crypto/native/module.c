@@ -63,14 +63,15 @@ typedef struct {
     void (*decrypt)(void *, const Reading *, uint8_t *);
     void (*power)(void *, const uint64_t *, uint64_t *, size_t, const uint16_t (*)[2], size_t);
     size_t power_bytes;
+    void (*table_rows)(const uint64_t *, const uint64_t *, const uint64_t *, size_t, size_t, uint8_t *, size_t);
     void (*read)(const uint64_t *, const uint8_t *, size_t, size_t, uint64_t *, uint8_t *);
     void (*multiply)(const uint64_t *, uint64_t *, const int64_t *, const uint64_t *, size_t);
     void (*write)(const uint64_t *, const uint64_t *, size_t, uint8_t *, size_t);
 } Size;
 
 #define KEY(h) encrypt_##h, 2 * BATCH_GROUPS * sizeof(Blinding_##h), decrypt_##h, power_rows_##h, \
-               ODD_POWERS * sizeof(Number_##h)
-#define NO_KEY NULL, 0, NULL, NULL, 0
+               ODD_POWERS * sizeof(Number_##h), table_rows_##h
+#define NO_KEY NULL, 0, NULL, NULL, 0, NULL
 #define SUMS(h) read_##h, multiply_rows_##h, write_##h
 
 static const Size sizes[] = {
@@ -231,6 +232,32 @@ end:
     return result;
 }
 
+PyDoc_STRVAR(table_rows_doc, "table_rows(limbs, modulus, bases, inverses, count, entry_bytes, entries)");
+
+static PyObject *table_rows(PyObject *module, PyObject *args) {
+    (void)module;
+    int limbs;
+    Py_ssize_t powers, entry_bytes;
+    Py_buffer b[4];
+    if (!PyArg_ParseTuple(args, "iy*y*y*nnw*", &limbs, &b[0], &b[1], &b[2], &powers, &entry_bytes, &b[3]))
+        return NULL;
+    PyObject *result = NULL;
+    const Size *size = find_size(limbs, 1);
+    if (size == NULL) goto end;
+    Py_ssize_t rows = b[1].len / (16 * limbs);
+    if (!sizes_agree(b[0].len == 16 * limbs && b[1].len == rows * 16 * limbs && b[2].len == b[1].len &&
+                     powers >= 1 && powers <= 256 && entry_bytes >= 2 && entry_bytes % 2 == 0 &&
+                     entry_bytes <= LIMB_BITS * limbs / 4 && b[3].len == rows * powers * entry_bytes))
+        goto end;
+    Py_BEGIN_ALLOW_THREADS
+    size->table_rows(b[0].buf, b[1].buf, b[2].buf, rows, powers, b[3].buf, entry_bytes / 2);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+end:
+    release(b, 4);
+    return result;
+}
+
 /* 0 < c < limit for little-endian numbers. */
 static int within(const uint8_t *c, const uint8_t *limit, Py_ssize_t size) {
     int positive = 0;
@@ -352,7 +379,7 @@ static PyObject *ceiling(PyObject *module, PyObject *args) {
 
 #define METHODS                                                                             \
     {"encrypt", encrypt, METH_VARARGS, encrypt_doc}, {"decrypt", decrypt, METH_VARARGS, decrypt_doc}, \
-        {"power", power, METH_VARARGS, power_doc}, {"read", read_numbers, METH_VARARGS, read_doc},    \
+        {"power", power, METH_VARARGS, power_doc}, {"table_rows", table_rows, METH_VARARGS, table_rows_doc}, {"read", read_numbers, METH_VARARGS, read_doc},    \
         {"multiply", multiply, METH_VARARGS, multiply_doc}, {"write", write_numbers, METH_VARARGS, write_doc}, \
         {"ceiling", ceiling, METH_VARARGS, ceiling_doc},
 

@@ -1,4 +1,4 @@
-/* Squares and powers modulo m**2 (number.h). Included once for each LIMBS of a prime, after number.h. */
+/* Squares, powers and tables of powers modulo m**2 (number.h). Included once for each LIMBS of a prime, after number.h. */
 
 #define N(name) JOIN(name, LIMBS)
 #define T(name) JOIN(name, TILE)
@@ -78,6 +78,60 @@ LANES static void N(power_rows)(void *memory, const uint64_t *modulus, uint64_t 
         words_to_lanes((Lanes *)&x, (const uint64_t *const *)number, 2 * LIMBS);
         N(power)(&x, memory, steps, step_count, &m);
         lanes_to_words(number, (const Lanes *)&x, 2 * LIMBS);
+    }
+}
+
+/* One entry of a table for each lane, (residue, exponent) of `size` bytes each, `stride` bytes apart: of x/R, given
+   inverse/R = 1/x modulo m. With x = x0 - x1*m = a + (taken - x1)*m and a*(1 - e*m) = x, e is (x1 - taken)/a. */
+LANES static void N(write_entry)(uint8_t *entries, size_t stride, size_t lanes, size_t size, const N(Number) *x,
+                                 const Lanes *inverse, const N(Modulus) *m) {
+    Lanes residue[LIMBS], exponent[LIMBS], k[LIMBS], folded[LIMBS];
+    N(reduce)(residue, k, NULL, 0, 0, x->zeroth, NULL, m);
+    N(fold)(folded, k, m);
+    N(reduce)(exponent, k, NULL, 0, 0, x->first, folded, m);
+    N(reduce)(exponent, k, NULL, 0, 0, exponent, NULL, m);
+    Lanes taken = canonical(residue, m->limbs, LIMBS);
+    canonical(exponent, m->limbs, LIMBS);
+    N(complement)(exponent, taken, m);
+    N(Pair) quotient = {exponent, inverse};
+    N(reduce)(exponent, k, &quotient, 1, 0, NULL, NULL, m);
+    canonical(exponent, m->limbs, LIMBS);
+    N(complement)(exponent, zero(), m);
+    for (size_t lane = 0; lane < lanes; lane++) {
+        lane_to_bytes(entries + lane * stride, size, residue, LIMBS, (int)lane);
+        lane_to_bytes(entries + lane * stride + size, size, exponent, LIMBS, (int)lane);
+    }
+}
+
+/* Rows of a table, (rows, count, 2, size) bytes: the powers 0 to count - 1 of bases modulo m**2. Bases and their
+   inverses are 2*LIMBS words each, times R. */
+LANES static void N(table_rows)(const uint64_t *modulus, const uint64_t *bases, const uint64_t *inverses, size_t rows,
+                                size_t count, uint8_t *entries, size_t size) {
+    N(Modulus) m;
+    N(Number) base, x, inverse;
+    Lanes x_inverse[LIMBS], k[LIMBS];
+    const size_t row_bytes = count * 2 * size;
+    N(load_modulus)(&m, modulus);
+    memset(entries, 0, rows * row_bytes);
+    for (size_t row = 0; row < rows; row++) entries[row * row_bytes] = 1;
+    for (size_t first = 0; first < rows; first += 8) {
+        const uint64_t *words[2][8];
+        size_t lanes = rows - first < 8 ? rows - first : 8;
+        for (size_t lane = 0; lane < 8; lane++) {
+            size_t row = lane < lanes ? first + lane : first;
+            words[0][lane] = bases + row * 2 * LIMBS;
+            words[1][lane] = inverses + row * 2 * LIMBS;
+        }
+        words_to_lanes((Lanes *)&base, words[0], 2 * LIMBS);
+        words_to_lanes((Lanes *)&inverse, words[1], 2 * LIMBS);
+        x = base;
+        memcpy(x_inverse, inverse.zeroth, sizeof x_inverse);
+        for (size_t power = 1; power < count; power++) {
+            N(write_entry)(entries + first * row_bytes + power * 2 * size, row_bytes, lanes, size, &x, x_inverse, &m);
+            N(multiply)(&x, &x, &base, &m);
+            N(Pair) inverses_product = {x_inverse, inverse.zeroth};
+            N(reduce)(x_inverse, k, &inverses_product, 1, 0, NULL, NULL, &m);
+        }
     }
 }
 
