@@ -290,7 +290,8 @@ class TestKey:
 def test_both_kernels_build_the_same_table_from_the_same_units(bits, window, seed, monkeypatch):
     p, q = modulus_of(bits, seed).m, modulus_of(bits, 5).m
     rng = random.Random(bits)
-    units = {prime: [1, prime - 1, *(mpz(rng.randrange(1, int(prime))) for _ in range(9))] for prime in (p, q)}
+    others = [mpz(rng.randrange(1, int(min(p, q)))) for _ in range(9)]
+    units = {prime: [1, prime - 1, *others] for prime in (p, q)}
     monkeypatch.setattr(paillier, "random_units", lambda prime, count: units[prime])
     monkeypatch.setattr(paillier, "table_rows", lambda prime_bits, window: 11)
     native, reference = (kernel.build_table(p, q, window) for kernel in (native_kernel, gmpy2_kernel))
