@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: demo test test-slow lint types bench bench-estimates bench-orchestration clean help
+.PHONY: demo test test-slow test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-scaling bench-tools clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,6 +18,26 @@ test: $(VENV)/.test  ## run the test suite (slow tests excluded)
 test-slow: $(VENV)/.test  ## run only the slow tests
 	$(RUN)/python -m pytest -m slow
 
+test-kernels: $(VENV)/.test  ## run the crypto tests with gmpy2, and with the native kernel where it can run
+	FEDMF_KERNEL=gmpy2 $(RUN)/python -m pytest -m "not slow" tests/crypto
+	@$(RUN)/python -c "from fedmf_ray.crypto import native_kernel; print(native_kernel.obstacle() or '')" > $(VENV)/.obstacle
+	@if [ -s $(VENV)/.obstacle ] && grep -q . $(VENV)/.obstacle; then \
+		echo "no tests of the native kernel: $$(cat $(VENV)/.obstacle)"; \
+	else FEDMF_KERNEL=native $(RUN)/python -m pytest -m "not slow" tests/crypto; fi
+
+# A copy of the package with a kernel of its own; the interpreter itself leaks by design.
+SANITIZED := build/sanitized
+sanitize: $(VENV)/.test  ## run the native kernel's tests under address and undefined-behaviour sanitizers
+	rm -rf $(SANITIZED) && mkdir -p $(SANITIZED) && cp -r fedmf_ray $(SANITIZED)
+	rm -f $(SANITIZED)/fedmf_ray/crypto/*.so
+	$(CC) -std=gnu11 -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+		-DFEDMF_ROLLED -Wall -Wextra -Werror -shared -fPIC \
+		-I"$$($(RUN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+		fedmf_ray/crypto/native/module.c -o $(SANITIZED)/fedmf_ray/crypto/_ifma.so
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 FEDMF_KERNEL=native \
+		$(RUN)/python -m pytest -m "not slow" -o pythonpath=$(SANITIZED) tests/crypto/test_native.py
+
 lint: $(VENV)/.test  ## check style
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
@@ -27,6 +47,7 @@ types: $(VENV)/.test  ## check types
 
 bench: $(VENV)/.run  ## print speed and memory as ratios within one run (needs ml-latest-small; some minutes)
 	$(RUN)/python benchmarks/crypto.py
+	$(RUN)/python benchmarks/kernels.py
 	$(RUN)/python benchmarks/reference_round.py
 	$(RUN)/python benchmarks/memory.py
 	$(RUN)/python benchmarks/writing.py
@@ -37,16 +58,26 @@ bench-estimates: $(VENV)/.run  ## compare estimates and calibrated runs with rea
 bench-orchestration: $(VENV)/.run  ## compare speed and memory with Flower, pfl and NumPy (Linux; half an hour)
 	$(RUN)/python benchmarks/orchestration/compare.py
 
+bench-scaling: $(VENV)/.run  ## two workers or servers against one, memory of 100,000 users, checkpoints (ten minutes)
+	$(RUN)/python benchmarks/scaling.py workers
+	$(RUN)/python benchmarks/scaling.py servers
+	$(RUN)/python benchmarks/scaling.py checkpoints
+	$(RUN)/python benchmarks/scaling.py memory
+
+bench-tools: $(VENV)/.run  ## compare with phe, sf-heu and tenseal, each in an environment made for it (downloads them)
+	$(RUN)/python benchmarks/other_tools.py
+
 clean:           ## remove the environment and caches
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info fedmf_ray/crypto/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+KERNEL := setup.py $(wildcard fedmf_ray/crypto/native/*)
+$(VENV)/.run: pyproject.toml $(KERNEL) | $(VENV)/bin/python
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.test: pyproject.toml $(KERNEL) | $(VENV)/bin/python
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	@touch $@ $(VENV)/.run

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fedmf_ray.errors import FedMFError
+
 _LIBRARIES = ("ray", "numpy", "phe", "gmpy2", "pandas", "matplotlib", "pydantic")
 _SMALLEST_MEMORY_BYTES = 2 * 10**9
 
@@ -31,6 +33,7 @@ def examine() -> Iterator[Check]:
     yield from (_library(name) for name in _LIBRARIES)
     yield Check("cores", True, str(os.cpu_count()))
     yield _memory()
+    yield _kernel()
     yield _tried("keys", _try_keys, "reinstall phe and gmpy2")
     yield _tried("Ray", _try_ray, "reinstall ray, or run scenarios with cluster.backend=serial")
 
@@ -66,6 +69,15 @@ def _available_bytes() -> int:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _kernel() -> Check:
+    from fedmf_ray.crypto import kernels
+
+    try:
+        return Check("kernel", True, kernels.description())
+    except FedMFError as error:
+        return Check("kernel", False, str(error), f"unset {kernels.VARIABLE}")
 
 
 def _tried(subject: str, attempt: Callable[[], str], remedy: str) -> Check:

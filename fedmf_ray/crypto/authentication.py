@@ -20,13 +20,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
-
-from fedmf_ray.crypto import paillier
 
 Wire = NDArray[np.uint8]
 
@@ -34,34 +31,24 @@ _STATISTICAL_BYTES = 16
 """Longer than n by 128 bits before reduction: uniform to within 2**-128."""
 
 
-class NumberCipher(NamedTuple):
-    """Encrypts and decrypts single residues modulo n."""
-
-    encrypt: Callable[[mpz], mpz]
-    decrypt: Callable[[mpz], mpz]
-
-
 class Authenticator:
     """A user's side: makes tags, and says what the sum of tags should be.
 
-    secret: bytes that only users know. modulus: n. cipher: of the same key pair.
+    primes: the private key, from which the users' secret is derived. decrypt: one ciphertext, (bytes,) uint8,
+    to the number modulo n in it.
     """
 
-    def __init__(self, secret: bytes, modulus: int, cipher: NumberCipher) -> None:
-        self._secret = hashlib.sha256(b"fedmf-ray tags" + secret).digest()
-        self.modulus, self._cipher = mpz(modulus), cipher
+    def __init__(self, primes: tuple[int, int], decrypt: Callable[[Wire], mpz]) -> None:
+        smaller, larger = sorted(map(int, primes))
+        text = b"".join(prime.to_bytes(-(-prime.bit_length() // 8), "little") for prime in (smaller, larger))
+        self._secret = hashlib.sha256(b"fedmf-ray tags" + text).digest()
+        self.modulus, self.read = mpz(smaller) * larger, decrypt
         self._width = -(-int(self.modulus).bit_length() // 8)
         self._weights: dict[tuple[int, int], list[mpz]] = {}
 
-    def tag(self, blocks: NDArray[np.int64], plaintexts: Sequence[mpz], *label: int) -> Wire:
-        """(bytes,) the encrypted tag of (k,) blocks with k * m plaintexts under a label used once."""
-        number = (self.weigh(blocks, plaintexts) + self.pad(*label)) % self.modulus
-        return paillier.serialise([self._cipher.encrypt(number)], (2 * self._width,))
-
-    def read(self, tag: Wire) -> mpz:
-        """The number in a sum of tags, modulo n."""
-        (number,) = paillier.parse(tag)
-        return self._cipher.decrypt(number) % self.modulus
+    def tag(self, blocks: NDArray[np.int64], plaintexts: Sequence[mpz], *label: int) -> mpz:
+        """The number to encrypt as the tag of (k,) blocks with k * m plaintexts, under a label used once."""
+        return (self.weigh(blocks, plaintexts) + self.pad(*label)) % self.modulus
 
     def weigh(self, blocks: NDArray[np.int64], plaintexts: Sequence[mpz]) -> mpz:
         """The weighted sum of plaintexts modulo n."""

@@ -2,18 +2,16 @@
 
 Slot i of b bits sits at bit b*i, so a plaintext is m = sum(q_i * 2**(b*i)) with signed q_i, and sums of
 plaintexts are sums slot by slot as long as every |sum| < 2**(b-1). Encoding goes through unsigned
-slots u_i = q_i + 2**(b-1) and subtracts K = sum(2**(b*i + b-1)) again *before* encryption: no count of
-summands is needed to decode.
+slots u_i = q_i + 2**(b-1), and K = sum(2**(b*i + b-1)) is subtracted again *before* encryption: no count of
+summands is needed to decode. A *packed* plaintext is m + K, which is not negative, as bytes; whoever
+encrypts takes K (the ``offsets``) away, whoever decrypts puts it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import gmpy2
 import numpy as np
-from gmpy2 import mpz
 from numpy.typing import NDArray
 
 _CHUNK_VALUES = 1 << 15
@@ -44,47 +42,51 @@ class SlotLayout:
     def ciphertexts_per_row(self) -> int:
         return -(-self.columns // self.slots_per_ciphertext)
 
-    def encode(self, integers: NDArray[np.int64]) -> list[mpz]:
-        """Pack (rows, columns) int64 into rows * ciphertexts_per_row signed plaintexts, row by row.
+    @property
+    def offsets(self) -> list[int]:
+        """K = sum over slots of 2**(b*i + b-1), for each plaintext of a row."""
+        b = self.slot_bits
+        return [
+            (((1 << b * (stop - start)) - 1) // ((1 << b) - 1)) << (b - 1) for start, stop in self._ranges()
+        ]
+
+    @property
+    def plaintext_bytes(self) -> int:
+        """Width of a packed plaintext."""
+        return self.key_bits // 8
+
+    def encode(self, integers: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Pack (rows, columns) int64 into (rows, ciphertexts_per_row, plaintext_bytes) uint8.
 
         Raises ``OverflowError`` when a value does not fit its slot.
         """
         half = 1 << (self.slot_bits - 1)
         if integers.size and not (-half <= integers.min() and integers.max() < half):
             raise OverflowError(f"a value does not fit a slot of {self.slot_bits} bits")
-        unsigned = (integers + half).astype(self._word)
-        plaintexts: list[mpz] = []
-        for chunk in self._chunks(unsigned):
+        packed = np.zeros((len(integers), self.ciphertexts_per_row, self.plaintext_bytes), np.uint8)
+        step = max(1, _CHUNK_VALUES // self.columns)
+        for first in range(0, len(integers), step):
+            chunk = (integers[first : first + step] + half).astype(self._word)
             bits = np.unpackbits(_as_bytes(chunk), axis=-1, bitorder="little")[..., : self.slot_bits]
-            pieces = []
-            for start, stop in self._ranges():
+            for piece, (start, stop) in enumerate(self._ranges()):
                 row_bits = bits[:, start:stop].reshape(len(chunk), -1)
-                pieces.append((np.packbits(row_bits, axis=-1, bitorder="little"), self._offset(stop - start)))
-            plaintexts += [
-                mpz.from_bytes(packed[row].tobytes(), "little") - offset
-                for row in range(len(chunk))
-                for packed, offset in pieces
-            ]
-        return plaintexts
+                row_bytes = np.packbits(row_bits, axis=-1, bitorder="little")
+                packed[first : first + step, piece, : row_bytes.shape[1]] = row_bytes
+        return packed
 
-    def decode(self, plaintexts: Sequence[mpz]) -> NDArray[np.int64]:
-        """Undo :meth:`encode` for sums: signed plaintexts to (rows, columns) int64.
+    def decode(self, packed: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Undo :meth:`encode`, for sums too: what it returned to (rows, columns) int64.
 
         Raises ``OverflowError`` when a plaintext lies outside what the layout can hold, as it does
         after an overflow or under a wrong key.
         """
-        per_row = self.ciphertexts_per_row
-        rows = len(plaintexts) // per_row
-        integers = np.empty((rows, self.columns), np.int64)
+        integers = np.empty((len(packed), self.columns), np.int64)
         for piece, (start, stop) in enumerate(self._ranges()):
             slots = stop - start
-            offset, bits, size = self._offset(slots), slots * self.slot_bits, -(-slots * self.slot_bits // 8)
-            shifted = [plaintext + offset for plaintext in plaintexts[piece::per_row]]
-            if any(value < 0 or gmpy2.bit_length(value) > bits for value in shifted):
+            size, spare = divmod(slots * self.slot_bits, 8)
+            if (packed[:, piece, size] >> spare).any() or packed[:, piece, size + 1 :].any():
                 raise OverflowError(f"a plaintext does not fit {slots} slots of {self.slot_bits} bits")
-            buffer = b"".join(value.to_bytes(size, "little") for value in shifted)
-            packed = np.frombuffer(buffer, np.uint8).reshape(rows, size)
-            integers[:, start:stop] = self._unpack(packed, slots)
+            integers[:, start:stop] = self._unpack(packed[:, piece, : size + 1], slots)
         return integers
 
     def _unpack(self, packed: NDArray[np.uint8], slots: int) -> NDArray[np.int64]:
@@ -108,15 +110,6 @@ class SlotLayout:
         """First and last column (exclusive) of each plaintext of a row."""
         slots = self.slots_per_ciphertext
         return [(start, min(start + slots, self.columns)) for start in range(0, self.columns, slots)]
-
-    def _offset(self, slots: int) -> mpz:
-        """K = sum over slots of 2**(b*i + b-1)."""
-        b = self.slot_bits
-        return mpz(2) ** (b - 1) * ((mpz(2) ** (b * slots) - 1) // (mpz(2) ** b - 1))
-
-    def _chunks(self, unsigned: NDArray[np.unsignedinteger]) -> list[NDArray[np.unsignedinteger]]:
-        step = max(1, _CHUNK_VALUES // self.columns)
-        return [unsigned[first : first + step] for first in range(0, len(unsigned), step)]
 
 
 def _as_bytes(words: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:

@@ -37,11 +37,13 @@ def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> list[Enc
     values, borders = terms.blocks.join(item_matrix), terms.blocks.borders
     messages = []
     for first, stop in itertools.pairwise(borders):
-        tag = None
+        mine, tags = values[first:stop], []
         if key.authenticator is not None:
-            plaintexts = key.plaintexts(values[first:stop])
-            tag = key.authenticator.tag(np.arange(first, stop), plaintexts, _INITIAL, _INITIAL, first)
-        messages.append(EncryptedItems(0, first, key.encrypt(values[first:stop]), tag, NOBODY))
+            blocks, plaintexts = np.arange(first, stop), key.plaintexts(mine)
+            tags = [key.authenticator.tag(blocks, plaintexts, _INITIAL, _INITIAL, first)]
+        wire = key.encrypt(mine, tags)
+        tag = wire[-1, 0] if tags else None
+        messages.append(EncryptedItems(0, first, wire[: len(mine)], tag, NOBODY))
     return messages
 
 

@@ -10,7 +10,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.factors import RULES, RatingBlock, Steps, initial_user
 from fedmf_ray.metrics import ErrorSums, error_sums
-from fedmf_ray.protocol.messages import ItemBlocks, Upload, Wire
+from fedmf_ray.protocol.messages import ItemBlocks, Upload
 from fedmf_ray.ratings.table import UserRatings
 
 Floats = NDArray[np.float64]
@@ -160,40 +160,35 @@ class Users:
         at = self._row_of_rating[begin:end] - self._blocks.starts[first] * layout.rows
         values = np.zeros((len(blocks.values), layout.columns))
         values.reshape(-1, layout.factors)[at] = -item_steps
-        ciphertexts = key.encrypt(values)
-        return [
-            self._cut(
-                int(self.user_ids[first + user]),
-                round_number,
-                blocks.values[begin:end],
-                values[begin:end],
-                ciphertexts[begin:end],
-                key,
-                layout,
-            )
-            for user, (begin, end) in enumerate(zip(blocks.starts[:-1], blocks.starts[1:], strict=True))
-        ]
-
-    @staticmethod
-    def _cut(
-        user_id: int,
-        round_number: int,
-        blocks: Integers,
-        values: Floats,
-        ciphertexts: Wire,
-        key: KeyHolder,
-        layout: ItemBlocks,
-    ) -> list[Upload]:
-        """One user's upload, cut by the ranges of the servers; each piece has a tag of its own."""
-        pieces = []
-        borders = layout.borders
-        cuts = np.searchsorted(blocks, borders).tolist() if layout.servers > 1 else [0, len(blocks)]
-        for begin, end, first in zip(cuts[:-1], cuts[1:], borders, strict=False):
-            tag, mine = None, blocks[begin:end]
-            if key.authenticator is not None:
+        pieces = self._pieces(first, stop, layout)
+        tags = []
+        if key.authenticator is not None:
+            for user_id, server_first, begin, end in pieces:
                 plaintexts = key.plaintexts(values[begin:end])
-                tag = key.authenticator.tag(mine, plaintexts, user_id, round_number, first)
-            pieces.append(Upload(round_number, user_id, mine, ciphertexts[begin:end], tag))
+                label = user_id, round_number, server_first
+                tags.append(key.authenticator.tag(blocks.values[begin:end], plaintexts, *label))
+        wire = key.encrypt(values, tags)
+        uploads = [
+            Upload(round_number, user_id, blocks.values[begin:end], wire[begin:end], None)
+            for user_id, _, begin, end in pieces
+        ]
+        if tags:
+            rows = wire[len(values) :, 0]
+            uploads = [replace(upload, tag=tag) for upload, tag in zip(uploads, rows, strict=True)]
+        servers = layout.servers
+        return [uploads[at : at + servers] for at in range(0, len(uploads), servers)]
+
+    def _pieces(self, first: int, stop: int, layout: ItemBlocks) -> list[tuple[int, int, int, int]]:
+        """For each user and server: its id, the server's first block, and which blocks are in its piece."""
+        blocks, borders = self._blocks.part(first, stop), layout.borders
+        starts, user_ids = blocks.starts.tolist(), self.user_ids[first:stop].tolist()
+        pieces = []
+        for user_id, begin, end in zip(user_ids, starts[:-1], starts[1:], strict=True):
+            cuts = [begin, end]
+            if layout.servers > 1:
+                cuts = (begin + np.searchsorted(blocks.values[begin:end], borders)).tolist()
+            for at, server_first in enumerate(borders[:-1]):
+                pieces.append((user_id, server_first, cuts[at], cuts[at + 1]))
         return pieces
 
     def errors(self, item_matrix: Floats) -> ErrorSums:

@@ -113,7 +113,7 @@ class RunFolder:
 
 def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
     """Where a run took place: revision, versions, CPU, plus what the caller knows."""
-    import gmpy2
+    from fedmf_ray.crypto import kernels
 
     return {
         "git_revision": _git_revision(),
@@ -122,7 +122,7 @@ def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "versions": {name: _version(name) for name in _PACKAGES},
-        "kernel": f"gmpy2 {gmpy2.version()} ({gmpy2.mp_version()})",
+        "kernel": kernels.description(),
         **extra,
     }
 

@@ -220,7 +220,8 @@ class TestServer:
     def upload(self, key, round=0, user=1, rows=(2, 5)):
         rows, values = np.array(rows, np.int64), np.ones((len(rows), FACTORS)) / 2
         tag = key.authenticator.tag(rows, key.plaintexts(values), user, round, 0)
-        return Upload(round, user, rows, key.encrypt(values), tag)
+        wire = key.encrypt(values, [tag])
+        return Upload(round, user, rows, wire[:-1], wire[-1, 0])
 
     @pytest.mark.parametrize(
         ("changes", "reason"),
@@ -276,9 +277,8 @@ class TestServer:
         (zeros,) = encrypt_items(np.zeros((ITEMS, FACTORS)), key, agreed)
         server = Server(evaluator, zeros, MEMBERS)
         server.receive(self.upload(key, user=1))
-        private = key._key if scheme == "packed" else key._private
         state, holder = pickle.dumps(server), pickle.dumps(key)
-        for secret in (private.p, private.q):
+        for secret in key.primes:
             as_bytes = int(secret).to_bytes(64, "little")
             assert as_bytes in holder  # the search would find it
             assert as_bytes not in state

@@ -135,9 +135,10 @@ def test_the_server_actor_never_holds_a_key_a_rating_or_a_vector():
     uploads, _, _ = actor.train(0, EVERYBODY, False)
     server.receive(uploads)
     state, users, key = pickle.dumps(server), actor._users, actor._key
-    assert int(key._key.n).to_bytes(128, "little") in state  # the search finds what is there
-    for prime in (key._key.p, key._key.q):
-        assert int(prime).to_bytes(64, "little") not in state
+    p, q = key.primes
+    assert (p * q).to_bytes(128, "little") in state  # the search finds what is there
+    for prime in (p, q):
+        assert prime.to_bytes(64, "little") not in state
     assert not np.array_equal(users.vectors, users.opened)
     for user in range(len(users)):
         for secret in (users.opened[user], users.vectors[user], users.train.part(user, user + 1).values):

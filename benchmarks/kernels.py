@@ -1,0 +1,123 @@
+"""The native kernel beside gmpy2 on one thread, and how near it comes to the processor's ceiling.
+
+python benchmarks/kernels.py [--key-bits 2048 --key-bits 3072]
+
+Both kernels work with the same key and table on the same values in this one process, in turn; the
+figures are thread CPU time from float64 values to wire bytes and back, checks included. The ceiling is a
+tight loop of independent multiply-adds (52 bits, eight lanes), timed in every turn; *of ceiling* is the
+time that the multiply-adds of the algorithm would take at the ceiling, for full groups of eight.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import click
+import numpy as np
+
+from fedmf_ray.crypto import kernels, native_kernel, paillier, schemes
+from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.crypto.keys import generate_keys
+
+GRID = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)
+"""32 bits a slot."""
+
+ROWS = 128
+TURNS = {"encrypt": 9, "decrypt": 5, "add": 41}
+LEAST_RATIO = {"encrypt": 8, "decrypt": 8, "add": 4}
+MOST_NS = {"encrypt": 1500, "decrypt": 6000, "add": 30}
+"""At 2048 bits, a value."""
+
+CEILING_TURNS = 500_000
+
+
+class Side:
+    """One kernel at work on one matrix."""
+
+    def __init__(
+        self, kernel: str, key: tuple[int, int, paillier.ResidueTable], matrices: schemes.Matrices
+    ) -> None:
+        p, q, table = key
+        os.environ[kernels.VARIABLE] = kernel
+        self.key = schemes.PackedKeyHolder(p, q, table, matrices)
+        self.values = np.random.default_rng(0).uniform(-1, 1, (ROWS, matrices.columns))
+        self.wire = self.key.encrypt(self.values)
+        assert np.array_equal(self.key.decrypt(self.wire), np.rint(self.values * 2**20) / 2**20)
+        self.total = schemes.PackedEvaluator(p * q).aggregate(self.wire)
+        self.rows = np.arange(ROWS)
+        self.work: dict[str, Callable[[], object]] = {
+            "encrypt": lambda: self.key.encrypt(self.values),
+            "decrypt": lambda: self.key.decrypt(self.wire),
+            "add": lambda: self.total.add(self.rows, self.wire),
+        }
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    started = time.thread_time()
+    work()
+    return time.thread_time() - started
+
+
+def ceiling() -> float:
+    """Multiply-adds a second, eight lanes each."""
+    return 32 * CEILING_TURNS / cpu_s(lambda: native_kernel.ifma.ceiling(CEILING_TURNS))
+
+
+def multiply_adds(key_bits: int, table_rows: int) -> dict[str, float]:
+    """What a ciphertext needs, in instructions of eight lanes, for h limbs of 52 bits in p and 2*h in n.
+
+    A product of limbs is two instructions, for its low and its high half. Encryption: for each prime and
+    pair of rows, 2*h**2 to multiply the entries and 5*h**2 to multiply the result in. Decryption: for each
+    prime, 3.5*h**2 a squaring, 5*h**2 a multiplication. Addition: (2*h)**2 to read, 2 for the gcd, 5 to add.
+    """
+    h = 10 * -(-(key_bits // 2 + 8) // 520)
+    exponent = native_kernel.exponent_steps((1 << key_bits // 2) - 1 - (1 << key_bits // 4))
+    products = len(exponent) + 32
+    limb_products = {
+        "encrypt": 2 * table_rows / 2 * 7 * h**2,
+        "decrypt": 2 * (3.5 * key_bits / 2 + 5 * products) * h**2,
+        "add": 8 * (2 * h) ** 2,
+    }
+    return {work: 2 * count / 8 for work, count in limb_products.items()}
+
+
+def compare(key_bits: int) -> None:
+    _, private = generate_keys(key_bits)
+    window = native_kernel.widest_window(key_bits // 2)
+    table = native_kernel.build_table(private.p, private.q, window)
+    key = (private.p, private.q, table)
+    slots = schemes.Matrices(1, GRID, key_bits).slots.slots_per_ciphertext
+    sides = [Side(name, key, schemes.Matrices(slots, GRID, key_bits)) for name in kernels.KERNELS]
+    needed = multiply_adds(key_bits, table.entries.shape[1])
+    print(
+        f"\n{key_bits}-bit keys, {GRID.slot_bits} bits a slot, {slots} slots a ciphertext, "
+        f"{ROWS} ciphertexts a call, window {window}, table {table.entries.nbytes / 1e6:.0f} MB"
+    )
+    print(f"{'a value':9}{'gmpy2':>12}{'native':>12}{'ratio':>9}{'target':>9}{'of ceiling':>12}")
+    for work, turns in TURNS.items():
+        measured = [(*(cpu_s(side.work[work]) for side in sides), ceiling()) for _ in range(turns)]
+        slow, fast, _ = np.median(measured, axis=0) / (ROWS * slots) * 1e9
+        ratio = np.median([a / b for a, b, _ in measured])
+        share = np.median([needed[work] * ROWS / rate / native for _, native, rate in measured])
+        unit = f" (at most {MOST_NS[work] / 1000:g} us)" if key_bits == 2048 else ""
+        line = f"{work:9}{slow / 1000:9.3f} us{fast / 1000:9.3f} us{ratio:7.1f} x{LEAST_RATIO[work]:7d} x"
+        print(f"{line}{share:11.0%}{unit}")
+
+
+@click.command()
+@click.option("--key-bits", multiple=True, default=(2048, 3072), show_default=True)
+def main(key_bits: tuple[int, ...]) -> None:
+    obstacle = native_kernel.obstacle()
+    if obstacle is not None:
+        print(f"no native kernel here: {obstacle}")
+        return
+    rates = [ceiling() for _ in range(9)]
+    print(f"ceiling: {np.median(rates) / 1e9:.2f} thousand million multiply-adds of eight lanes a second")
+    for bits in key_bits:
+        compare(bits)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Encrypt, add and decrypt the same values with other tools: microseconds and bytes a value.
+
+python benchmarks/other_tools.py [--environments build/tools]
+
+`phe`, SecretFlow's `sf-heu` (ZPaillier, and OU by Okamoto and Uchiyama) and `tenseal` (CKKS), each in an
+environment made for it here (downloads a few packages once), and `packed` with each kernel. The tools
+take turns, three times; figures are medians of CPU time of the whole process, so that threads are counted
+too. Values are on a grid of 2**-20; CKKS alone does not give them back exactly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ENVIRONMENTS = {
+    "phe": ["phe", "gmpy2", "numpy"],
+    "sf-heu": ["sf-heu", "numpy"],
+    "tenseal": ["tenseal", "numpy"],
+}
+TURNS = 3
+COLUMNS = ("encrypt_us", "add_us", "decrypt_us", "bytes", "error")
+
+
+def values_of(count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.rint(np.random.default_rng(0).uniform(-1, 1, count) * 2**20) / 2**20
+
+
+def figures(
+    count: int,
+    encrypt: Callable[[], Any],
+    add: Callable[[Any], Any],
+    decrypt: Callable[[Any], Any],
+    size: Callable[[Any], int],
+) -> dict[str, float]:
+    """Per value, the second time that each is called; add adds a thing to itself."""
+    row: dict[str, float] = {}
+    for _ in range(2):
+        started = time.process_time()
+        encrypted = encrypt()
+        row["encrypt_us"] = time.process_time() - started
+        started = time.process_time()
+        total = add(encrypted)
+        row["add_us"] = time.process_time() - started
+        started = time.process_time()
+        decrypted = decrypt(total)
+        row["decrypt_us"] = time.process_time() - started
+    error = float(np.abs(np.asarray(decrypted, float).ravel() - 2 * values_of(count)).max())
+    return {
+        **{name: s * 1e6 / count for name, s in row.items()},
+        "bytes": size(encrypted) / count,
+        "error": error,
+    }
+
+
+def measure_phe() -> dict[str, dict[str, float]]:
+    from phe import paillier
+
+    public, private = paillier.generate_paillier_keypair(n_length=2048)
+    values = values_of(60)
+    row = figures(
+        len(values),
+        lambda: [public.encrypt(float(x), precision=1e-5) for x in values],
+        lambda encrypted: [one + one for one in encrypted],
+        lambda encrypted: [private.decrypt(one) for one in encrypted],
+        lambda encrypted: sum(-(-one.ciphertext(be_secure=False).bit_length() // 8) for one in encrypted),
+    )
+    return {f"phe {importlib.metadata.version('phe')}, Paillier 2048": row}
+
+
+def measure_heu() -> dict[str, dict[str, float]]:
+    from heu import numpy as hnp
+    from heu import phe
+
+    rows = {}
+    for schema, name in ((phe.SchemaType.ZPaillier, "ZPaillier"), (phe.SchemaType.OU, "OU")):
+        kit = hnp.setup(schema, 2048)
+        encryptor, evaluator, decryptor = kit.encryptor(), kit.evaluator(), kit.decryptor()
+        values = values_of(1000)
+        integers = np.rint(values * 2**20).astype(np.int64).reshape(1, -1)
+        encoder, decoder = phe.BigintEncoder(kit.get_schema()), phe.BigintDecoder()
+        rows[f"sf-heu {importlib.metadata.version('sf-heu')}, {name} 2048"] = figures(
+            len(values),
+            lambda e=encryptor, i=integers, c=encoder: e.encrypt(hnp.array(i, c)),
+            lambda encrypted, e=evaluator: e.add(encrypted, encrypted),
+            lambda total, d=decryptor, c=decoder: d.decrypt(total).to_numpy(c).astype(float) / 2**20,
+            lambda encrypted: len(encrypted.serialize()),
+        )
+    return rows
+
+
+def measure_tenseal() -> dict[str, dict[str, float]]:
+    import tenseal
+
+    rows = {}
+    for degree, moduli, scale in ((4096, [54, 54], 30), (8192, [60, 40, 60], 40)):
+        context = tenseal.context(tenseal.SCHEME_TYPE.CKKS, degree, -1, moduli)
+        context.global_scale = 2.0**scale
+        values = values_of(degree // 2)
+        rows[f"tenseal {importlib.metadata.version('tenseal')}, CKKS {degree}, {sum(moduli)}-bit modulus"] = (
+            figures(
+                len(values),
+                lambda c=context, v=values: tenseal.ckks_vector(c, v),
+                lambda encrypted: encrypted + encrypted,
+                lambda total: total.decrypt(),
+                lambda encrypted: len(encrypted.serialize()),
+            )
+        )
+    return rows
+
+
+def measure_packed() -> dict[str, dict[str, float]]:
+    from fedmf_ray.crypto import kernels, native_kernel, schemes
+    from fedmf_ray.crypto.fixed_point import FixedPoint
+
+    grid = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)  # 32 bits a slot
+    rows = {}
+    for kernel in kernels.KERNELS:
+        if kernel == "native" and native_kernel.obstacle() is not None:
+            continue
+        os.environ[kernels.VARIABLE] = kernel
+        for key_bits in (2048, 3072):
+            columns = schemes.Matrices(1, grid, key_bits).slots.slots_per_ciphertext
+            evaluator, key = schemes.create("packed", schemes.Matrices(columns, grid, key_bits))
+            values = values_of(128 * columns)
+            matrix, places = values.reshape(128, columns), np.arange(128)
+
+            def add(wire: Any, evaluator: Any = evaluator, places: Any = places) -> Any:
+                """Start a sum, add to it, write it."""
+                total = evaluator.aggregate(wire)
+                total.add(places, wire)
+                return total.wire()
+
+            rows[f"packed {key_bits}, {kernel}"] = figures(
+                len(values), lambda k=key, m=matrix: k.encrypt(m), add, key.decrypt, lambda wire: wire.nbytes
+            )
+    return rows
+
+
+MEASURES = {"phe": measure_phe, "sf-heu": measure_heu, "tenseal": measure_tenseal, "packed": measure_packed}
+
+
+def python_of(tool: str, environments: Path) -> Path:
+    """The interpreter that has the tool, installed if need be."""
+    folder = environments / tool
+    python = folder / "bin" / "python"
+    if not (folder / ".ready").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *ENVIRONMENTS[tool]], check=True)
+        (folder / ".ready").touch()
+    return python
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--environments", type=Path, default=Path("build/tools"))
+    parser.add_argument("--measure", choices=MEASURES, help="measure one tool here and print JSON")
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(MEASURES[arguments.measure]()))
+        return
+    pythons = {tool: python_of(tool, arguments.environments.absolute()) for tool in ENVIRONMENTS}
+    pythons["packed"] = Path(sys.executable)
+    seen: dict[str, list[dict[str, float]]] = {}
+    for _ in range(TURNS):
+        for tool, python in pythons.items():
+            command = [str(python), __file__, "--measure", tool]
+            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            for name, row in json.loads(printed.splitlines()[-1]).items():
+                seen.setdefault(name, []).append(row)
+    print(f"{'a value':42}{'encrypt us':>12}{'add us':>10}{'decrypt us':>12}{'bytes':>8}{'error':>10}")
+    for name, rows in seen.items():
+        encrypt, add, decrypt, size, error = (statistics.median(row[c] for row in rows) for c in COLUMNS)
+        print(f"{name:42}{encrypt:12.2f}{add:10.3f}{decrypt:12.2f}{size:8.1f}{error:10.1g}")
+
+
+if __name__ == "__main__":
+    main()

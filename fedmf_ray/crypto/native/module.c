@@ -1,0 +1,410 @@
+/* fedmf_ray.crypto._ifma: Paillier's arithmetic on eight numbers at a time (AVX-512 IFMA).
+
+   Functions take contiguous buffers, check their sizes, and work without the interpreter's lock. What the
+   arrays hold is said in native_kernel.py, the only caller. On other processors the module has `obstacle` only. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+
+#include "convert.h"
+#include "work.h"
+
+#define TILE 10
+#include "tile.h"
+#define LIMBS 10
+#include "number.h"
+#include "power.h"
+#include "key.h"
+#include "sums.h"
+#undef LIMBS
+#undef TILE
+
+#define TILE 15
+#include "tile.h"
+#define LIMBS 30
+#include "number.h"
+#include "power.h"
+#include "key.h"
+#include "sums.h"
+#undef LIMBS
+#undef TILE
+
+#define TILE 20
+#include "tile.h"
+#define LIMBS 20
+#include "number.h"
+#include "power.h"
+#include "key.h"
+#include "sums.h"
+#undef LIMBS
+#define LIMBS 40
+#include "number.h"
+#include "power.h"
+#include "key.h"
+#include "sums.h"
+#undef LIMBS
+#define LIMBS 60
+#include "number.h"
+#include "sums.h"
+#undef LIMBS
+#define LIMBS 80
+#include "number.h"
+#include "sums.h"
+#undef LIMBS
+#undef TILE
+
+typedef struct {
+    int limbs;
+    void (*encrypt)(void *, const Blinds *, uint8_t *);
+    size_t encrypt_bytes;
+    void (*decrypt)(void *, const Reading *, uint8_t *);
+    void (*power)(void *, const uint64_t *, uint64_t *, size_t, const uint16_t (*)[2], size_t);
+    size_t power_bytes;
+    void (*table_rows)(const uint64_t *, const uint64_t *, const uint64_t *, size_t, size_t, uint8_t *, size_t);
+    void (*read)(const uint64_t *, const uint8_t *, size_t, size_t, uint64_t *, uint8_t *);
+    void (*multiply)(const uint64_t *, uint64_t *, const int64_t *, const uint64_t *, size_t);
+    void (*write)(const uint64_t *, const uint64_t *, size_t, uint8_t *, size_t);
+} Size;
+
+#define KEY(h) encrypt_##h, 2 * BATCH_GROUPS * sizeof(Blinding_##h), decrypt_##h, power_rows_##h, \
+               ODD_POWERS * sizeof(Number_##h), table_rows_##h
+#define NO_KEY NULL, 0, NULL, NULL, 0, NULL
+#define SUMS(h) read_##h, multiply_rows_##h, write_##h
+
+static const Size sizes[] = {
+    {10, KEY(10), SUMS(10)}, {20, KEY(20), SUMS(20)},  {30, KEY(30), SUMS(30)},
+    {40, KEY(40), SUMS(40)}, {60, NO_KEY, SUMS(60)}, {80, NO_KEY, SUMS(80)},
+};
+
+static const char *find_obstacle(void) {
+    __builtin_cpu_init();
+    /* These ask the processor and, for the registers, the operating system. */
+    if (!__builtin_cpu_supports("avx512f")) return "this CPU has no AVX-512";
+    if (!__builtin_cpu_supports("avx512ifma") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl"))
+        return "this CPU has no AVX-512 IFMA";
+    return NULL;
+}
+
+/* The size with so many limbs, or NULL with an exception. */
+static const Size *find_size(int limbs, int of_a_prime) {
+    const char *obstacle = find_obstacle();
+    if (obstacle != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, obstacle);
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].limbs == limbs && (!of_a_prime || sizes[i].encrypt != NULL)) return &sizes[i];
+    PyErr_Format(PyExc_ValueError, "no arithmetic for %d limbs", limbs);
+    return NULL;
+}
+
+static int sizes_agree(int agree) {
+    if (!agree) PyErr_SetString(PyExc_ValueError, "the sizes of the arrays do not agree");
+    return agree;
+}
+
+static void *workspace(size_t bytes) {
+    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (memory == NULL) PyErr_NoMemory();
+    return memory;
+}
+
+static void release(Py_buffer *buffers, int count) {
+    for (int i = 0; i < count; i++) PyBuffer_Release(&buffers[i]);
+}
+
+PyDoc_STRVAR(encrypt_doc, "encrypt(limbs, window, rows, prime_bytes, pieces, plaintext_bytes, ciphertext_bytes,\n"
+                          "        words, joint, table, digits, shifts, plaintexts, wire)");
+
+static PyObject *encrypt(PyObject *module, PyObject *args) {
+    (void)module;
+    int limbs, window;
+    Py_ssize_t rows, prime_bytes, pieces, plaintext_bytes, ciphertext_bytes;
+    Py_buffer b[7];
+    if (!PyArg_ParseTuple(args, "iinnnnny*y*y*y*y*y*w*", &limbs, &window, &rows, &prime_bytes, &pieces,
+                          &plaintext_bytes, &ciphertext_bytes, &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &b[6]))
+        return NULL;
+    PyObject *result = NULL;
+    void *memory = NULL;
+    const Size *size = find_size(limbs, 1);
+    if (size == NULL) goto end;
+    if (!sizes_agree(window >= 1 && window <= 8 && rows >= 1 && prime_bytes >= 4 && prime_bytes % 4 == 0 &&
+                     8 * prime_bytes <= LIMB_BITS * limbs - 8 && pieces >= 1 && plaintext_bytes >= 1 &&
+                     8 * plaintext_bytes <= 2 * LIMB_BITS * limbs && ciphertext_bytes >= 1 &&
+                     (rows + 1) >> (LIMB_BITS * limbs - 8 * prime_bytes < 31 ? LIMB_BITS * limbs - 8 * prime_bytes : 31) == 0))
+        goto end;
+    Py_ssize_t count = b[6].len / ciphertext_bytes;
+    if (!sizes_agree(b[6].len == count * ciphertext_bytes && b[5].len == count * plaintext_bytes &&
+                     b[4].len == 2 * pieces * prime_bytes && b[3].len == count * 2 * rows &&
+                     b[2].len == (2 * rows << window) * 2 * prime_bytes && b[1].len == 12 * limbs * 8 &&
+                     b[0].len == 2 * ENCRYPT_WORDS * limbs * 8))
+        goto end;
+    memory = workspace(size->encrypt_bytes);
+    if (memory == NULL) goto end;
+    const uint64_t *words = b[0].buf;
+    Blinds blinds = {
+        .words = {words, words + ENCRYPT_WORDS * limbs}, .joint = b[1].buf, .table = b[2].buf, .digits = b[3].buf,
+        .shifts = b[4].buf, .plaintexts = b[5].buf, .count = count, .rows = rows, .window = window,
+        .prime_bytes = prime_bytes, .pieces = pieces, .plaintext_bytes = plaintext_bytes,
+        .ciphertext_bytes = ciphertext_bytes};
+    Py_BEGIN_ALLOW_THREADS
+    size->encrypt(memory, &blinds, b[6].buf);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+end:
+    free(memory);
+    release(b, 7);
+    return result;
+}
+
+/* (count, 2) uint16 steps of an exponentiation; the first one only names a power. */
+static int steps_are_sound(const Py_buffer *buffer) {
+    const uint16_t (*steps)[2] = buffer->buf;
+    return sizes_agree(buffer->len >= 4 && buffer->len % 4 == 0 && steps[0][1] < ODD_POWERS);
+}
+
+PyDoc_STRVAR(decrypt_doc, "decrypt(limbs, pieces, plaintext_bytes, ciphertext_bytes,\n"
+                          "        words, joint, steps_p, steps_q, shifts, wire, plaintexts)");
+
+static PyObject *decrypt(PyObject *module, PyObject *args) {
+    (void)module;
+    int limbs;
+    Py_ssize_t pieces, plaintext_bytes, ciphertext_bytes;
+    Py_buffer b[7];
+    if (!PyArg_ParseTuple(args, "innny*y*y*y*y*y*w*", &limbs, &pieces, &plaintext_bytes, &ciphertext_bytes, &b[0],
+                          &b[1], &b[2], &b[3], &b[4], &b[5], &b[6]))
+        return NULL;
+    PyObject *result = NULL;
+    void *memory = NULL;
+    const Size *size = find_size(limbs, 1);
+    if (size == NULL || !steps_are_sound(&b[2]) || !steps_are_sound(&b[3])) goto end;
+    if (!sizes_agree(pieces >= 1 && plaintext_bytes >= 1 && ciphertext_bytes >= 1 &&
+                     8 * ciphertext_bytes <= 4 * LIMB_BITS * limbs))
+        goto end;
+    Py_ssize_t count = b[6].len / plaintext_bytes;
+    if (!sizes_agree(b[6].len == count * plaintext_bytes && b[5].len == count * ciphertext_bytes &&
+                     b[4].len == 2 * pieces * limbs * 8 && b[1].len == 12 * limbs * 8 &&
+                     b[0].len == 2 * DECRYPT_WORDS * limbs * 8))
+        goto end;
+    memory = workspace(size->power_bytes);
+    if (memory == NULL) goto end;
+    const uint64_t *words = b[0].buf;
+    Reading reading = {
+        .words = {words, words + DECRYPT_WORDS * limbs}, .joint = b[1].buf, .steps = {b[2].buf, b[3].buf},
+        .step_count = {b[2].len / 4, b[3].len / 4}, .shifts = b[4].buf, .wire = b[5].buf, .count = count,
+        .pieces = pieces, .plaintext_bytes = plaintext_bytes, .ciphertext_bytes = ciphertext_bytes};
+    Py_BEGIN_ALLOW_THREADS
+    size->decrypt(memory, &reading, b[6].buf);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+end:
+    free(memory);
+    release(b, 7);
+    return result;
+}
+
+PyDoc_STRVAR(power_doc, "power(limbs, modulus, steps, numbers)");
+
+static PyObject *power(PyObject *module, PyObject *args) {
+    (void)module;
+    int limbs;
+    Py_buffer b[3];
+    if (!PyArg_ParseTuple(args, "iy*y*w*", &limbs, &b[0], &b[1], &b[2])) return NULL;
+    PyObject *result = NULL;
+    void *memory = NULL;
+    const Size *size = find_size(limbs, 1);
+    if (size == NULL || !steps_are_sound(&b[1])) goto end;
+    Py_ssize_t count = b[2].len / (16 * limbs);
+    if (!sizes_agree(b[2].len == count * 16 * limbs && b[0].len == 16 * limbs)) goto end;
+    memory = workspace(size->power_bytes);
+    if (memory == NULL) goto end;
+    Py_BEGIN_ALLOW_THREADS
+    size->power(memory, b[0].buf, b[2].buf, count, b[1].buf, b[1].len / 4);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+end:
+    free(memory);
+    release(b, 3);
+    return result;
+}
+
+PyDoc_STRVAR(table_rows_doc, "table_rows(limbs, modulus, bases, inverses, count, entry_bytes, entries)");
+
+static PyObject *table_rows(PyObject *module, PyObject *args) {
+    (void)module;
+    int limbs;
+    Py_ssize_t powers, entry_bytes;
+    Py_buffer b[4];
+    if (!PyArg_ParseTuple(args, "iy*y*y*nnw*", &limbs, &b[0], &b[1], &b[2], &powers, &entry_bytes, &b[3]))
+        return NULL;
+    PyObject *result = NULL;
+    const Size *size = find_size(limbs, 1);
+    if (size == NULL) goto end;
+    Py_ssize_t rows = b[1].len / (16 * limbs);
+    if (!sizes_agree(b[0].len == 16 * limbs && b[1].len == rows * 16 * limbs && b[2].len == b[1].len &&
+                     powers >= 1 && powers <= 256 && entry_bytes >= 2 && entry_bytes % 2 == 0 &&
+                     entry_bytes <= LIMB_BITS * limbs / 4 && b[3].len == rows * powers * entry_bytes))
+        goto end;
+    Py_BEGIN_ALLOW_THREADS
+    size->table_rows(b[0].buf, b[1].buf, b[2].buf, rows, powers, b[3].buf, entry_bytes / 2);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+end:
+    release(b, 4);
+    return result;
+}
+
+/* 0 < c < limit for little-endian numbers. */
+static int within(const uint8_t *c, const uint8_t *limit, Py_ssize_t size) {
+    int positive = 0;
+    for (Py_ssize_t i = size - 1; i >= 0; i--) {
+        if (c[i] > limit[i]) return 0;
+        if (c[i] < limit[i]) {
+            for (; i >= 0 && !positive; i--) positive = c[i] != 0;
+            return positive;
+        }
+        positive |= c[i] != 0;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(read_doc, "read(limbs, modulus, limit, wire, numbers, product) -> whether all numbers are within the limit");
+
+static PyObject *read_numbers(PyObject *module, PyObject *args) {
+    (void)module;
+    int limbs, sound = 1;
+    Py_buffer b[5];
+    if (!PyArg_ParseTuple(args, "iy*y*y*w*w*", &limbs, &b[0], &b[1], &b[2], &b[3], &b[4])) return NULL;
+    PyObject *result = NULL;
+    const Size *size = find_size(limbs, 0);
+    if (size == NULL) goto end;
+    Py_ssize_t bytes = b[1].len, count = b[3].len / (16 * limbs);
+    if (!sizes_agree(b[0].len == 16 * limbs && bytes % 4 == 0 && 8 * bytes <= 2 * LIMB_BITS * limbs && b[2].len == count * bytes &&
+                     b[3].len == count * 16 * limbs && b[4].len == LIMB_BITS * limbs / 8))
+        goto end;
+    Py_BEGIN_ALLOW_THREADS
+    const uint8_t *wire = b[2].buf;
+    for (Py_ssize_t i = 0; i < count && sound; i++) sound = within(wire + i * bytes, b[1].buf, bytes);
+    if (sound) size->read(b[0].buf, wire, count, bytes, b[3].buf, b[4].buf);
+    Py_END_ALLOW_THREADS
+    result = PyBool_FromLong(sound);
+end:
+    release(b, 5);
+    return result;
+}
+
+PyDoc_STRVAR(multiply_doc, "multiply(limbs, modulus, sums, targets, numbers)");
+
+static PyObject *multiply(PyObject *module, PyObject *args) {
+    (void)module;
+    int limbs;
+    Py_buffer b[4];
+    if (!PyArg_ParseTuple(args, "iy*w*y*y*", &limbs, &b[0], &b[1], &b[2], &b[3])) return NULL;
+    PyObject *result = NULL;
+    const Size *size = find_size(limbs, 0);
+    if (size == NULL) goto end;
+    Py_ssize_t count = b[2].len / 8, sums = b[1].len / (16 * limbs);
+    if (!sizes_agree(b[0].len == 16 * limbs && b[1].len == sums * 16 * limbs && b[2].len == count * 8 &&
+                     b[3].len == count * 16 * limbs))
+        goto end;
+    const int64_t *targets = b[2].buf;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (targets[i] < 0 || targets[i] >= sums) {
+            PyErr_Format(PyExc_IndexError, "there is no sum %lld", (long long)targets[i]);
+            goto end;
+        }
+    Py_BEGIN_ALLOW_THREADS
+    size->multiply(b[0].buf, b[1].buf, targets, b[3].buf, count);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+end:
+    release(b, 4);
+    return result;
+}
+
+PyDoc_STRVAR(write_doc, "write(limbs, modulus, numbers, bytes, wire)");
+
+static PyObject *write_numbers(PyObject *module, PyObject *args) {
+    (void)module;
+    int limbs;
+    Py_ssize_t bytes;
+    Py_buffer b[3];
+    if (!PyArg_ParseTuple(args, "iy*y*nw*", &limbs, &b[0], &b[1], &bytes, &b[2])) return NULL;
+    PyObject *result = NULL;
+    const Size *size = find_size(limbs, 0);
+    if (size == NULL) goto end;
+    Py_ssize_t count = b[1].len / (16 * limbs);
+    if (!sizes_agree(bytes >= 1 && b[0].len == 16 * limbs && b[1].len == count * 16 * limbs &&
+                     b[2].len == count * bytes))
+        goto end;
+    Py_BEGIN_ALLOW_THREADS
+    size->write(b[0].buf, b[1].buf, count, b[2].buf, bytes);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+end:
+    release(b, 3);
+    return result;
+}
+
+/* Independent multiply-adds, as fast as they go. */
+LANES static uint64_t multiply_adds(long long turns) {
+    Lanes sum[16], a = all(0x123456789abcd), b = all(0xfedcba9876543);
+    for (int i = 0; i < 16; i++) sum[i] = all((uint64_t)i);
+    for (long long turn = 0; turn < turns; turn++) {
+        UNROLL
+        for (int i = 0; i < 16; i++) sum[i] = add_low(sum[i], a, b);
+        UNROLL
+        for (int i = 0; i < 16; i++) sum[i] = add_high(sum[i], a, b);
+    }
+    for (int i = 1; i < 16; i++) sum[0] = plus(sum[0], sum[i]);
+    return (uint64_t)_mm512_reduce_add_epi64(sum[0]);
+}
+
+PyDoc_STRVAR(ceiling_doc, "ceiling(turns): 32 independent multiply-adds a turn; the result only says they were made");
+
+static PyObject *ceiling(PyObject *module, PyObject *args) {
+    (void)module;
+    long long turns;
+    uint64_t sum;
+    if (!PyArg_ParseTuple(args, "L", &turns) || find_size(20, 0) == NULL) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    sum = multiply_adds(turns);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromUnsignedLongLong(sum);
+}
+
+#define METHODS                                                                             \
+    {"encrypt", encrypt, METH_VARARGS, encrypt_doc}, {"decrypt", decrypt, METH_VARARGS, decrypt_doc}, \
+        {"power", power, METH_VARARGS, power_doc}, {"table_rows", table_rows, METH_VARARGS, table_rows_doc}, {"read", read_numbers, METH_VARARGS, read_doc},    \
+        {"multiply", multiply, METH_VARARGS, multiply_doc}, {"write", write_numbers, METH_VARARGS, write_doc}, \
+        {"ceiling", ceiling, METH_VARARGS, ceiling_doc},
+
+#else
+
+#define METHODS
+
+static const char *find_obstacle(void) { return "this is not an x86-64 processor"; }
+
+#endif
+
+PyDoc_STRVAR(obstacle_doc, "obstacle() -> why this machine cannot run the other functions, or None");
+
+static PyObject *obstacle(PyObject *module, PyObject *args) {
+    (void)module;
+    (void)args;
+    const char *found = find_obstacle();
+    return found == NULL ? Py_NewRef(Py_None) : PyUnicode_FromString(found);
+}
+
+static PyMethodDef methods[] = {
+    {"obstacle", obstacle, METH_NOARGS, obstacle_doc}, METHODS{NULL, NULL, 0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_ifma", "Paillier's arithmetic on eight numbers at a time.", 0, methods,
+    NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__ifma(void) { return PyModuleDef_Init(&definition); }
