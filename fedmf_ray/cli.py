@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from fedmf_ray import __version__, scenario_file
+from fedmf_ray import __version__, cli_jobs, scenario_file
 from fedmf_ray.crypto.keys import key_warning
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.screens import (
@@ -266,6 +266,10 @@ def doctor() -> None:
         )
     if not sound:
         sys.exit(1)
+
+
+cli.add_command(cli_jobs.submit)
+cli.add_command(cli_jobs.follow)
 
 
 def main() -> None:
