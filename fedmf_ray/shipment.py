@@ -16,6 +16,7 @@ from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import movielens
 from fedmf_ray.scenario import FileSource, MovieLensSource, Scenario
+from fedmf_ray.simulation.run_folder import git_revision
 from fedmf_ray.study import cells
 
 LARGEST_BYTES = 500 * 10**6
@@ -43,8 +44,10 @@ class Shipment:
     @property
     def env_vars(self) -> dict[str, str]:
         """Environment variables of the job."""
-        shipped = any(name.startswith(f"{_DATA}/") for name in self.files)
-        return {"FEDMF_DATA": _DATA} if shipped else {}  # a job starts in its working directory
+        variables = {"FEDMF_REVISION": git_revision() or ""}
+        if any(name.startswith(f"{_DATA}/") for name in self.files):
+            variables["FEDMF_DATA"] = _DATA  # a job starts in its working directory
+        return variables
 
     def write(self, path: Path) -> None:
         """Write the zip; the same content gives the same bytes, which Ray then need not upload again.
