@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -237,6 +238,7 @@ cli.add_command(cli_jobs.follow)
 
 def main() -> None:
     """Entry point. Exit codes: 2 for bad input, 1 for a run that diverged, 130 for Ctrl-C; one line each."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how schedulers and `ray job stop` ask
     try:
         cli(standalone_mode=False)
     except click.Abort:  # click's name for Ctrl-C

@@ -84,8 +84,8 @@ class Cluster:
         if shipment.command == "sweep":  # named by the job: the same study may be submitted twice
             where = f"--folder {results}/{shipment.name}/study-{job.removeprefix(f'{shipment.name}-')}"
         environment = dict(runtime_env or {})
-        # Ctrl-C is what a run ends cleanly on. The minute is for writing, and copying, what there is.
-        stop = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
+        # Three seconds, as Ray has it, may be too few to write, and copy, what there is.
+        stop = {"RAY_JOB_STOP_WAIT_TIME_S": "60"}
         environment["env_vars"] = stop | shipment.env_vars | dict(environment.get("env_vars", {}))
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "job.zip"
