@@ -77,10 +77,10 @@ def follow(job: str, address: str, results: Path) -> None:
 
 
 def _follow(cluster: Cluster, job: str, results: Path) -> None:
-    from fedmf_ray.jobs import REMOTE
+    from fedmf_ray.jobs import remote_folder
 
     def show(line: str) -> None:
-        if not line.startswith(REMOTE):  # where the folder is there; where it is here comes last
+        if not line.startswith(remote_folder(job)):  # where the folder is there; where it is here comes last
             click.echo(line, err=True)
 
     try:

@@ -39,7 +39,7 @@ class _Remote(Destination):
             self._files.create_dir(self._base, recursive=True)
         except (OSError, ValueError) as error:
             raise FedMFError(f"{uri}: results cannot be written there: {_one_line(error)}") from error
-        super().__init__(Path(tempfile.mkdtemp(prefix="fedmf-ray-")))
+        super().__init__(Path(tempfile.mkdtemp(prefix="fedmf-results-")))
 
     def deliver(self, path: Path) -> str:
         self.copy()

@@ -1,9 +1,9 @@
 """Runs scenarios as jobs of a Ray cluster, through the one HTTP address of its dashboard.
 
-A job writes its run folder on the cluster's head node, below :data:`REMOTE`. When it has ended, a second
-small job packs the folder into its own log, and that is how it comes back (:mod:`fedmf_ray.parcel`): it
-needs no storage that both sides can reach, works for jobs that failed or were stopped, and can be asked
-for again.
+A job writes its run folder on the cluster's head node, in :func:`remote_folder`. When it has ended, a
+second small job packs the folder into its own log, and that is how it comes back
+(:mod:`fedmf_ray.parcel`): it needs no storage that both sides can reach, works for jobs that failed or were
+stopped, and can be asked for again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import tempfile
@@ -29,15 +30,17 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.shipment import SCENARIO, Shipment
 from fedmf_ray.simulation.backends import import_ray
 
-REMOTE = "/tmp/fedmf-ray"
-"""On the head node: a folder per job, kept until somebody deletes it."""
-
 OLDEST_RAY = (2, 40)
 _SILENCE_S = 60.0
 _PATIENCE_S = 300.0
 """How long a cluster may not answer before the job is left to itself."""
 
 Show = Callable[[str], None]
+
+
+def remote_folder(job: str) -> str:
+    """Where a job writes on the head node; it stays there until somebody deletes it."""
+    return f"/tmp/fedmf-ray-{job}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Cluster:
         runtime_env: what the cluster must set up first, as Ray understands it (``pip``, ``env_vars``).
         """
         job = f"{shipment.name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
-        results = f"{REMOTE}/{job}"
+        results = remote_folder(job)
         where = f"--results {results}"
         if shipment.command == "sweep":  # named by the job: the same study may be submitted twice
             where = f"--folder {results}/{shipment.name}/study-{job.removeprefix(f'{shipment.name}-')}"
@@ -125,7 +128,7 @@ class Cluster:
             with zipfile.ZipFile(archive, "w") as code:
                 code.writestr(zipfile.ZipInfo("fedmf_ray/__init__.py"), "")
                 code.writestr(zipfile.ZipInfo("fedmf_ray/parcel.py"), Path(parcel.__file__).read_bytes())
-            command = f"python -m fedmf_ray.parcel {REMOTE}/{job}"
+            command = f"python -m fedmf_ray.parcel {shlex.quote(remote_folder(job))}"
             self._start(errand, command, {"working_dir": str(archive)})
         # Beside its place, so that folders appear there whole or not at all.
         with (
@@ -134,7 +137,7 @@ class Cluster:
         ):
             unpacker = parcel.Unpacker(file)
             ended = self.follow(errand, unpacker.line)
-            left = f"it stays on the cluster's head node in {REMOTE}/{job}"
+            left = f"it stays on the cluster's head node in {remote_folder(job)}"
             if unpacker.size is None:
                 raise FedMFError(f"job {job}: its folder cannot be packed ({ended.reason}); {left}")
             if unpacker.size > parcel.LARGEST_BYTES:
@@ -219,10 +222,15 @@ def _knock(address: str) -> dict[str, str]:
     import requests
 
     parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise FedMFError(f"--address {address}: is not of the form http://HOST:8265, the dashboard's address")
     try:
-        socket.create_connection((parts.hostname, parts.port or 80), timeout=5).close()
+        default = {"http": 80, "https": 443}[parts.scheme]
+        place = (parts.hostname or "", parts.port or default)
+    except (KeyError, ValueError):
+        raise FedMFError(
+            f"--address {address}: is not of the form http://HOST:8265, the dashboard's address"
+        ) from None
+    try:
+        socket.create_connection(place, timeout=5).close()
         headers: dict[str, str] = {}
         answer = requests.get(f"{address}/api/version", timeout=30)
         if answer.status_code == 401:

@@ -22,7 +22,7 @@ def write_run(place):
 
 
 def left_here(tmp_path):
-    return [path for path in tmp_path.glob("fedmf-ray-*") if path.is_dir()]
+    return [path for path in tmp_path.glob("fedmf-results-*") if path.is_dir()]
 
 
 def test_a_folder_is_written_in_place(tmp_path):

@@ -17,9 +17,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import requests
 
+from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.jobs import Cluster, _knock
+from fedmf_ray.jobs import Cluster, _knock, remote_folder
+from fedmf_ray.simulation.progress import Silent
+from fedmf_ray.simulation.run import run
 
 TOKEN = secrets.token_hex(32)
 SMALL = [
@@ -68,22 +72,26 @@ def head():
     )  # fmt: skip
     address = f"http://127.0.0.1:{dashboard}"
     try:
-        _wait_for(address, process)
+        wait_for(address, process)
         yield address
     finally:
+        with contextlib.suppress(requests.RequestException):  # what jobs leave on a head
+            for job in ask(address, "/api/jobs/").json():
+                shutil.rmtree(remote_folder(job["submission_id"]), ignore_errors=True)
         process.terminate()  # ends its children, too
         process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for(address, process):
-    import requests
+def ask(address, path):
+    return requests.get(address + path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
 
+
+def wait_for(address, process):
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(requests.RequestException):
-            headers = {"Authorization": f"Bearer {TOKEN}"}
-            if requests.get(f"{address}/api/version", headers=headers, timeout=5).status_code == 200:
+            if ask(address, "/api/version").status_code == 200:
                 return
         time.sleep(0.3)
     pytest.fail("the Ray head did not start")
@@ -103,8 +111,8 @@ def test_a_submitted_run_comes_back_with_the_losses_of_a_local_one(head, quickst
     assert "round 1 of 3: train MSE" in done.stderr
     assert "complete after 3 rounds" in done.stderr
     assert (folder / "plots" / "convergence.png").stat().st_size > 10_000
-    local = fedmf("run", quickstart, *words, cwd=tmp_path)
-    here, there = (pd.read_csv(Path(done.stdout.strip()) / "rounds.csv") for done in (local, done))
+    local = run(scenario_file.load(quickstart, words), tmp_path / "local", Silent())
+    here, there = (pd.read_csv(path / "rounds.csv") for path in (local, folder))
     for column in ("train_mse", "test_rmse", "upload_bytes_total"):
         assert list(here[column]) == list(there[column])
     assert json.loads((folder / "environment.json").read_text())["versions"]["ray"]
@@ -264,9 +272,23 @@ def test_what_is_no_cluster_of_use_is_one_line(status, body, message, pretender,
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "127.0.0.1:6379", "ray://127.0.0.1:10001", "auto"])
-def test_a_bad_address_is_one_line(address, quickstart, tmp_path):
-    done = fedmf("submit", quickstart, "--address", address, cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("http://127.0.0.1:1", "no Ray dashboard answers there .*: check the address"),
+        ("127.0.0.1:6379", "is not of the form http://HOST:8265"),
+        ("ray://127.0.0.1:10001", "is not of the form http://HOST:8265"),
+        ("http://127.0.0.1:port", "is not of the form http://HOST:8265"),
+    ],
+)
+def test_a_bad_address_is_one_line(address, message):
+    with pytest.raises(FedMFError, match=message):
+        Cluster(address)
+
+
+def test_a_bad_runtime_environment_is_one_line_and_exit_code_2(quickstart, tmp_path):
+    (tmp_path / "env.yaml").write_text("working_dir: .\n")
+    done = fedmf("submit", quickstart, "--runtime-env", "env.yaml", cwd=tmp_path)
     assert done.returncode == 2
+    assert "env.yaml: must hold keys of a Ray runtime environment" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert "check the address" in done.stderr or "is not of the form http://HOST:8265" in done.stderr
