@@ -13,7 +13,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.screens import plain, stderr
 
 if TYPE_CHECKING:
-    from fedmf_ray.jobs import Cluster
+    from fedmf_ray.jobs import Cluster, Ended, Show
 
 _address = click.option(
     "--address", envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"], default="http://127.0.0.1:8265",
@@ -62,7 +62,15 @@ def submit(
         stderr.print(f"follow it, and bring its results here: {again}", soft_wrap=True)
         return
     stderr.print(f"job {job} (should this connection end: {again})", soft_wrap=True)
-    _follow(cluster, job, results)
+    stopped = False
+    try:
+        ended = cluster.follow(job, _show(job))
+    except KeyboardInterrupt:
+        stopped = True
+        stderr.print(f"stopping job {job}", soft_wrap=True)
+        cluster.stop(job)
+        ended = cluster.follow(job, lambda line: None)
+    _bring(cluster, job, results, ended, stopped)
 
 
 @click.command()
@@ -70,27 +78,30 @@ def submit(
 @_address
 @_results
 def follow(job: str, address: str, results: Path) -> None:
-    """Follow a job that was submitted earlier, and bring its folder back. Ctrl-C stops the job."""
+    """Follow a job that was submitted earlier, and bring its folder back. Ctrl-C leaves the job alone."""
     from fedmf_ray.jobs import Cluster
 
-    _follow(Cluster(address), job, results)
+    cluster = Cluster(address)
+    try:
+        ended = cluster.follow(job, _show(job))
+    except KeyboardInterrupt:
+        stderr.print(f"job {job} goes on; `ray job stop {job}` would end it", soft_wrap=True)
+        sys.exit(130)
+    _bring(cluster, job, results, ended)
 
 
-def _follow(cluster: Cluster, job: str, results: Path) -> None:
+def _show(job: str) -> Show:
     from fedmf_ray.jobs import remote_folder
 
     def show(line: str) -> None:
         if not line.startswith(remote_folder(job)):  # where the folder is there; where it is here comes last
             click.echo(line, err=True)
 
-    try:
-        ended = cluster.follow(job, show)
-        stopped = False
-    except KeyboardInterrupt:
-        stderr.print(f"stopping job {job}", soft_wrap=True)
-        cluster.stop(job)
-        ended = cluster.follow(job, lambda line: None)
-        stopped = True
+    return show
+
+
+def _bring(cluster: Cluster, job: str, results: Path, ended: Ended, stopped: bool = False) -> None:
+    """Fetch a job's folder, print where it is, and leave with the job's exit code."""
     for folder in cluster.fetch(job, results.expanduser().absolute()):
         click.echo(folder)
     if stopped:

@@ -93,7 +93,7 @@ def _open(uri: str) -> tuple[Any, str]:
     try:
         from pyarrow import fs
     except ImportError:
-        raise FedMFError(f"{uri}: results at a URI need pyarrow: pip install 'fedmf-ray[parquet]'") from None
+        raise FedMFError(f"{uri}: results at a URI need pyarrow: pip install pyarrow") from None
     try:
         files, path = fs.FileSystem.from_uri(uri)
     except (OSError, ValueError, NotImplementedError) as error:

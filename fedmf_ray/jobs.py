@@ -15,7 +15,6 @@ import os
 import secrets
 import shlex
 import shutil
-import socket
 import tempfile
 import time
 import zipfile
@@ -23,14 +22,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from fedmf_ray import parcel
+from fedmf_ray.dashboard import knock, one_line
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.shipment import SCENARIO, Shipment
 from fedmf_ray.simulation.backends import import_ray
 
-OLDEST_RAY = (2, 40)
 _SILENCE_S = 60.0
 _PATIENCE_S = 300.0
 """How long a cluster may not answer before the job is left to itself."""
@@ -57,7 +55,7 @@ class Ended:
         if self.exit_code == 127:  # the shell's
             return "the cluster has no `python` on its PATH: activate its environment before `ray start`"
         if self.reason and "exit code" not in self.reason:  # Ray repeats the log, which has been shown
-            return f"{self.status.lower()}: {_one_line(self.reason)}"
+            return f"{self.status.lower()}: {one_line(self.reason)}"
         return f"ended with exit code {self.exit_code}: the reason is above"
 
 
@@ -67,9 +65,14 @@ class Cluster:
     def __init__(self, address: str) -> None:
         """address: ``http://HOST:PORT`` of the dashboard. Raises :class:`FedMFError` if it is of no use."""
         self.address = address.rstrip("/")
-        headers = _knock(self.address)
-        import_ray()
+        headers = knock(self.address)
+        ray = import_ray()
+        import aiohttp
         from ray.job_submission import JobSubmissionClient
+
+        # requests' errors are OSErrors; RuntimeErrors are Ray's for answers that it did not expect.
+        self._troubles = (OSError, RuntimeError, ValueError, aiohttp.ClientError, asyncio.TimeoutError,
+                          ray.exceptions.RayError)  # fmt: skip
 
         for part in ("dashboard_sdk", "job.sdk"):  # they tell of every upload and connection
             logging.getLogger(f"ray.dashboard.modules.{part}").setLevel(logging.WARNING)
@@ -107,8 +110,9 @@ class Cluster:
         details = self._details(job)
         status = str(getattr(details.status, "value", details.status))
         code = details.driver_exit_code
-        failed = 0 if status == "SUCCEEDED" else 1
-        return Ended(status, failed if code is None else code, "" if not failed else details.message or "")
+        if status == "SUCCEEDED":
+            return Ended(status, 0, "")
+        return Ended(status, code or 1, details.message or "")
 
     def stop(self, job: str) -> None:
         """Ask a job to end; :meth:`follow` says when it has."""
@@ -175,98 +179,68 @@ class Cluster:
                         f"{self.address} answers no more; job {job} may go on: `fedmf-ray follow {job}` later"
                     ) from error
                 time.sleep(2)
-            except RuntimeError as error:
+            except self._troubles as error:
                 if "404" in str(error):
                     raise FedMFError(f"job {job}: {self.address} knows no such job") from None
-                raise FedMFError(f"{self.address}: {_one_line(error)}") from error
+                raise FedMFError(f"{self.address}: {one_line(error)}") from error
 
     async def _tail(self, job: str, show: Show) -> None:
-        """Read a log until its job has ended; it always opens with what has been seen already."""
-        seen, rest = 0, ""
+        """Read a log until its job has ended, by web socket or, where that breaks, by plain requests."""
+        log = _Log(show)
         while True:
-            whole, position = False, 0
-            chunks = self._client.tail_job_logs(job).__aiter__()
-            with contextlib.suppress(OSError, RuntimeError, asyncio.TimeoutError):
-                while True:
-                    try:
-                        chunk = await asyncio.wait_for(chunks.__anext__(), _SILENCE_S)
-                    except StopAsyncIteration:
-                        whole = True
-                        break
-                    fresh = chunk[max(0, seen - position) :]
-                    position += len(chunk)
-                    seen = max(seen, position)
-                    *lines, rest = (rest + fresh).split("\n")
-                    for line in lines:
-                        show(line)
+            whole = await self._stream(job, log)
             ended = self._details(job).status.is_terminal()
+            if not whole:
+                with contextlib.suppress(*self._troubles):
+                    log.take(self._client.get_job_logs(job), 0)
+                    whole = True
             if ended and whole:
                 break
-            await asyncio.sleep(1)
-        if rest:
-            show(rest)
+            await asyncio.sleep(2)
+        log.close()
+
+    async def _stream(self, job: str, log: _Log) -> bool:
+        """Follow a log from its first character; False if the connection broke or fell silent."""
+        position = 0
+        chunks = self._client.tail_job_logs(job).__aiter__()
+        with contextlib.suppress(*self._troubles):
+            while True:
+                try:
+                    chunk = await asyncio.wait_for(chunks.__anext__(), _SILENCE_S)
+                except StopAsyncIteration:
+                    return True
+                log.take(chunk, position)
+                position += len(chunk)
+        return False
 
     @contextlib.contextmanager
     def _plain_errors(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, RuntimeError, ValueError) as error:
-            raise FedMFError(f"{self.address}: {_one_line(error)}") from error
+        except self._troubles as error:
+            raise FedMFError(f"{self.address}: {one_line(error)}") from error
 
 
-def _knock(address: str) -> dict[str, str]:
-    """The headers that a cluster wants: none, or the token of this machine if it asks for one.
+class _Log:
+    """A log that may be read more than once, shown line by line and once."""
 
-    Asked directly, within seconds: Ray's own client neither gives up nor looks for a token unless told to.
-    """
-    import requests
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._seen = 0
+        self._rest = ""
 
-    parts = urlsplit(address)
-    try:
-        default = {"http": 80, "https": 443}[parts.scheme]
-        place = (parts.hostname or "", parts.port or default)
-    except (KeyError, ValueError):
-        raise FedMFError(
-            f"--address {address}: is not of the form http://HOST:8265, the dashboard's address"
-        ) from None
-    try:
-        socket.create_connection(place, timeout=5).close()
-        headers: dict[str, str] = {}
-        answer = requests.get(f"{address}/api/version", timeout=30)
-        if answer.status_code == 401:
-            headers = {"Authorization": f"Bearer {_token(address)}"}
-            answer = requests.get(f"{address}/api/version", headers=headers, timeout=30)
-        if answer.status_code in (401, 403):
-            raise FedMFError(
-                f"{address}: refuses this machine's token: copy the cluster's (`ray get-auth-token` there) "
-                "into RAY_AUTH_TOKEN"
-            )
-        answer.raise_for_status()
-        version = str(answer.json()["ray_version"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FedMFError(
-            f"{address}: no Ray dashboard answers there ({_one_line(error)}): check the address, that the "
-            "head node has ray[default], and a tunnel if you need one (`ssh -L 8265:localhost:8265 HEAD`)"
-        ) from error
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_RAY:
-        oldest = ".".join(map(str, OLDEST_RAY))
-        raise FedMFError(
-            f"{address}: the cluster runs Ray {version}, fedmf-ray needs {oldest} or later there"
-        )
-    return headers
+    def take(self, text: str, position: int) -> None:
+        """``text`` begins ``position`` characters into the log."""
+        fresh = text[max(0, self._seen - position) :]
+        self._seen = max(self._seen, position + len(text))
+        *lines, self._rest = (self._rest + fresh).split("\n")
+        for line in lines:
+            self._show(line)
 
-
-def _token(address: str) -> str:
-    """The token where Ray keeps it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token."""
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    try:
-        token = os.environ.get("RAY_AUTH_TOKEN") or path.read_text(encoding="utf-8")
-    except OSError:
-        raise FedMFError(
-            f"{address}: asks for a token and this machine has none: copy the cluster's "
-            "(`ray get-auth-token` there) into RAY_AUTH_TOKEN"
-        ) from None
-    return token.strip()
+    def close(self) -> None:
+        """The last line may lack its end."""
+        if self._rest:
+            self._show(self._rest)
 
 
 @contextlib.contextmanager
@@ -278,7 +252,3 @@ def _only_our_address() -> Iterator[None]:
         yield
     finally:
         os.environ.update(hidden)
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())[-300:]

@@ -89,7 +89,10 @@ class Unpacker:
             else:
                 self.complete = self._digest.hexdigest() == self._expected
         elif self._open:
-            block = base64.b64decode(text)
+            try:
+                block = base64.b64decode(text)
+            except ValueError:  # a stray line; the digest will tell
+                return
             self._digest.update(block)
             self._file.write(block)
 

@@ -84,6 +84,8 @@ def prepare(file: str | Path, overrides: Sequence[str] = ()) -> Shipment:
     if tables:
         files = _table(settings, tables, str(file))
     shipped, notes = _data_sets(scenarios)
+    if any(scenario.observe for scenario in scenarios):
+        notes.append("what observe records stays on the cluster's head node")
     command: Literal["run", "sweep"] = "sweep" if "sweep" in settings else "run"
     return Shipment(scenarios[0].name, command, settings, files | shipped, notes)
 

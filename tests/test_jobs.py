@@ -20,8 +20,9 @@ import pytest
 import requests
 
 from fedmf_ray import scenario_file
+from fedmf_ray.dashboard import knock
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.jobs import Cluster, _knock, remote_folder
+from fedmf_ray.jobs import Cluster, _Log, remote_folder
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
 
@@ -200,6 +201,33 @@ def test_a_wrong_token_an_unknown_job_and_a_missing_library_are_one_line(head, q
     assert "Traceback" not in bare.stderr
 
 
+@pytest.mark.slow
+def test_a_log_is_followed_where_web_sockets_do_not_pass(head, monkeypatch):
+    async def closed(job):
+        raise ConnectionResetError
+        yield
+
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    cluster = Cluster(head)
+    monkeypatch.setattr(cluster._client, "tail_job_logs", closed)
+    command = "for n in 1 2 3 4 5; do echo line $n; sleep 1; done; printf end; exit 3"
+    cluster._client.submit_job(entrypoint=command, submission_id="lines")
+    lines = []
+    ended = cluster.follow("lines", lines.append)
+    assert [line for line in lines if "INFO" not in line][1:] == [*(f"line {n}" for n in range(1, 6)), "end"]
+    assert (ended.status, ended.exit_code) == ("FAILED", 3)
+
+
+def test_a_log_that_is_read_again_is_shown_once():
+    text, lines = "one\ntwo\nthree\nfour", []
+    log = _Log(lines.append)
+    for chunk, position in [("one\ntw", 0), ("o\n", 6), ("one\ntwo\nth", 0), ("ree\n", 10), (text, 0)]:
+        log.take(chunk, position)
+    log.close()
+    assert lines == ["one", "two", "three", "four"]
+
+
 @pytest.fixture
 def pretender():
     """Serves ``answer(token) -> (status, body)`` as if it were a dashboard."""
@@ -241,14 +269,14 @@ def test_a_token_is_sent_only_to_a_cluster_that_asks_for_one(pretender, no_token
 
     server.answer = lambda token: answer(token, None)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "abc")
-    assert _knock(address) == {}
+    assert knock(address) == {}
     assert heard == [None]
     server.answer = lambda token: answer(token, "Bearer abc")
-    assert _knock(address) == {"Authorization": "Bearer abc"}
+    assert knock(address) == {"Authorization": "Bearer abc"}
     monkeypatch.delenv("RAY_AUTH_TOKEN")
     (no_token / ".ray").mkdir()
     (no_token / ".ray" / "auth_token").write_text("abc\n")
-    assert _knock(address) == {"Authorization": "Bearer abc"}
+    assert knock(address) == {"Authorization": "Bearer abc"}
 
 
 @pytest.mark.parametrize(
