@@ -85,7 +85,8 @@ def follow(job: str, address: str, results: Path) -> None:
     try:
         ended = cluster.follow(job, _show(job))
     except KeyboardInterrupt:
-        stderr.print(f"job {job} goes on; `ray job stop {job}` would end it", soft_wrap=True)
+        ending = f"ray job stop {job} --address {cluster.address}"
+        stderr.print(f"job {job} goes on; `{ending}` would end it", soft_wrap=True)
         sys.exit(130)
     _bring(cluster, job, results, ended)
 
