@@ -8,35 +8,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.progress import Progress as Bars
 
-from fedmf_ray import __version__, scenario_file
+from fedmf_ray import __version__, cli_data, cli_jobs, scenario_file
 from fedmf_ray.crypto.keys import key_warning
+from fedmf_ray.destination import destination
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.screens import (
-    RunScreen,
-    StudyScreen,
     draw_run,
     out,
     plain,
+    run_screen,
     show_estimate,
     show_estimates,
     show_findings,
+    show_place,
     show_run,
     stderr,
+    study_screen,
 )
+from fedmf_ray.termination import Terminated, termination_as_interrupt
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from fedmf_ray.study.sweep import CellState
+
+
+_results = click.option(
+    "--results", default="results", show_default=True, metavar="FOLDER|URI",
+    help="Where run folders go. A URI (s3://, gs://, file:///) gets a copy when the run has ended.",
+)  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,13 +51,11 @@ def cli(debug: bool) -> None:
 @cli.command()
 @click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
-              help="Where run folders go; made absolute at once.")  # fmt: skip
-def run(file: Path, overrides: tuple[str, ...], results: Path) -> None:
+@_results
+def run(file: Path, overrides: tuple[str, ...], results: str) -> None:
     """Run a scenario; KEY=VALUE words override its keys, as in protocol.key_bits=2048."""
     from fedmf_ray.simulation.run import run as run_scenario
 
-    results = results.expanduser().absolute()
     chosen = scenario_file.load(file, overrides)
     protected = chosen.model.algorithm == "fedmf" and chosen.protocol.costed != "plain"
     warning = key_warning(chosen.protocol.key_bits) if protected else None
@@ -67,10 +67,11 @@ def run(file: Path, overrides: tuple[str, ...], results: Path) -> None:
         )
     if chosen.observe:
         stderr.print("[yellow]note:[/] the run records a view (observe), which may give ratings away")
-    with RunScreen(chosen.name) as screen:
-        folder = run_scenario(chosen, results, screen)
-    show_run(folder)
-    draw_run(folder)
+    with destination(results) as place:
+        with run_screen(chosen.name) as screen:
+            folder = run_scenario(chosen, place.folder, screen)
+        draw_run(folder)
+        show_run(folder, place)
 
 
 @cli.command()
@@ -83,29 +84,30 @@ def resume(folder: Path, overrides: tuple[str, ...]) -> None:
     """
     from fedmf_ray.simulation.run import resume as resume_run
 
-    with RunScreen(folder.absolute().parent.name) as screen:
+    with run_screen(folder.absolute().parent.name) as screen:
         folder = resume_run(folder, screen, overrides)
-    show_run(folder)
     draw_run(folder)
+    show_run(folder)
 
 
 @cli.command()
 @click.argument("file", metavar="STUDY", type=click.Path(path_type=Path))
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
+@_results
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="The study's own folder, instead of one in RESULTS."
 )
-def sweep(file: Path, overrides: tuple[str, ...], results: Path, folder: Path | None) -> None:
+def sweep(file: Path, overrides: tuple[str, ...], results: str, folder: Path | None) -> None:
     """Run every cell of a scenario with a sweep; called again, run only what is missing."""
     from fedmf_ray.study import cells
     from fedmf_ray.study.sweep import run_study
 
     study = cells.load(file, overrides)
-    with StudyScreen(study.name) as screen:
-        outcome = run_study(study, results.expanduser().absolute(), screen, folder)
-    stderr.print(f"{len(outcome.states) - len(outcome.unsound)} of {len(outcome.states)} cells are sound")
-    click.echo(outcome.path)
+    with destination(results) as place:
+        with study_screen(study.name) as screen:
+            outcome = run_study(study, place.folder, screen, folder)
+        stderr.print(f"{len(outcome.states) - len(outcome.unsound)} of {len(outcome.states)} cells are sound")
+        show_place(outcome.path, None if folder else place)
     _end_of_study(outcome.unsound)
 
 
@@ -187,11 +189,11 @@ def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str,
         if view:
             raise FedMFError("--view: is for one scenario, a study keeps its own runs")
         study = cells.load(file, overrides)
-        with StudyScreen(study.name) as screen:
+        with study_screen(study.name) as screen:
             audited = audits.audit_study(study, results, screen, grid)
     else:
         chosen = scenario_file.load(file, overrides)
-        with RunScreen(chosen.name) as screen:
+        with run_screen(chosen.name) as screen:
             audited = audits.audit_scenario(chosen, results, screen, grid, view)
     show_findings(audited.findings)
     click.echo(audited.path / "audit.json")
@@ -229,45 +231,6 @@ def report(path: Path, output: Path | None) -> None:
     click.echo(write_report(path, output))
 
 
-@cli.group()
-def data() -> None:
-    """Fetch MovieLens data sets, or list them."""
-
-
-@data.command()
-@click.argument("name")
-@click.option("--mirror", metavar="URL", help="Another place to download from: a URL, or a folder.")
-def fetch(name: str, mirror: str | None) -> None:
-    """Download a MovieLens data set into the cache."""
-    from fedmf_ray.ratings import fetch as downloads
-    from fedmf_ray.ratings.movielens import cache_folder
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=stderr, transient=True) as bars:
-        task = bars.add_task(name, total=None)
-        options = {"base_url": mirror} if mirror else {}
-        folder = downloads.fetch(
-            name,
-            cache_folder(),
-            progress=lambda done, total: bars.update(task, completed=done, total=total),
-            **options,
-        )
-    click.echo(folder)
-
-
-@data.command("list")
-def list_() -> None:
-    """List the data sets and whether they are here."""
-    from fedmf_ray.ratings import fetch as downloads
-    from fedmf_ray.ratings.movielens import cache_folder
-
-    cache = cache_folder()
-    click.echo(f"cache: {cache}")
-    for name, ratings in downloads.available().items():
-        here = "here" if downloads.is_here(name, cache) else f"not here (fedmf-ray data fetch {name})"
-        click.echo(f"{name:16} {ratings:>11,} ratings  {here}")
-
-
 @cli.command()
 def doctor() -> None:
     """Check that this machine can run simulations; says what to do where it cannot."""
@@ -284,11 +247,19 @@ def doctor() -> None:
         sys.exit(1)
 
 
-def main() -> None:
-    """Entry point. Exit codes: 2 for bad input, 1 for a run that diverged, 130 for Ctrl-C, 143 for
-    SIGTERM; one line each."""
-    from fedmf_ray.errors import Terminated
+cli.add_command(cli_data.data)
+cli.add_command(cli_jobs.submit)
+cli.add_command(cli_jobs.follow)
 
+
+def main() -> None:
+    """Entry point. Exit codes: 2 for bad input, 1 for a run that diverged, 130 for Ctrl-C, 143 for SIGTERM
+    (how schedulers and `ray job stop` ask); one line each."""
+    with termination_as_interrupt():
+        _main()
+
+
+def _main() -> None:
     try:
         cli(standalone_mode=False)
     except Terminated:

@@ -26,7 +26,3 @@ class DivergenceError(FedMFError):
 
     def __str__(self) -> str:
         return ": ".join(self.args)
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a run as Ctrl-C does, with an exit code of its own (143)."""

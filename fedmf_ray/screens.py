@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from fedmf_ray.destination import Destination
     from fedmf_ray.study.audit import Finding
     from fedmf_ray.study.estimate import Estimate
 
@@ -79,6 +81,60 @@ class StudyScreen(RunScreen):
         self._bars.reset(self._users, visible=False, total=None)
 
 
+class RunLog:
+    """The same as lines, for a file or the log of a job, where nobody can draw a bar twice: one a round.
+
+    Rounds that take milliseconds leave some out; the first and the last are always there.
+    """
+
+    _PAUSE_S = 0.2
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told = -math.inf
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def note(self, text: str) -> None:
+        stderr.print(text, soft_wrap=True)
+
+    def users(self, done: int, total: int) -> None: ...
+
+    def round(self, row: dict[str, Any], rounds: int) -> None:
+        number, now = row["round"] + 1, time.monotonic()
+        if number in (1, rounds) or now - self._told >= self._PAUSE_S:
+            self._told = now
+            line = f"round {number} of {rounds}: train MSE {row['train_mse']:.4f}, {row['wall_s']:.3g} s"
+            stderr.print(line, soft_wrap=True)
+
+
+class StudyLog(RunLog):
+    """A line a cell, too."""
+
+    def note(self, text: str) -> None:
+        """A study's cells would say the same thing many times."""
+
+    def cell(self, done: int, total: int, name: str) -> None:
+        stderr.print(f"{self._name}: {done} of {total} cells, now {plain(name)}", soft_wrap=True)
+
+
+def run_screen(name: str) -> RunScreen | RunLog:
+    """What suits where standard error goes."""
+    return RunScreen(name) if _redraws() else RunLog(name)
+
+
+def study_screen(name: str) -> StudyScreen | StudyLog:
+    return StudyScreen(name) if _redraws() else StudyLog(name)
+
+
+def _redraws() -> bool:
+    """Rich alone would believe FORCE_COLOR, which some continuous integration sets for its logs."""
+    return stderr.is_interactive and sys.stderr.isatty()
+
+
 def draw_run(folder: Path) -> None:
     from analysis.convergence import convergence
     from analysis.figures import save
@@ -87,7 +143,7 @@ def draw_run(folder: Path) -> None:
     save(convergence([read_run(folder)]), folder / "plots" / "convergence.png")
 
 
-def show_run(folder: Path) -> None:
+def show_run(folder: Path, place: Destination | None = None) -> None:
     """The figures that a person looks for first, and where the rest is."""
     from analysis.runs import read_run
 
@@ -108,7 +164,14 @@ def show_run(folder: Path) -> None:
         if column in source and source[column] == source[column]:
             table.add_row(column, show(float(source[column])))
     stderr.print(table)
-    click.echo(folder)
+    show_place(folder, place)
+
+
+def show_place(folder: Path, place: Destination | None = None) -> None:
+    """Bring a folder to the place that was asked for, if it is not there yet, and print that place."""
+    click.echo(place.deliver(folder) if place else folder)
+    if place and place.left:
+        stderr.print(f"[yellow]note:[/] what observe recorded is not copied: {place.left}", soft_wrap=True)
 
 
 def show_estimate(foretold: Estimate) -> None:

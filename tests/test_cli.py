@@ -45,6 +45,9 @@ def test_run_prints_the_folder_and_draws_the_picture(quickstart, tmp_path):
     assert len(pd.read_csv(folder / "rounds.csv")) == 2
     for words in ("warning: 1024-bit keys", "bits a slot", "test_rmse", "complete after 2 rounds"):
         assert words in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("round")]
+    assert [line.partition(":")[0] for line in lines] == ["round 1 of 2", "round 2 of 2"]
+    assert "\x1b" not in done.stderr  # a log is no place for bars and colours
 
 
 @pytest.mark.parametrize(

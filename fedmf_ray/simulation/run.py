@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from fedmf_ray import scenario_file
-from fedmf_ray.errors import DivergenceError, FedMFError, Terminated
+from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.privacy import views
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import Scenario
@@ -26,6 +23,7 @@ from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.rounds import Federation, Round, place, recorded_rounds
 from fedmf_ray.simulation.run_folder import RunFolder, check_writable, environment, new_path, read_json
+from fedmf_ray.termination import termination_as_interrupt
 
 Row = dict[str, Any]
 
@@ -189,29 +187,12 @@ def _experiment(
     plan = Plan.of(scenario)
     backend = open_backend(scenario.cluster)
     try:
-        with _termination_as_interrupt():  # Ray has set a handler of its own by now
+        with termination_as_interrupt():  # Ray has set a handler of its own by now
             yield Federation(
                 scenario, plan, backend, progress, checkpoints_of(path, scenario), events, resumes
             )
     finally:
         backend.close()
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM raises :class:`Terminated` here, so that a run that is told to end can save itself."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def raise_it(_number: int, _frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, raise_it)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _json(value: Any) -> Any:

@@ -116,7 +116,7 @@ def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
     from fedmf_ray.crypto import kernels
 
     return {
-        "git_revision": _git_revision(),
+        "git_revision": git_revision(),
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cpu": _cpu_model(),
@@ -165,8 +165,13 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_revision() -> str | None:
-    """Of the checkout that this package is imported from, with ``-dirty`` if it has changes."""
+def git_revision() -> str | None:
+    """Of the checkout that this package is imported from, with ``-dirty`` if it has changes.
+
+    A job has a copy of the code without its history: FEDMF_REVISION says where the copy was made.
+    """
+    if told := os.environ.get("FEDMF_REVISION"):
+        return told
     command = [
         "git",
         "-C",

@@ -1,0 +1,72 @@
+"""Finds out whether a Ray cluster's dashboard answers, what it runs, and whether it wants a token."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fedmf_ray.errors import FedMFError
+
+OLDEST_RAY = (2, 40)
+
+
+def knock(address: str) -> dict[str, str]:
+    """The headers that a cluster wants: none, or the token of this machine if it asks for one.
+
+    Asked directly, within seconds: Ray's own client neither gives up nor looks for a token unless told to.
+    """
+    import requests
+
+    parts = urlsplit(address)
+    try:
+        default = {"http": 80, "https": 443}[parts.scheme]
+        place = (parts.hostname or "", parts.port or default)
+    except (KeyError, ValueError):
+        raise FedMFError(
+            f"--address {address}: is not of the form http://HOST:8265, the dashboard's address"
+        ) from None
+    try:
+        socket.create_connection(place, timeout=5).close()
+        headers: dict[str, str] = {}
+        answer = requests.get(f"{address}/api/version", timeout=30)
+        if answer.status_code == 401:
+            headers = {"Authorization": f"Bearer {_token(address)}"}
+            answer = requests.get(f"{address}/api/version", headers=headers, timeout=30)
+        if answer.status_code in (401, 403):
+            raise FedMFError(
+                f"{address}: refuses this machine's token: copy the cluster's (`ray get-auth-token` there) "
+                "into RAY_AUTH_TOKEN"
+            )
+        answer.raise_for_status()
+        version = str(answer.json()["ray_version"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FedMFError(
+            f"{address}: no Ray dashboard answers there ({one_line(error)}): check the address, that the "
+            "head node has ray[default], and a tunnel if you need one (`ssh -L 8265:localhost:8265 HEAD`)"
+        ) from error
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_RAY:
+        oldest = ".".join(map(str, OLDEST_RAY))
+        raise FedMFError(
+            f"{address}: the cluster runs Ray {version}, fedmf-ray needs {oldest} or later there"
+        )
+    return headers
+
+
+def _token(address: str) -> str:
+    """The token where Ray keeps it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token."""
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    try:
+        token = os.environ.get("RAY_AUTH_TOKEN") or path.read_text(encoding="utf-8")
+    except OSError:
+        raise FedMFError(
+            f"{address}: asks for a token and this machine has none: copy the cluster's "
+            "(`ray get-auth-token` there) into RAY_AUTH_TOKEN"
+        ) from None
+    return token.strip()
+
+
+def one_line(error: object) -> str:
+    """The end of a message says most: Ray sends whole tracebacks."""
+    return " ".join(str(error).split())[-300:]

@@ -1,0 +1,133 @@
+"""What a job takes along, in one zip: this program's own code, the scenario, the ratings that it reads."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+import analysis
+import fedmf_ray
+from fedmf_ray import scenario_file
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings import movielens
+from fedmf_ray.scenario import FileSource, MovieLensSource, Scenario
+from fedmf_ray.simulation.run_folder import git_revision
+from fedmf_ray.study import cells
+
+LARGEST_BYTES = 500 * 10**6
+"""Ray keeps a job's working directory in the memory of its head node and takes at most 512 MiB."""
+
+SCENARIO = "scenario.yaml"
+_DATA = "data"
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What a job runs.
+
+    command: of ``fedmf-ray``: ``run``, or ``sweep`` for a study. settings: the scenario's tree of keys,
+    its paths inside the archive. files: other things that go along, archive name to path. notes: what a
+    person should know.
+    """
+
+    name: str
+    command: Literal["run", "sweep"]
+    settings: dict[str, Any]
+    files: dict[str, Path]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def env_vars(self) -> dict[str, str]:
+        """Environment variables of the job."""
+        variables = {"FEDMF_REVISION": git_revision() or ""}
+        if any(name.startswith(f"{_DATA}/") for name in self.files):
+            variables["FEDMF_DATA"] = _DATA  # a job starts in its working directory
+        return variables
+
+    def write(self, path: Path) -> None:
+        """Write the zip; the same content gives the same bytes, which Ray then need not upload again.
+
+        Raises :class:`FedMFError` if Ray would not take it.
+        """
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, source in sorted([*code(), *self.files.items()]):
+                with source.open("rb") as read, archive.open(_entry(name), "w", force_zip64=True) as write:
+                    while block := read.read(1 << 20):
+                        write.write(block)
+            text = yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
+            archive.writestr(_entry(SCENARIO), text)
+        size = path.stat().st_size
+        if size > LARGEST_BYTES:
+            raise FedMFError(
+                f"{', '.join(map(str, self.files.values()))}: {size / 1e6:,.0f} MB when zipped, a Ray job "
+                f"takes along at most {LARGEST_BYTES / 1e6:,.0f} MB: keep fewer ratings, or start "
+                "the run on a machine of the cluster that has it"
+            )
+
+
+def prepare(file: str | Path, overrides: Sequence[str] = ()) -> Shipment:
+    """Read and validate a scenario or a study, here, where errors cost nothing, and find what it needs."""
+    settings = scenario_file.read(file, overrides)
+    if "sweep" in settings:
+        scenarios = [cell.scenario for cell in cells.load(file, overrides).cells]
+    else:
+        scenarios = [scenario_file.load(file, overrides)]
+    if isinstance(settings.get("cluster"), dict):
+        settings["cluster"].pop("address", None)  # a job belongs to the cluster that it was submitted to
+    tables = {scenario.ratings.path for scenario in scenarios if isinstance(scenario.ratings, FileSource)}
+    files = {}
+    if tables:
+        files = _table(settings, tables, str(file))
+    shipped, notes = _data_sets(scenarios)
+    if any(scenario.observe for scenario in scenarios):
+        notes.append("what observe records stays on the cluster's head node")
+    command: Literal["run", "sweep"] = "sweep" if "sweep" in settings else "run"
+    return Shipment(scenarios[0].name, command, settings, files | shipped, notes)
+
+
+def code() -> Iterator[tuple[str, Path]]:
+    """This program as it is installed here, archive name and path; notebooks' and tests' files stay."""
+    for package in (fedmf_ray, analysis):
+        folder = Path(package.__path__[0])
+        for path in folder.rglob("*"):
+            if path.suffix in (".py", ".csv", ".j2") and path.is_file():
+                yield f"{package.__name__}/{path.relative_to(folder).as_posix()}", path
+
+
+def _table(settings: dict[str, Any], paths: set[str], source: str) -> dict[str, Path]:
+    """The ratings file of a scenario, which then reads it from the archive."""
+    path = Path(paths.pop())
+    if paths or settings["ratings"].get("path") != str(path):
+        raise FedMFError(f"{source}: sweep: ratings files that change from cell to cell cannot be submitted")
+    if not path.is_file():
+        raise FedMFError(f"{path}: no such ratings file")
+    name = f"ratings/{path.name}"
+    settings["ratings"] = settings["ratings"] | {"path": name}  # relative paths start at the scenario
+    return {name: path}
+
+
+def _data_sets(scenarios: Sequence[Scenario]) -> tuple[dict[str, Path], list[str]]:
+    """MovieLens files from this machine's cache; a job looks for others in its own."""
+    files, notes = {}, []
+    sources = [scenario.ratings for scenario in scenarios]
+    for name in sorted({source.dataset for source in sources if isinstance(source, MovieLensSource)}):
+        wanted = movielens.data_set(name)
+        inside = f"{wanted.folder}/{wanted.ratings_file}"
+        path = movielens.cache_folder() / inside
+        if path.is_file():
+            files[f"{_DATA}/{inside}"] = path
+        else:
+            notes.append(f"{name} is not in this machine's cache: the cluster needs its own (FEDMF_DATA)")
+    return files, notes
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry

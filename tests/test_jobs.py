@@ -1,0 +1,322 @@
+"""Jobs: on a real Ray head with a dashboard and a token, and against answers that no cluster should give."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import requests
+
+from fedmf_ray import scenario_file
+from fedmf_ray.dashboard import knock
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.jobs import Cluster, _Log, remote_folder
+from fedmf_ray.simulation.progress import Silent
+from fedmf_ray.simulation.run import run
+
+TOKEN = secrets.token_hex(32)
+SMALL = [
+    "ratings.users=4",
+    "ratings.items=8",
+    "protocol.key_bits=1024",
+    "stop.rounds=3",
+]
+
+
+def fedmf(*words, cwd, **environment):
+    """Run the command in a process of its own, with the token of the test's cluster."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return subprocess.run(
+        [sys.executable, "-m", "fedmf_ray", *map(str, words)], capture_output=True, text=True, cwd=cwd,
+        timeout=300, env=known | {"RAY_AUTH_TOKEN": TOKEN} | environment,
+    )  # fmt: skip
+
+
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@pytest.fixture(scope="module")
+def head():
+    """A Ray head of its own, and its dashboard's address; other clusters of this machine are left alone."""
+    folder = tempfile.mkdtemp(prefix="fedmf-head-")  # pytest's own are too long for the names of sockets
+    gcs, dashboard, client, agent, grpc, metrics = free_ports(6)
+    command = [
+        sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head", "--block",
+        f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}",
+        f"--dashboard-agent-listen-port={agent}", f"--dashboard-agent-grpc-port={grpc}",
+        f"--metrics-export-port={metrics}", "--min-worker-port=0", "--max-worker-port=0",
+        "--dashboard-host=127.0.0.1", "--node-ip-address=127.0.0.1", "--num-cpus=2",
+        f"--temp-dir={folder}", "--disable-usage-stats",
+    ]  # fmt: skip
+    known = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # whose `python` jobs run
+    process = subprocess.Popen(
+        command, env=known | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "PATH": path},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{dashboard}"
+    try:
+        wait_for(address, process)
+        yield address
+    finally:
+        with contextlib.suppress(requests.RequestException):  # what jobs leave on a head
+            for job in ask(address, "/api/jobs/").json():
+                shutil.rmtree(remote_folder(job["submission_id"]), ignore_errors=True)
+        process.terminate()  # ends its children, too
+        process.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask(address, path):
+    return requests.get(address + path, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
+
+
+def wait_for(address, process):
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(requests.RequestException):
+            if ask(address, "/api/version").status_code == 200:
+                return
+        time.sleep(0.3)
+    pytest.fail("the Ray head did not start")
+
+
+@pytest.fixture(scope="module")
+def quickstart(root):
+    return root / "scenarios" / "quickstart.yaml"
+
+
+def test_a_submitted_run_comes_back_with_the_losses_of_a_local_one(head, quickstart, tmp_path):
+    words = [*SMALL, "cluster.backend=serial"]
+    done = fedmf("submit", quickstart, *words, "--address", head, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert folder.parent == tmp_path / "results" / "quickstart"
+    assert "round 1 of 3: train MSE" in done.stderr
+    assert "complete after 3 rounds" in done.stderr
+    assert (folder / "plots" / "convergence.png").stat().st_size > 10_000
+    local = run(scenario_file.load(quickstart, words), tmp_path / "local", Silent())
+    here, there = (pd.read_csv(path / "rounds.csv") for path in (local, folder))
+    for column in ("train_mse", "test_rmse", "upload_bytes_total"):
+        assert list(here[column]) == list(there[column])
+    assert json.loads((folder / "environment.json").read_text())["versions"]["ray"]
+
+
+@pytest.mark.slow
+def test_a_failed_job_gives_its_exit_code_its_words_and_its_folder(head, quickstart, tmp_path):
+    words = [*SMALL, "cluster.backend=serial", "model.learning_rate=5"]
+    done = fedmf("submit", quickstart, *words, "--address", head, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "lower model.learning_rate" in done.stderr
+    assert "ended with exit code 1: the reason is above" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads((Path(done.stdout.strip()) / "summary.json").read_text())["status"] == "diverged"
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_job_and_brings_what_there_is(head, quickstart, tmp_path):
+    words = [*SMALL[:3], "stop.rounds=1000000", "cluster.backend=serial", "--address", head]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fedmf_ray", "submit", str(quickstart), *words], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"RAY_AUTH_TOKEN": TOKEN},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    for line in process.stderr:
+        if line.startswith("round"):
+            break
+    process.send_signal(signal.SIGINT)
+    printed, screen = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "stopping job quickstart-" in screen
+    assert "Traceback" not in screen
+    assert json.loads((Path(printed.strip()) / "summary.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.slow
+def test_a_study_is_left_to_itself_followed_later_and_fetched_once(head, tmp_path):
+    (tmp_path / "ratings.csv").write_text(
+        "user,item,rating\n" + "".join(f"{user},{item},{1 + (user * item) % 5}\n"
+                                       for user in range(1, 5) for item in range(1, 7))
+    )  # fmt: skip
+    (tmp_path / "two.yaml").write_text(
+        "ratings: {source: file, path: ratings.csv}\nmodel: {factors: 3, learning_rate: 0.01}\n"
+        "protocol: {scheme: plain}\ncluster: {backend: serial}\nstop: {rounds: 2}\n"
+        "sweep: {protocol.part_text_sparsity: [0, 1]}\n"
+    )
+    left = fedmf("submit", "two.yaml", "--address", head, "--no-wait", cwd=tmp_path)
+    job = left.stdout.strip()
+    assert f"fedmf-ray follow {job} --address {head}" in left.stderr
+    first, again = (fedmf("follow", job, "--address", head, cwd=tmp_path) for _ in range(2))
+    assert (first.returncode, again.returncode) == (0, 0)
+    assert "2 of 2 cells are sound" in first.stderr
+    assert first.stdout == again.stdout
+    (study,) = (tmp_path / "results" / "two").iterdir()
+    assert len(pd.read_csv(study / "study.csv")) == 4
+
+
+@pytest.mark.slow
+def test_ray_job_submit_does_the_same_with_results_at_a_uri(head, root, tmp_path):
+    command = [
+        sys.executable, "-c", "from ray.scripts.scripts import main; main()", "job", "submit",
+        "--address", head, "--working-dir", ".", "--", "python", "-m", "fedmf_ray", "run",
+        "scenarios/quickstart.yaml", *SMALL, "--results", f"file://{tmp_path}/bucket",
+    ]  # fmt: skip
+    environment = os.environ | {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token"}
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "bucket" / "quickstart").iterdir()
+    assert f"file://{run}" in done.stdout
+    assert len(pd.read_csv(run / "rounds.csv")) == 3
+
+
+@pytest.mark.slow
+def test_a_wrong_token_an_unknown_job_and_a_missing_library_are_one_line(head, quickstart, tmp_path):
+    wrong = fedmf("submit", quickstart, "--address", head, cwd=tmp_path, RAY_AUTH_TOKEN=secrets.token_hex(32))
+    unknown = fedmf("follow", "no-such-job", "--address", head, cwd=tmp_path)
+    assert (wrong.returncode, unknown.returncode) == (2, 2)
+    assert "refuses this machine's token" in wrong.stderr
+    assert "knows no such job" in unknown.stderr
+    assert wrong.stderr.count("\n") == unknown.stderr.count("\n") == 1
+    isolated = [sys.executable, "-S", "-m", "fedmf_ray", "run"]  # -S: without site-packages
+    bare = subprocess.run(isolated, cwd=quickstart.parent.parent, capture_output=True, text=True, timeout=60)
+    assert bare.returncode == 2
+    assert "is not installed for" in bare.stderr
+    assert "Traceback" not in bare.stderr
+
+
+@pytest.mark.slow
+def test_a_log_is_followed_where_web_sockets_do_not_pass(head, monkeypatch):
+    async def closed(job):
+        raise ConnectionResetError
+        yield
+
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    cluster = Cluster(head)
+    monkeypatch.setattr(cluster._client, "tail_job_logs", closed)
+    command = "for n in 1 2 3 4 5; do echo line $n; sleep 1; done; printf end; exit 3"
+    cluster._client.submit_job(entrypoint=command, submission_id="lines")
+    lines = []
+    ended = cluster.follow("lines", lines.append)
+    assert [line for line in lines if "INFO" not in line][1:] == [*(f"line {n}" for n in range(1, 6)), "end"]
+    assert (ended.status, ended.exit_code) == ("FAILED", 3)
+
+
+def test_a_log_that_is_read_again_is_shown_once():
+    text, lines = "one\ntwo\nthree\nfour", []
+    log = _Log(lines.append)
+    for chunk, position in [("one\ntw", 0), ("o\n", 6), ("one\ntwo\nth", 0), ("ree\n", 10), (text, 0)]:
+        log.take(chunk, position)
+    log.close()
+    assert lines == ["one", "two", "three", "four"]
+
+
+@pytest.fixture
+def pretender():
+    """Serves ``answer(token) -> (status, body)`` as if it were a dashboard."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = self.server.answer(self.headers.get("Authorization"))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_): ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+VERSION = json.dumps({"ray_version": "2.60.0"})
+
+
+@pytest.fixture
+def no_token(monkeypatch, tmp_path):
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_a_token_is_sent_only_to_a_cluster_that_asks_for_one(pretender, no_token, monkeypatch):
+    server, address = pretender
+    heard = []
+
+    def answer(token, wanted):
+        heard.append(token)
+        return (200, VERSION) if token == wanted else (401 if token is None else 403, "")
+
+    server.answer = lambda token: answer(token, None)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "abc")
+    assert knock(address) == {}
+    assert heard == [None]
+    server.answer = lambda token: answer(token, "Bearer abc")
+    assert knock(address) == {"Authorization": "Bearer abc"}
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    (no_token / ".ray").mkdir()
+    (no_token / ".ray" / "auth_token").write_text("abc\n")
+    assert knock(address) == {"Authorization": "Bearer abc"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (401, "", "asks for a token and this machine has none"),
+        (404, "", "no Ray dashboard answers there"),
+        (200, "<html>a router</html>", "no Ray dashboard answers there"),
+        (
+            200,
+            json.dumps({"ray_version": "2.9.3"}),
+            "the cluster runs Ray 2.9.3, fedmf-ray needs 2.40 or later",
+        ),
+    ],
+)
+def test_what_is_no_cluster_of_use_is_one_line(status, body, message, pretender, no_token):
+    server, address = pretender
+    server.answer = lambda token: (status, body)
+    with pytest.raises(FedMFError, match=message) as error:
+        Cluster(address)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("http://127.0.0.1:1", "no Ray dashboard answers there .*: check the address"),
+        ("127.0.0.1:6379", "is not of the form http://HOST:8265"),
+        ("ray://127.0.0.1:10001", "is not of the form http://HOST:8265"),
+        ("http://127.0.0.1:port", "is not of the form http://HOST:8265"),
+    ],
+)
+def test_a_bad_address_is_one_line(address, message):
+    with pytest.raises(FedMFError, match=message):
+        Cluster(address)
+
+
+def test_a_bad_runtime_environment_is_one_line_and_exit_code_2(quickstart, tmp_path):
+    (tmp_path / "env.yaml").write_text("working_dir: .\n")
+    done = fedmf("submit", quickstart, "--runtime-env", "env.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "env.yaml: must hold keys of a Ray runtime environment" in done.stderr
+    assert done.stderr.count("\n") == 1
