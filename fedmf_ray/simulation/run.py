@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,9 +66,11 @@ def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
 
 def run_into(path: Path, scenario: Scenario, progress: Progress) -> Path:
     """:func:`run`, into a folder of the caller's choice that does not exist yet."""
-    journal = Journal()
-    with _experiment(path, scenario, progress, journal, resumes=False) as experiment:
-        folder = RunFolder(path, scenario, environment(experiment.facts))
+    journal, name = Journal(), f"{scenario.name}/{path.name}-{secrets.token_hex(4)}"
+    checkpoints = _checkpoints(name, scenario)
+    with _experiment(scenario, progress, checkpoints, journal, resumes=False) as experiment:
+        facts = experiment.facts | ({"checkpoints": name} if checkpoints else {})
+        folder = RunFolder(path, scenario, environment(facts))
         journal.write_to(folder)
         _drive(experiment, folder, scenario, progress, {"setup": experiment.setup})
     return folder.path
@@ -90,9 +93,10 @@ def resume(path: Path, progress: Progress, overrides: Sequence[str] = ()) -> Pat
         raise FedMFError(f"{path}: ran without checkpoints (cluster.checkpoint_every: never): run it again")
     before = read_json(path / "summary.json") or {}
     journal = Journal()
-    with _experiment(path, scenario, progress, journal, resumes=True) as experiment:
-        here = environment(experiment.facts)
-        earlier = read_json(path / "environment.json") or {}
+    earlier = read_json(path / "environment.json") or {}
+    checkpoints = checkpoints_of(path, scenario)
+    with _experiment(scenario, progress, checkpoints, journal, resumes=True) as experiment:
+        here = environment(experiment.facts | {"checkpoints": earlier.get("checkpoints")})
         past = [*earlier.pop("earlier", []), earlier]
         folder = RunFolder.reopen(path, experiment.first_round, scenario, {**here, "earlier": past})
         journal.write_to(folder)
@@ -143,13 +147,24 @@ def preflight(scenario: Scenario, backend: Backend) -> None:
 
 
 def checkpoints_of(path: Path, scenario: Scenario) -> Checkpoints | None:
-    """Where the checkpoints of a run folder are: by the folder's name, which no two runs share."""
+    """Those of a run, by the name that its ``environment.json`` gives them: no two runs share one."""
+    told = (read_json(path / "environment.json") or {}).get("checkpoints")
+    return _checkpoints(told or f"{scenario.name}/{path.name}", scenario)
+
+
+def forget(path: Path, scenario: Scenario) -> None:
+    """Remove the checkpoints of a run that nobody will go on with."""
+    checkpoints = checkpoints_of(path, scenario)
+    if checkpoints is not None:
+        checkpoints.clear()
+
+
+def _checkpoints(name: str, scenario: Scenario) -> Checkpoints | None:
     every = scenario.cluster.checkpoint_every
     if every == "never" or scenario.model.algorithm == "regular_mf":
         return None
     chosen = scenario.cluster.checkpoint_folder
-    base = Path(chosen) if chosen else state_folder() / "checkpoints"
-    return Checkpoints(base / scenario.name / path.name, every)
+    return Checkpoints((Path(chosen) if chosen else state_folder() / "checkpoints") / name, every)
 
 
 class Journal:
@@ -179,7 +194,7 @@ class Journal:
 
 @contextmanager
 def _experiment(
-    path: Path, scenario: Scenario, progress: Progress, events: Events, resumes: bool
+    scenario: Scenario, progress: Progress, checkpoints: Checkpoints | None, events: Events, resumes: bool
 ) -> Iterator[Experiment]:
     if scenario.model.algorithm == "regular_mf":
         yield Central(scenario)
@@ -188,9 +203,7 @@ def _experiment(
     backend = open_backend(scenario.cluster)
     try:
         with termination_as_interrupt():  # Ray has set a handler of its own by now
-            yield Federation(
-                scenario, plan, backend, progress, checkpoints_of(path, scenario), events, resumes
-            )
+            yield Federation(scenario, plan, backend, progress, checkpoints, events, resumes)
     finally:
         backend.close()
 

@@ -20,10 +20,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from fedmf_ray.errors import FedMFError
+from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.simulation.backends import Backend, open_backend
 from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.run import preflight, run_into
+from fedmf_ray.simulation.run import forget, preflight, resume, run_into
 from fedmf_ray.simulation.run_folder import check_writable
 from fedmf_ray.study.cells import Cell, Study, table_value
 
@@ -79,9 +79,8 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
         (path / "study.yaml").write_text(study.text, encoding="utf-8")
         for at, cell in enumerate(missing):
             progress.cell(len(study.cells) - len(missing) + at, len(study.cells), str(cell))
-            shutil.rmtree(path / "cells" / cell.name, ignore_errors=True)  # half-written
             try:
-                run_into(path / "cells" / cell.name, cell.scenario, progress)
+                _run(path / "cells" / cell.name, cell, progress)
             except FedMFError as error:
                 failures[cell.number] = str(error)
             except Exception as error:  # a defect, or Ray's: it must not take the other cells along
@@ -93,6 +92,30 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
         if path.is_dir():
             _write_tables(path, states)
     return Outcome(path, states)
+
+
+def _run(folder: Path, cell: Cell, progress: Progress) -> None:
+    """Run a cell, or go on with it where it was interrupted; its checkpoints are of no use afterwards."""
+    try:
+        if not (folder.exists() and _went_on(folder, progress)):
+            forget(folder, cell.scenario)
+            shutil.rmtree(folder, ignore_errors=True)
+            run_into(folder, cell.scenario, progress)
+    except DivergenceError:
+        forget(folder, cell.scenario)
+        raise
+    forget(folder, cell.scenario)
+
+
+def _went_on(folder: Path, progress: Progress) -> bool:
+    """Whether a cell that was interrupted could be ended from its checkpoint."""
+    try:
+        resume(folder, progress)
+    except DivergenceError:
+        raise
+    except FedMFError:  # nothing to go on from, or damaged
+        return False
+    return True
 
 
 def _write_tables(path: Path, states: list[CellState]) -> None:

@@ -115,6 +115,25 @@ def test_a_killed_study_runs_only_what_is_missing_and_ends_the_same(load, tmp_pa
     assert resumed[losses].equals(whole[losses])
 
 
+def test_an_interrupted_cell_goes_on_from_its_checkpoint_and_none_is_left(load, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDMF_STATE", str(tmp_path / "state"))
+    study = load({"seed": [1, 2]})
+
+    class Killed(Watch):
+        def round(self, row, rounds):
+            if len(self.seen) == 2 and row["round"] == 0:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run_study(study, tmp_path, Killed())
+    outcome = sweep.run_study(study, tmp_path, Watch())
+    assert not outcome.unsound
+    events = (outcome.path / "cells" / "0001" / "events.jsonl").read_text()
+    assert json.loads(events)["event"] == "resumed"
+    assert json.loads(events)["round"] == 1
+    assert not [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+
+
 def test_a_half_written_cell_is_run_again(load, tmp_path):
     study = load({"seed": [1, 2]})
     path = sweep.run_study(study, tmp_path, Watch()).path
