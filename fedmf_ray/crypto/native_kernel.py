@@ -127,7 +127,7 @@ class PrivateKey:
 
     def __init__(self, p: int, q: int, table: paillier.ResidueTable) -> None:
         self.p, self.q = p, q = mpz(p), mpz(q)
-        n = p * q
+        self.n = n = p * q
         self._table = table
         self._primes, self._others = (p, q), (q, p)
         self._plaintext_bytes = -(-n.bit_length() // 8)
