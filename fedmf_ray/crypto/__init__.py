@@ -9,5 +9,6 @@ Two types keep the roles apart. A :class:`~fedmf_ray.crypto.schemes.KeyHolder` e
 and lives with users; an :class:`~fedmf_ray.crypto.schemes.Evaluator` validates and adds, is built from
 the public key alone, and is all that a server ever holds.
 
-This is a simulator: big-integer arithmetic and table look-ups here are not constant time.
+This is a simulator, not a hardware security module: arithmetic is not constant time, and which entries of
+a table are read depends on the secret randomness of a ciphertext. Neighbours on a machine could see it.
 """

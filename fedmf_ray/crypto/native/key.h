@@ -53,11 +53,13 @@ INLINE const uint8_t *N(chosen_entry)(const Blinds *blinds, size_t first, int la
     return blinds->table + (((prime * blinds->rows + row) << blinds->window) + digit) * entry_bytes;
 }
 
-/* Entries are all over a table larger than caches: they are asked for while the group before is worked on. */
-INLINE void N(prefetch)(const Blinds *blinds, size_t first, int prime, size_t row) {
-    for (int lane = 0; lane < 8; lane++) {
-        const uint8_t *entry = N(chosen_entry)(blinds, first, lane, prime, row);
-        for (size_t at = 0; at < 2 * blinds->prime_bytes; at += 64) __builtin_prefetch(entry + at);
+/* Entries are all over a table larger than caches: they are asked for while the group before is worked on. A
+   processor waits for few cache lines at a time, so this is done a third of the sixteen entries at a time. */
+INLINE void N(prefetch)(const Blinds *blinds, size_t first, int prime, size_t row, int from, int to) {
+    for (int i = from; i < to; i++) {
+        const uint8_t *entry = N(chosen_entry)(blinds, first, i % 8, prime, row + i / 8);
+        const uint8_t *line = entry - (uintptr_t)entry % 64, *end = entry + 2 * blinds->prime_bytes;
+        for (; line < end; line += 64) __builtin_prefetch(line);
     }
 }
 
@@ -75,10 +77,19 @@ LANES static void N(blind)(N(Blinding) *group, const Blinds *blinds, size_t firs
     }
     for (int i = 0; i < 2; i++) bytes_to_lanes(entry[i], LIMBS, chosen[i], size);
     N(Pair) leaves = {entry[0], entry[1]};
-    N(prefetch)(blinds, next, prime, next_row);
+    N(prefetch)(blinds, next, prime, next_row, 0, 5);
     N(reduce)(both.zeroth, both.first, &leaves, 1, 0, NULL, NULL, m);
-    N(prefetch)(blinds, next, prime, next_row + 1);
-    N(multiply)(&group->product, &group->product, &both, m);
+    N(prefetch)(blinds, next, prime, next_row, 5, 10);
+    /* As `multiply` does, with a pause for the last of them. */
+    N(Number) *x = &group->product;
+    Lanes u[LIMBS], k[LIMBS], folded[LIMBS];
+    N(Pair) zeroth = {x->zeroth, both.zeroth};
+    N(Pair) upper[2] = {{x->zeroth, both.first}, {x->first, both.zeroth}};
+    N(reduce)(u, k, &zeroth, 1, 0, NULL, NULL, m);
+    N(prefetch)(blinds, next, prime, next_row, 10, 16);
+    N(fold)(folded, k, m);
+    N(reduce)(x->first, k, upper, 2, 0, NULL, folded, m);
+    memcpy(x->zeroth, u, sizeof u);
 }
 
 /* digit[0] + digit[1]*p, canonical, of the finished product times 1 + n*plaintext, times other**-2. */
