@@ -13,7 +13,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.screens import plain, stderr
 
 if TYPE_CHECKING:
-    from fedmf_ray.jobs import Cluster, Ended, Show
+    from fedmf_ray.jobs.cluster import Cluster, Ended, Show
 
 _address = click.option(
     "--address", envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"], default="http://127.0.0.1:8265",
@@ -47,8 +47,8 @@ def submit(
 
     Takes along this program's code, the scenario, and the ratings it reads. Ctrl-C stops the job.
     """
-    from fedmf_ray.jobs import Cluster
-    from fedmf_ray.shipment import prepare
+    from fedmf_ray.jobs.cluster import Cluster
+    from fedmf_ray.jobs.shipment import prepare
 
     shipment = prepare(file, overrides)
     environment = _runtime_env(runtime_env)
@@ -79,7 +79,7 @@ def submit(
 @_results
 def follow(job: str, address: str, results: Path) -> None:
     """Follow a job that was submitted earlier, and bring its folder back. Ctrl-C leaves the job alone."""
-    from fedmf_ray.jobs import Cluster
+    from fedmf_ray.jobs.cluster import Cluster
 
     cluster = Cluster(address)
     try:
@@ -92,7 +92,7 @@ def follow(job: str, address: str, results: Path) -> None:
 
 
 def _show(job: str) -> Show:
-    from fedmf_ray.jobs import remote_folder
+    from fedmf_ray.jobs.cluster import remote_folder
 
     def show(line: str) -> None:
         if not line.startswith(remote_folder(job)):  # where the folder is there; where it is here comes last

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fedmf_ray import parcel
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.jobs import parcel
 
 
 class Destination:

@@ -1,7 +1,7 @@
 """A run folder as lines of text, and back: how results come home through the log of a job.
 
 A cluster's job service moves code up and text down, and nothing else. So a small job packs the folder
-into lines (``python -m fedmf_ray.parcel FOLDER``) and the client reads them as that job's log. This
+into lines (``python -m fedmf_ray.jobs.parcel FOLDER``) and the client reads them as that job's log. This
 module needs the standard library alone, so that it runs on a cluster whose Python lacks everything else.
 
 Only what :func:`travels` names is packed: tables, settings and pictures. Keys, checkpoints and recorded

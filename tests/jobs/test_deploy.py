@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from fedmf_ray import __version__, scenario_file
 from fedmf_ray.cli import cli
-from fedmf_ray.jobs import remote_folder
+from fedmf_ray.jobs.cluster import remote_folder
 
 try:
     import tomllib

@@ -95,7 +95,8 @@ def code() -> Iterator[tuple[str, Path]]:
     for package in (fedmf_ray, analysis):
         folder = Path(package.__path__[0])
         for path in folder.rglob("*"):
-            if path.suffix in (".py", ".csv", ".j2") and path.is_file():
+            # The native kernel, too: its name says for which Python and machine it is, others pass over it.
+            if path.suffix in (".py", ".csv", ".j2", ".so") and path.is_file():
                 yield f"{package.__name__}/{path.relative_to(folder).as_posix()}", path
 
 

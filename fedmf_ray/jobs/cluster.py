@@ -2,7 +2,7 @@
 
 A job writes its run folder on the cluster's head node, in :func:`remote_folder`. When it has ended, a
 second small job packs the folder into its own log, and that is how it comes back
-(:mod:`fedmf_ray.parcel`): it needs no storage that both sides can reach, works for jobs that failed or were
+(:mod:`~fedmf_ray.jobs.parcel`): it needs no storage that both sides reach, works for jobs that failed or were
 stopped, and can be asked for again.
 """
 
@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedmf_ray import parcel
-from fedmf_ray.dashboard import knock, one_line
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.shipment import SCENARIO, Shipment
+from fedmf_ray.jobs import parcel
+from fedmf_ray.jobs.dashboard import knock, one_line
+from fedmf_ray.jobs.shipment import SCENARIO, Shipment
 from fedmf_ray.simulation.backends import import_ray
 
 _SILENCE_S = 60.0
@@ -130,9 +130,10 @@ class Cluster:
         with tempfile.TemporaryDirectory() as folder:
             archive = Path(folder) / "fetch.zip"
             with zipfile.ZipFile(archive, "w") as code:
-                code.writestr(zipfile.ZipInfo("fedmf_ray/__init__.py"), "")
-                code.writestr(zipfile.ZipInfo("fedmf_ray/parcel.py"), Path(parcel.__file__).read_bytes())
-            command = f"python -m fedmf_ray.parcel {shlex.quote(remote_folder(job))}"
+                for package in ("fedmf_ray", "fedmf_ray/jobs"):
+                    code.writestr(zipfile.ZipInfo(f"{package}/__init__.py"), "")
+                code.writestr(zipfile.ZipInfo("fedmf_ray/jobs/parcel.py"), Path(parcel.__file__).read_bytes())
+            command = f"python -m fedmf_ray.jobs.parcel {shlex.quote(remote_folder(job))}"
             self._start(errand, command, {"working_dir": str(archive)})
         # Beside its place, so that folders appear there whole or not at all.
         with (

@@ -20,9 +20,9 @@ import pytest
 import requests
 
 from fedmf_ray import scenario_file
-from fedmf_ray.dashboard import knock
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.jobs import Cluster, _Log, remote_folder
+from fedmf_ray.jobs.cluster import Cluster, _Log, remote_folder
+from fedmf_ray.jobs.dashboard import knock
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
 

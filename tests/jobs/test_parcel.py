@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fedmf_ray import parcel
-from fedmf_ray.parcel import Unpacker, contents, pack, travels
+from fedmf_ray.jobs import parcel
+from fedmf_ray.jobs.parcel import Unpacker, contents, pack, travels
 
 RUN = {
     "quickstart/run/rounds.csv": b"round,loss\n0,1.5\n",
