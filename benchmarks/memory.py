@@ -18,9 +18,10 @@ import numpy as np
 from fedmf_ray import scenario_file
 from fedmf_ray.simulation.answers import Hosting
 from fedmf_ray.simulation.backends import RayBackend
+from fedmf_ray.simulation.key_files import create_keys
 from fedmf_ray.simulation.participation import IN_TIME
 from fedmf_ray.simulation.plan import Plan
-from fedmf_ray.simulation.user_actor import UserActor, create_keys
+from fedmf_ray.simulation.user_actor import UserActor
 
 SCENARIO = Path(__file__).parent.parent / "scenarios" / "movielens-part.yaml"
 USERS = 7

@@ -22,10 +22,11 @@ from fedmf_ray.simulation.answers import Hosting, Joined, Report
 from fedmf_ray.simulation.backends import Backend, Call, Handle, Lost, Reference
 from fedmf_ray.simulation.checkpoint_files import CheckpointError
 from fedmf_ray.simulation.checkpoints import Checkpoint, Checkpoints
+from fedmf_ray.simulation.key_files import create_keys, load_keys
 from fedmf_ray.simulation.participation import Participation
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.server_actor import ServerActor, load_items
-from fedmf_ray.simulation.user_actor import UserActor, create_keys, load_keys
+from fedmf_ray.simulation.user_actor import UserActor
 
 Events = Callable[..., None]
 """Called with the name of an event and facts about it."""

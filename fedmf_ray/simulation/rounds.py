@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.metrics import Losses, combine
-from fedmf_ray.privacy.views import Agreed, ClearView, SealedUpload, SealedView, UserView, View
+from fedmf_ray.privacy.views import Agreed, View
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation import placement
 from fedmf_ray.simulation.answers import Hosting, Report
@@ -23,10 +23,10 @@ from fedmf_ray.simulation.checkpoints import Checkpoints
 from fedmf_ray.simulation.costs import CHARGED, MEASURED, RoundCosts, UserCosts, user_columns
 from fedmf_ray.simulation.crew import Crew, Events
 from fedmf_ray.simulation.devices import Devices
+from fedmf_ray.simulation.observation import recorded_rounds, view_of
 from fedmf_ray.simulation.participation import ABSENT, IN_TIME, Fates, Participation
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.server_actor import join_pieces
 from fedmf_ray.simulation.training import Trainer, Training
 from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts, measure
 
@@ -59,30 +59,6 @@ class Round(NamedTuple):
 
 def no_events(_event: str, **_facts: object) -> None:
     """For those who do not keep a record."""
-
-
-def in_the_clear(scenario: Scenario) -> bool:
-    """Whether the scenario's server reads what it receives."""
-    return scenario.protocol.scheme == "plain" or (
-        scenario.observe is not None and scenario.observe.collusion
-    )
-
-
-def recorded_rounds(scenario: Scenario, plan: Plan) -> frozenset[int]:
-    """Rounds of which a view is recorded; refuses a view that would be too large, before anything runs."""
-    observe = scenario.observe
-    if observe is None:
-        return frozenset()
-    rounds = observe.recorded(scenario.stop.rounds)
-    if not rounds:
-        raise FedMFError(f"observe.rounds: the run has rounds 0 to {scenario.stop.rounds - 1} only")
-    size = len(rounds) * plan.view_bytes(observe.who, in_the_clear(scenario)) / 1e9
-    if size > observe.largest_gb:
-        raise FedMFError(
-            f"observe: a view of {len(rounds)} rounds takes about {size:.3g} GB, more than "
-            f"observe.largest_gb {observe.largest_gb:g}: record fewer rounds, or take fewer items or users"
-        )
-    return rounds
 
 
 def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[range]:
@@ -235,7 +211,7 @@ class Federation:
         gauges.set(round=number, phase=1)
         work = self._trainer.train(number, fates)
         self._count(number, work, fates)
-        view = self._view(number) if number in self._recorded else None
+        view = view_of(number, self._scenario, self._crew) if number in self._recorded else None
         gauges.set(phase=2)
         opening = self._summed(self._opened(number + 1))
         gauges.set(phase=3)
@@ -304,19 +280,6 @@ class Federation:
                 f"round {number}: the uploads of {work.added} of {asked} users arrived, {least} are needed "
                 f"(participation.minimum): {_commonest(work.refused)}"
             )
-
-    def _view(self, number: int) -> View:
-        """What the adversary of the scenario sees of a round whose uploads have all arrived."""
-        backend, user, servers = self._backend, self._crew.users[0], self._crew.servers
-        assert self._observe is not None
-        if self._observe.who == "user":
-            return UserView(number, backend.get(backend.call(user, "items_in_the_clear")))
-        uploads = [backend.call(server, "seen") for server in servers]
-        if in_the_clear(self._scenario):
-            items = backend.get(backend.call(user, "items_in_the_clear"))
-            return ClearView(number, items, backend.get(backend.call(user, "decrypt_for_server", *uploads)))
-        whole = join_pieces([backend.get(pieces) for pieces in uploads])
-        return SealedView(number, [SealedUpload(u.user_id, u.blocks, u.ciphertexts) for u in whole])
 
     def _summed(self, reports: list[Report]) -> Opening:
         """How training stands, from the sums that users report."""

@@ -20,9 +20,10 @@ from fedmf_ray.simulation.backends import Backend, open_backend
 from fedmf_ray.simulation.central import Central
 from fedmf_ray.simulation.checkpoints import Checkpoints, state_folder
 from fedmf_ray.simulation.crew import Events
+from fedmf_ray.simulation.observation import recorded_rounds
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.rounds import Federation, Round, place, recorded_rounds
+from fedmf_ray.simulation.rounds import Federation, Round, place
 from fedmf_ray.simulation.run_folder import RunFolder, check_writable, environment, new_path, read_json
 from fedmf_ray.termination import termination_as_interrupt
 

@@ -153,8 +153,8 @@ class Trainer:
         """Combiners hand over what they have added up; servers ignore what they have got already."""
         crew, backend, whole = self._crew, self._crew.backend, True
         merging = []
-        for actor in crew.users:
-            sums = backend.call(actor, "partial_sums", returns=self._servers)
+        for trained in sorted({actor for actor, _ in self._done}):
+            sums = backend.call(crew.users[trained], "partial_sums", returns=self._servers)
             for at, (server, partial) in enumerate(
                 zip(crew.servers, [sums] if self._servers == 1 else sums, strict=True)
             ):

@@ -44,33 +44,6 @@ _CACHE_RATINGS = 512
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
-def create_keys(
-    scheme: str, matrices: schemes.Matrices, path: Path | None = None
-) -> tuple[schemes.Evaluator, schemes.KeyHolder, float]:
-    """The users' key ceremony: the server's side, the users' side, and its CPU seconds.
-
-    path: a file for the key pair, on the users' side.
-    """
-    started = cpu_clock()
-    evaluator, key = schemes.create(scheme, matrices)
-    if path is not None and key.primes is not None:
-        checkpoint_files.save(path, {"primes": checkpoint_files.numbers_to_array(list(key.primes))})
-    return evaluator, key, cpu_clock() - started
-
-
-def load_keys(
-    scheme: str, matrices: schemes.Matrices, path: Path
-) -> tuple[schemes.Evaluator, schemes.KeyHolder, float]:
-    """:func:`create_keys`, with the pair that it wrote; raises :class:`CheckpointError` without it, because
-    no other pair opens what this one has locked."""
-    started = cpu_clock()
-    primes = None
-    if scheme != "plain":
-        p, q = checkpoint_files.array_to_numbers(checkpoint_files.load(path)["primes"])
-        primes = p, q
-    return *schemes.create(scheme, matrices, primes), cpu_clock() - started
-
-
 class UserActor:
     """Hosts one or more users: their ratings and vectors never leave it."""
 

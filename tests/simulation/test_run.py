@@ -13,13 +13,14 @@ from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.protocol.server import Roster
 from fedmf_ray.simulation.answers import Hosting
 from fedmf_ray.simulation.backends import open_backend
+from fedmf_ray.simulation.key_files import create_keys
 from fedmf_ray.simulation.participation import IN_TIME
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.rounds import Federation
 from fedmf_ray.simulation.run import run
 from fedmf_ray.simulation.server_actor import ServerActor
-from fedmf_ray.simulation.user_actor import UserActor, create_keys
+from fedmf_ray.simulation.user_actor import UserActor
 from tests.support.small_runs import rounds_of, small
 
 LOSSES = ["train_mse", "test_rmse", "test_mae"]
