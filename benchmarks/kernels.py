@@ -24,10 +24,10 @@ from fedmf_ray.crypto.keys import generate_keys
 GRID = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)
 """32 bits a slot."""
 
-ROWS = 128
-TURNS = {"encrypt": 9, "decrypt": 5, "add": 15}
-BUNCH = {"encrypt": 1, "decrypt": 1, "add": 8}
-"""Calls a turn: a server's uploads come in bunches."""
+ROWS = 256
+TURNS = {"encrypt": 7, "decrypt": 3, "add": 15}
+BUNCH = {"encrypt": 3, "decrypt": 1, "add": 8}
+"""Calls a turn: users and servers do many of these on end."""
 
 LEAST_RATIO = {"encrypt": 8, "decrypt": 8, "add": 4}
 MOST_NS = {"encrypt": 1500, "decrypt": 6000, "add": 30}
