@@ -79,7 +79,7 @@ def workers(users: int, turns: int) -> None:
 @click.option("--turns", default=5, show_default=True)
 def servers(key_bits: int, turns: int) -> None:
     """Two servers on two CPUs against one; uploads of 200 rows wait in the object store."""
-    rows, users, copies = 1000, 24, 12
+    rows, users, copies = 1000, 24, 60
     matrices = schemes.Matrices(100, FixedPoint(20, 16.0, 0.5, users * copies), key_bits)
     evaluator, key = schemes.create("packed", matrices)
     random = np.random.default_rng(0)
