@@ -13,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario import Scenario
 
+_DEEPEST = 12
+"""Levels of keys and lists in a file; scenarios have four."""
+
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     """Read and validate a scenario file; ``overrides`` are ``key.path=value`` words, values in YAML.
@@ -34,15 +37,30 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise FedMFError(f"{path}: no such scenario file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise FedMFError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise FedMFError(f"{path}: is not YAML: {_one_line(error)}") from error
     if not isinstance(tree, dict):
         raise FedMFError(f"{path}: is not a scenario: the file must hold keys and values")
+    if _depth(tree) > _DEEPEST:
+        raise FedMFError(f"{path}: is not a scenario: keys are nested more than {_DEEPEST} deep")
     for override in overrides:
         _apply(tree, override)
     tree.setdefault("name", path.stem)
     _resolve_paths(tree, path)
     return tree
+
+
+def _depth(tree: Any) -> int:
+    """How deep keys and lists are nested; no deeper than it takes to know that it is too much."""
+    level, depth = [tree], 0
+    while level and depth <= _DEEPEST:
+        level = [child for node in level if isinstance(node, dict | list) for child in _children(node)]
+        level, depth = [node for node in level if isinstance(node, dict | list)], depth + 1
+    return depth
+
+
+def _children(node: dict[Any, Any] | list[Any]) -> Sequence[Any]:
+    return list(node.values()) if isinstance(node, dict) else node
 
 
 def parse(tree: Mapping[str, Any], source: str) -> Scenario:

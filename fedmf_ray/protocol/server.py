@@ -24,7 +24,8 @@ class UploadRefused(Exception):
     """An upload that the server did not apply; the message is the reason."""
 
     def __init__(self, upload: Upload, reason: str) -> None:
-        super().__init__(f"user {upload.user_id}, round {upload.round}: {reason}")
+        who, when = (one if type(one) is int else "?" for one in (upload.user_id, upload.round))
+        super().__init__(f"user {who}, round {when}: {reason}")
         self.reason = reason
 
 
@@ -76,7 +77,7 @@ class Server:
         if not (isinstance(blocks, np.ndarray) and isinstance(ciphertexts, np.ndarray)):
             raise UploadRefused(upload, "blocks and ciphertexts are not arrays")
         at = self._roster.position(upload.user_id)
-        if upload.round != self._round:
+        if type(upload.round) is not int or upload.round != self._round:
             raise UploadRefused(upload, f"this is round {self._round}")
         if at is None:
             raise UploadRefused(upload, "no such user")

@@ -20,6 +20,9 @@ from fedmf_ray.simulation import checkpoint_files
 from fedmf_ray.simulation.answers import Receipt
 from fedmf_ray.simulation.costs import cpu_clock
 
+NO_USER = -1
+"""Stands for whoever sent an upload in the name of something that is no user id."""
+
 
 class ServerActor:
     """Hosts the server of a range of blocks."""
@@ -39,17 +42,19 @@ class ServerActor:
         """Check and add uploads. again: those that have been added already are sent once more."""
         started, added, refused = cpu_clock(), 0, dict[int, str]()
         known = frozenset(self._server.added.tolist()) if again else frozenset[int]()
+        recorded, seen = self._server.round in self._recorded, list[Upload]()
         for upload in uploads:
-            if upload.user_id in known and upload.round == self._server.round:
+            user_id = upload.user_id if type(upload.user_id) is int else NO_USER
+            if user_id in known and upload.round == self._server.round:
                 continue
             try:
                 self._server.receive(upload)
                 added += 1
+                seen.append(upload)
             except UploadRefused as error:
-                refused[upload.user_id] = error.reason
+                refused[user_id] = error.reason
         seconds = cpu_clock() - started
-        if uploads and uploads[0].round in self._recorded:
-            self._seen += [upload for upload in uploads if upload.user_id not in refused]
+        self._seen += seen if recorded else []
         return Receipt(added, refused, seconds)
 
     def retract(self, uploads: Sequence[Upload], user_ids: Container[int]) -> None:
