@@ -262,12 +262,10 @@ def main() -> None:
 def _main() -> None:
     try:
         cli(standalone_mode=False)
-    except Terminated:
-        stderr.print("terminated")
-        sys.exit(143)
-    except click.Abort:  # click's name for Ctrl-C
-        stderr.print("interrupted")
-        sys.exit(130)
+    except click.Abort as error:  # click's name for both
+        told_to_end = isinstance(error.__cause__, Terminated)
+        stderr.print("terminated" if told_to_end else "interrupted")
+        sys.exit(143 if told_to_end else 130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

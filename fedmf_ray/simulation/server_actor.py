@@ -77,9 +77,16 @@ class ServerActor:
         uploads, self._seen = self._seen, []
         return uploads
 
-    def publish(self) -> tuple[EncryptedItems, float, int]:
-        """Close the round: the matrix that opens the next one, CPU seconds, and how many users are in it."""
+    def publish(self, expected: int | None = None) -> tuple[EncryptedItems | None, float, int]:
+        """Close the round: the matrix that opens the next one, CPU seconds, and how many users are in it.
+
+        expected: users whose uploads are to be in it. Without them all the round stays open, there is no
+        matrix, and the number says how many there are.
+        """
         started = cpu_clock()
+        added = len(self._server.added)
+        if expected is not None and added != expected:
+            return None, 0.0, added
         message = self._server.publish()
         return message, cpu_clock() - started, len(message.credited)
 

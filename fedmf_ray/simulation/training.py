@@ -28,16 +28,26 @@ class Training:
     """What a round's training has brought.
 
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
+    server_cpu_s: of servers and combiners.
     """
 
     costs: dict[Key, UserCosts] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     server_cpu_s: float = 0.0
     added: int = 0
+    _combined: dict[Key, int] = field(default_factory=dict)
 
-    def take(self, receipt: Receipt) -> None:
+    @property
+    def combined(self) -> int:
+        """How many users' uploads combiners have added up."""
+        return sum(self._combined.values())
+
+    def take(self, receipt: Receipt, call: Key | None = None) -> None:
+        """call: of the combiner that answers, if it is one."""
         self.server_cpu_s += receipt.cpu_s
         self.refused.update(receipt.refused)
+        if call is not None:
+            self._combined[call] = receipt.added
 
 
 class Trainer:
@@ -91,8 +101,8 @@ class Trainer:
             try:
                 # Also what raises a user's error: a server's call must not be made on a failed upload.
                 fresh = call.label not in work.costs
-                work.costs[call.label] = backend.get(costs)
-                work.take(backend.get(receipt))
+                work.costs[call.label], answer = backend.get([costs, receipt])
+                work.take(answer, call.label)
             except Lost:
                 whole = False
                 continue
@@ -111,7 +121,9 @@ class Trainer:
                 whole = self._settle(*adding.popleft(), work) and whole
         while adding:
             whole = self._settle(*adding.popleft(), work) and whole
-        return whole and (not self._combine or self._merge(closed))
+        if whole and self._combine:
+            self._merge(closed)
+        return whole
 
     def _wanted(self, closed: list[Reference | None], again: bool) -> list[Key]:
         """Calls still to be made, interleaved: consecutive ones go to different actors."""
@@ -149,36 +161,34 @@ class Trainer:
                 backend.call(self._crew.servers[at], "retract", uploads[at], elsewhere)
         return whole
 
-    def _merge(self, closed: list[Reference | None]) -> bool:
-        """Combiners hand over what they have added up; servers ignore what they have got already."""
-        crew, backend, whole = self._crew, self._crew.backend, True
-        merging = []
+    def _merge(self, closed: list[Reference | None]) -> None:
+        """Combiners hand over what they have added up; servers ignore what they have got already. Nobody
+        waits for this: a server does not publish before it has everything."""
+        crew, backend = self._crew, self._crew.backend
         for trained in sorted({actor for actor, _ in self._done}):
             sums = backend.call(crew.users[trained], "partial_sums", returns=self._servers)
             for at, (server, partial) in enumerate(
                 zip(crew.servers, [sums] if self._servers == 1 else sums, strict=True)
             ):
                 if closed[at] is None:
-                    merging.append(backend.call(server, "merge", partial))
-        for reference in merging:
-            try:
-                backend.get(reference)
-            except Lost:
-                whole = False
-        return whole
+                    backend.call(server, "merge", partial)
 
     def _publish(self, closed: list[Reference | None], work: Training) -> bool:
         crew, backend, whole = self._crew, self._crew.backend, True
+        expected = work.combined if self._combine else None
         publishing = {
-            at: backend.call(server, "publish", returns=3)
+            at: backend.call(server, "publish", expected, returns=3)
             for at, server in enumerate(crew.servers)
             if closed[at] is None
         }
         for at, (message, cpu_s, added) in publishing.items():
             try:
-                work.server_cpu_s += backend.get(cpu_s)
-                work.added = backend.get(added)
-                closed[at] = message
+                seconds, work.added = backend.get([cpu_s, added])
+                work.server_cpu_s += seconds
+                if expected is None or work.added == expected:
+                    closed[at] = message
+                else:
+                    whole = False
             except Lost:
                 whole = False
         return whole
