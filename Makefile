@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: demo test test-slow test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-scaling bench-tools clean help
+.PHONY: demo test test-slow test-faults test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-scaling bench-tools clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -17,6 +17,9 @@ test: $(VENV)/.test  ## run the test suite (slow tests excluded)
 
 test-slow: $(VENV)/.test  ## run only the slow tests
 	$(RUN)/python -m pytest -m slow
+
+test-faults: $(VENV)/.test  ## kill processes and nodes, and throw malformed input, for ten minutes
+	$(RUN)/python -m pytest -m slow tests/simulation tests/protocol tests/test_scenario_fuzz.py
 
 test-kernels: $(VENV)/.test  ## run the crypto tests with gmpy2, and with the native kernel where it can run
 	FEDMF_KERNEL=gmpy2 $(RUN)/python -m pytest -m "not slow" tests/crypto

@@ -61,7 +61,7 @@ class Checkpoints:
         self._every = every
         self.written, self.wall_s = 0, 0.0
         self._last_round = -1
-        self._last_end, self._last_cost_s = time.monotonic(), 0.0
+        self._started = time.monotonic()
 
     @property
     def key_path(self) -> Path:
@@ -80,8 +80,9 @@ class Checkpoints:
         gap = round_number - self._last_round
         if self._every != "auto":
             return gap >= self._every
-        # The clock of this is monotonic: the wall clock may jump.
-        return gap >= _LONGEST_GAP or time.monotonic() - self._last_end >= _SHARE * self._last_cost_s
+        # The clock of this is monotonic: the wall clock may jump. The next one will cost about the mean.
+        with_next_s = self.wall_s * (self.written + 1) / max(1, self.written)
+        return gap >= _LONGEST_GAP or time.monotonic() - self._started >= _SHARE * with_next_s
 
     def commit(self, checkpoint: Checkpoint, cost_s: float) -> None:
         """Make a checkpoint count whose files are all written; older ones but one are removed."""
@@ -89,7 +90,6 @@ class Checkpoints:
         write_atomically(self.folder / f"{checkpoint.round:08}", body.encode())
         self.written, self.wall_s = self.written + 1, self.wall_s + cost_s
         self._last_round = checkpoint.round
-        self._last_end, self._last_cost_s = time.monotonic(), cost_s
         for old in self._rounds()[:-_KEPT]:
             self._remove(old)
 
@@ -109,7 +109,7 @@ class Checkpoints:
         for number in self._rounds():
             if number > checkpoint.round:
                 self._remove(number)
-        self._last_round, self._last_end = checkpoint.round, time.monotonic()
+        self._last_round = checkpoint.round
 
     def clear(self) -> None:
         """Remove all of it, the key too."""

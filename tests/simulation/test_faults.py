@@ -267,7 +267,7 @@ class TestCheckpoints:
         checkpoints = Checkpoints(tmp_path, "auto")
         assert checkpoints.due(0, last=False)
         checkpoints.commit(Checkpoint(0, [(0, 7)], 1), cost_s=0.5)
-        now[0] += 9.9
+        now[0] += 19.9  # two of them take a second, a twentieth of 20 s
         assert not checkpoints.due(1, last=False)
         assert checkpoints.due(1, last=True)
         assert checkpoints.due(16, last=False)
