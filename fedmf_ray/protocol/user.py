@@ -67,6 +67,8 @@ class Users:
         self.train = RatingBlock.of([(user.items, user.values) for user in ratings])
         self.test = RatingBlock.of([(user.test_items, user.test_values) for user in ratings])
         self.decoys = decoys
+        self.rating_counts = np.diff(self.train.starts)
+        """(users,) training ratings."""
         self.opened = np.stack(
             [
                 initial_user(terms.init, terms.init_scale, user.user_id, terms.blocks.factors, terms.seed)
@@ -100,11 +102,6 @@ class Users:
 
     def __len__(self) -> int:
         return len(self.user_ids)
-
-    @property
-    def rating_counts(self) -> Integers:
-        """(users,) training ratings."""
-        return np.diff(self.train.starts)
 
     def blocks_within(self, first: int, stop: int) -> Integers:
         """(users,) how many blocks of a range each uploads every round."""

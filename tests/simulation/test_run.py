@@ -206,3 +206,17 @@ def test_without_a_test_set_its_losses_are_empty(tmp_path):
     last = json.loads((folder / "summary.json").read_text())["last_round"]
     assert last["test_rmse"] is None
     assert math.isfinite(last["train_mse"])
+
+
+def test_figures_to_watch_tell_round_and_phase(tmp_path, monkeypatch):
+    shown = []
+
+    class Watched:
+        def set(self, **figures):
+            shown.append(figures)
+
+    monkeypatch.setattr("fedmf_ray.simulation.backends.SerialBackend.gauges", lambda self: Watched())
+    rows = rounds_of(tmp_path)
+    assert [figures["round"] for figures in shown if "round" in figures] == [0, 1, 2]
+    assert [figures["phase"] for figures in shown] == [1, 2, 3, 0] * 3
+    assert [figures["train_mse"] for figures in shown if "train_mse" in figures] == rows["train_mse"].tolist()
