@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.crypto import kernels
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.metrics import Losses, combine
 from fedmf_ray.privacy.views import Agreed, View
@@ -109,6 +110,8 @@ class Federation:
         layout = plan.layout_line()
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
         progress.note(layout)
+        if plan.scheme == "packed":
+            progress.note(f"arithmetic: {kernels.description()}")
 
         self._observe, self._recorded = scenario.observe, recorded_rounds(scenario, plan)
         self._tariff = tariff(plan.charged, len(groups), backend) if plan.charged else None
@@ -278,7 +281,7 @@ class Federation:
         if work.added < least:
             raise FedMFError(
                 f"round {number}: the uploads of {work.added} of {asked} users arrived, {least} are needed "
-                f"(participation.minimum): {_commonest(work.refused)}"
+                f"(participation.minimum): {work.commonest_refusal}"
             )
 
     def _summed(self, reports: list[Report]) -> Opening:
@@ -290,11 +293,3 @@ class Federation:
             math.fsum(changes.tolist()) / entries,
             reports[0].item_change,
         )
-
-
-def _commonest(reasons: dict[int, str]) -> str:
-    """Why most uploads were refused, without saying whose."""
-    if not reasons:
-        return "the others never came"
-    reason, count = Counter(reasons.values()).most_common(1)[0]
-    return f"{count} refused because: {reason}"

@@ -6,7 +6,7 @@ no upload is added twice.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,14 @@ class Training:
     def combined(self) -> int:
         """How many users' uploads combiners have added up."""
         return sum(self._combined.values())
+
+    @property
+    def commonest_refusal(self) -> str:
+        """Why most uploads were refused, without saying whose."""
+        if not self.refused:
+            return "the others never came"
+        reason, count = Counter(self.refused.values()).most_common(1)[0]
+        return f"{count} refused because: {reason}"
 
     def take(self, receipt: Receipt, call: Key | None = None) -> None:
         """call: of the combiner that answers, if it is one."""

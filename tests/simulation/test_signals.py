@@ -23,12 +23,11 @@ def scenario(request, tmp_path):
     """A file with some seconds of work in six rounds."""
     chosen = small(
         ratings__users=12,
-        ratings__items=300,
-        model__factors=40,
+        ratings__items=200,
+        model__factors=25,
         stop__rounds=6,
         cluster__backend=request.param,
         cluster__users_per_actor=4,
-        protocol__key_bits=2048,
     )
     (tmp_path / "small.yaml").write_text(chosen.to_yaml())
     return chosen, tmp_path / "small.yaml"
