@@ -25,7 +25,7 @@ _KEPT = 2
 _SHARE = 20
 """``auto`` spends at most one part in so many of the time of a run on checkpoints."""
 
-_LONGEST_GAP = 16
+_LONGEST_GAP = 64
 """Rounds after which ``auto`` saves in any case: the matrices in between are kept in memory."""
 
 
@@ -88,6 +88,8 @@ class Checkpoints:
         """Make a checkpoint count whose files are all written; older ones but one are removed."""
         body = json.dumps(asdict(checkpoint))
         write_atomically(self.folder / f"{checkpoint.round:08}", body.encode())
+        if not self.written:
+            self._started = time.monotonic()  # what came before was set-up, not rounds
         self.written, self.wall_s = self.written + 1, self.wall_s + cost_s
         self._last_round = checkpoint.round
         for old in self._rounds()[:-_KEPT]:

@@ -270,7 +270,7 @@ class TestCheckpoints:
         now[0] += 19.9  # two of them take a second, a twentieth of 20 s
         assert not checkpoints.due(1, last=False)
         assert checkpoints.due(1, last=True)
-        assert checkpoints.due(16, last=False)
+        assert checkpoints.due(64, last=False)
         now[0] += 0.2
         assert checkpoints.due(1, last=False)
 

@@ -1,6 +1,7 @@
 """A small cluster on this machine whose nodes die; a program of its own, because a process has one Ray.
 
-python tests/support/node_faults.py FOLDER SEED: prints one JSON object with what happened.
+python -m tests.support.node_faults FOLDER SEED: what happened goes to FOLDER/told.json (Ray writes what it has to say
+about dead nodes to standard output, at any time).
 """
 
 import json
@@ -66,17 +67,14 @@ def main(folder: Path, seed: int) -> None:
     backend = FaultyNodes(cluster, faults, seed)
     started = time.monotonic()
     items, losses, events = train(small(**SCENARIO), backend, folder / f"faulty-{seed}")
-    print(
-        json.dumps(
-            {
-                "same_items": bool((items == undisturbed[0]).all()),
-                "same_losses": losses == undisturbed[1],
-                "killed": backend.killed,
-                "events": [event for event, _ in events],
-                "seconds": round(time.monotonic() - started, 1),
-            }
-        )
-    )
+    told = {
+        "same_items": bool((items == undisturbed[0]).all()),
+        "same_losses": losses == undisturbed[1],
+        "killed": backend.killed,
+        "events": [event for event, _ in events],
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    (folder / "told.json").write_text(json.dumps(told))
     ray.shutdown()
     cluster.shutdown()
 
