@@ -1,7 +1,7 @@
 """A small cluster on this machine whose nodes die; a program of its own, because a process has one Ray.
 
-python -m tests.support.node_faults FOLDER SEED: what happened goes to FOLDER/told.json (Ray writes what it has to say
-about dead nodes to standard output, at any time).
+python -m tests.support.node_faults FOLDER SEED: what happened goes to FOLDER/told.json (Ray writes to
+standard output, too).
 """
 
 import json
