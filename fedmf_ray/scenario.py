@@ -208,7 +208,7 @@ class Cluster(Section):
     in_flight: PositiveInt | None = None
     """Training calls under way at once; two per CPU of the cluster if not given."""
     checkpoint_every: Annotated[int | Literal["auto", "never"], Field(union_mode="left_to_right")] = "auto"
-    """Rounds between checkpoints; ``auto`` saves as often as costs a twentieth of the time at most.
+    """Rounds between checkpoints; ``auto`` saves as often as costs 4 % of the time at most.
     Without checkpoints, a run cannot be resumed, and a process that dies ends it."""
     checkpoint_folder: str | None = None
     """All machines must see it under this path. If not given, a folder in FEDMF_STATE, or in the user's

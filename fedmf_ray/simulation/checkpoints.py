@@ -22,7 +22,7 @@ from typing import Literal
 from fedmf_ray.simulation.checkpoint_files import CheckpointError, write_atomically
 
 _KEPT = 2
-_SHARE = 20
+_SHARE = 25
 """``auto`` spends at most one part in so many of the time of a run on checkpoints."""
 
 _LONGEST_GAP = 64

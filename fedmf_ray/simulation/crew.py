@@ -132,6 +132,10 @@ class Crew:
             self._events("server_died", server=at, round=round_number, action="restarted from its matrix")
         return renewed
 
+    def await_servers(self) -> None:
+        """Servers start while users open the first matrix; waiting for them is no part of a checkpoint."""
+        self.backend.get([self.backend.call(server, "ping") for server in self.servers])
+
     def checkpoint(self, round_number: int, last: bool) -> None:
         """Save the opening of a round if it is time to; a disk that is full costs nothing but the save."""
         checkpoints = self.checkpoints

@@ -161,6 +161,7 @@ class Federation:
                 else:
                     crew.found()
                 opening = self._summed(crew.open(crew.round))
+                crew.await_servers()
                 crew.checkpoint(crew.round, last=False)
                 return opening
             except Lost as error:
