@@ -105,15 +105,33 @@ class Model(Section):
     algorithm: Literal["fedmf", "regular_mf"] = "fedmf"
     """``regular_mf`` is the central baseline: one process, no protection, same data."""
     factors: PositiveInt = 100
-    rule: Literal["sequential", "batch"] = "sequential"
-    """``sequential`` as the authors' code, ``batch`` as the paper's equations."""
+    rule: Literal["sequential", "batch", "ridge"] = "sequential"
+    """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
+    exactly, items take curvature-scaled steps (no learning rate), and round 0 is a census."""
+    biases: bool = False
+    """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone."""
+    mean: float = 0.0
+    """What all ratings are reckoned from: the middle of the scale, say."""
     learning_rate: PositiveFloat = 1e-3
     reg_user: Annotated[float, Field(ge=0)] = 1e-4
     reg_item: Annotated[float, Field(ge=0)] = 1e-4
+    reg_user_bias: Annotated[float, Field(ge=0)] | None = None
+    """Of users' biases; ``reg_user`` if not given."""
+    reg_item_bias: Annotated[float, Field(ge=0)] | None = None
+    """Of items' biases; ``reg_item`` if not given."""
     init: Literal["normal", "constant"] = "normal"
     """``constant`` is the authors' choice; all coordinates then stay equal and the model is rank one."""
     init_scale: PositiveFloat = 0.1
     """Standard deviation of ``normal``, value of ``constant``."""
+
+    @model_validator(mode="after")
+    def _ridge_has_one_solution(self) -> Model:
+        weights: dict[str, float | None] = {"reg_user": self.reg_user, "reg_item": self.reg_item}
+        if self.biases:
+            weights |= {"reg_user_bias": self.reg_user_bias, "reg_item_bias": self.reg_item_bias}
+        if self.rule == "ridge" and 0 in weights.values():
+            raise ValueError(f"rule: ridge needs {' and '.join(weights)} above 0")
+        return self
 
 
 class Protocol(Section):
@@ -124,6 +142,10 @@ class Protocol(Section):
     """Paillier modulus: 2048 gives 112-bit security, 3072 128-bit; 1024 only reproduces the paper."""
     part_text_sparsity: Annotated[float, Field(ge=0, le=1)] = 1.0
     """0 is full text (all rows), 1 part text (rated rows); in between, decoys fill up to the share 1 - s."""
+    min_raters: PositiveInt = 1
+    """Users upload zeros for items that fewer users rated, and learn nothing from them: a lone rater's steps
+    could be read off V. Above 1, round 0 is a census: encrypted counts that users read, and the server
+    cannot."""
     fraction_bits: Annotated[int, Field(ge=8, le=50)] = 20
     """Bits after the point; 20 is the grid of phe's precision=1e-5."""
     value_bound: PositiveFloat = 16.0

@@ -11,7 +11,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from fedmf_ray.crypto.authentication import Authenticator
-from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.crypto.fixed_point import Grid
 from fedmf_ray.crypto.slots import SlotLayout
 
 Floats = NDArray[np.float64]
@@ -76,12 +76,12 @@ class Matrices:
     """What is fixed about the matrices that a scheme protects.
 
     columns: values per row.
-    grid: fixed point and bounds.
+    grid: fixed point and bounds of its columns.
     key_bits: size of n (0 for ``plain``).
     """
 
     columns: int
-    grid: FixedPoint
+    grid: Grid
     key_bits: int
 
     @property

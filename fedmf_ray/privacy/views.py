@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,10 +39,14 @@ class Agreed:
     fraction_bits: int
     items: int
     least_rows: int
+    reg_user_bias: float = 0.0
+    reg_item_bias: float = 0.0
+    mean: float = 0.0
+    biases: bool = False
 
     @property
     def steps(self) -> Steps:
-        return Steps(self.learning_rate, self.reg_user, self.reg_item)
+        return Steps(**{field.name: getattr(self, field.name) for field in fields(Steps)})
 
 
 class ClearUpload(NamedTuple):

@@ -10,13 +10,15 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from fedmf_ray.crypto.fixed_point import first_beyond
 from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.protocol.messages import EncryptedItems
 from fedmf_ray.protocol.server import NOBODY
-from fedmf_ray.protocol.user import Terms
+from fedmf_ray.protocol.terms import Terms
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 _INITIAL = -1
 """What stands for user and round in the label of the tag under the very first matrix."""
@@ -29,10 +31,11 @@ class TamperedError(FedMFError):
 def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> list[EncryptedItems]:
     """The matrix that opens round 0, a message a server: one key-holder encrypts it, so that no server
     ever reads it."""
-    if np.abs(item_matrix).max() > terms.grid.value_bound:
+    if first_beyond(item_matrix, terms.grid.value_bounds) is not None:
+        bound = terms.grid.main.value_bound
         raise DivergenceError(
             "the initial item matrix",
-            f"is over protocol.value_bound {terms.grid.value_bound:g}: lower model.init_scale, or raise it",
+            f"is over protocol.value_bound {bound:g}: lower model.init_scale, or raise it",
         )
     values, borders = terms.blocks.join(item_matrix), terms.blocks.borders
     messages = []
@@ -51,13 +54,15 @@ def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> list[Enc
 class Share:
     """One key-holder's share of reading a published matrix; the shares of all together are all of it.
 
-    round: of the matrix. values: (blocks, columns) of its blocks, in order.
+    round: of the matrix. values: (blocks, columns) of its blocks, in order. credited: its share of the ids of
+    the users whose uploads the servers say they added to the matrix before.
     weighed, pads, tags: for each server, its share of the weighted sum, of the pads of the users that were
     credited, and (one share only) the number in the sum of tags. Empty where nothing is tagged.
     """
 
     round: int
     values: Floats
+    credited: Integers
     weighed: list[mpz]
     pads: list[mpz]
     tags: list[mpz]
@@ -86,7 +91,9 @@ def read_share(
             pads.append(sum((authenticator.pad(user, round_number - 1, first) for user in credited), mpz(0)))
             if part == 0:
                 tags.append(authenticator.read(message.tag))
-    return Share(round_number, np.concatenate(values), weighed, pads, tags)
+    # Servers share an upload or refuse it together: one of them knows them all.
+    credited = messages[0].credited[part::parts]
+    return Share(round_number, np.concatenate(values), credited, weighed, pads, tags)
 
 
 class Ledger:
@@ -129,11 +136,11 @@ class Ledger:
 
 def _check_bound(values: Floats, blocks: NDArray[np.int64], round_number: int, terms: Terms) -> None:
     """Beyond its bound training has diverged."""
-    bound, layout = terms.grid.value_bound, terms.blocks
-    if not len(values) or max(values.max(), -values.min()) <= bound:
+    beyond = first_beyond(values, terms.grid.value_bounds)
+    if beyond is None:
         return
-    at, column = np.argwhere(np.abs(values) > bound)[0]
-    row = int(blocks[at]) * layout.rows + int(column) // layout.factors
+    (at, column), bound, layout = beyond, terms.grid.main.value_bound, terms.blocks
+    row = int(blocks[at]) * layout.rows + column // layout.factors
     item = terms.item_ids[min(row, layout.items - 1)]
     raise DivergenceError(
         f"round {round_number}, item {item}",

@@ -15,47 +15,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray import factors, ridge
+from fedmf_ray.crypto.fixed_point import first_beyond
 from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError
-from fedmf_ray.factors import RULES, RatingBlock, Steps, initial_user
+from fedmf_ray.factors import RatingBlock, initial_user
 from fedmf_ray.metrics import ErrorSums, error_sums
 from fedmf_ray.protocol.messages import ItemBlocks, Upload
+from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.rows import Items, RowLayout, item_columns, user_side
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What all users of a run have agreed on.
-
-    item_ids: (items,) int64, which item each row of the item matrix is.
-    rule: a key of :data:`fedmf_ray.factors.RULES`.
-    part_text_sparsity: the dial between full text (0) and part text (1).
-    init, init_scale, seed: where user vectors start.
-    """
-
-    item_ids: Integers
-    rule: str
-    steps: Steps
-    grid: FixedPoint
-    blocks: ItemBlocks
-    part_text_sparsity: float
-    init: str
-    init_scale: float
-    seed: int
 
 
 class Users:
     """Some users, in order of their ids, at positions 0, 1, ...
 
     user_ids: (users,) int64.
-    vectors: (users, factors) where they are now. opened: where they were when the round opened; every
-    update starts there, so that one that is repeated gives the same steps.
-    decoys: the rows without ratings that each uploads, drawn once: fresh ones each round would fall to
-    intersecting the rounds. Drawn here unless given.
+    train, test: ratings minus the mean.
+    vectors: (users, d) or with biases (users, d + 1), where they are now. opened: where they were when the
+    round opened; every update starts there, so that one that is repeated gives the same steps. counted, part:
+    (users,) what the item matrix has of each as a rater: 1 in n_j or not yet, and |u_i|**2 in L_j. decoys:
+    the rows without ratings that each uploads, drawn once: fresh ones each round would fall to intersecting
+    the rounds. Drawn here unless given.
     """
 
     def __init__(
@@ -64,18 +48,20 @@ class Users:
         if decoys is None:
             decoys = [_draw_decoys(user.items, terms) for user in ratings]
         self.user_ids = np.array([user.user_id for user in ratings], np.int64)
-        self.train = RatingBlock.of([(user.items, user.values) for user in ratings])
-        self.test = RatingBlock.of([(user.test_items, user.test_values) for user in ratings])
+        mean = terms.steps.mean
+        self.train = RatingBlock.of([(user.items, user.values - mean) for user in ratings])
+        self.test = RatingBlock.of([(user.test_items, user.test_values - mean) for user in ratings])
         self.decoys = decoys
         self.rating_counts = np.diff(self.train.starts)
         """(users,) training ratings."""
-        self.opened = np.stack(
-            [
-                initial_user(terms.init, terms.init_scale, user.user_id, terms.blocks.factors, terms.seed)
-                for user in ratings
-            ]
-        )
+        layout = terms.layout
+        self.opened = np.zeros((len(ratings), layout.learned))
+        for at, user in enumerate(ratings):
+            start = initial_user(terms.init, terms.init_scale, user.user_id, layout.factors, terms.seed)
+            self.opened[at, : layout.factors] = start
         self.vectors = self.opened.copy()
+        self.counted, self.part = np.zeros(len(ratings)), np.zeros(len(ratings))
+        self._offered = np.zeros(len(ratings))
         self._blocks = _Ragged.of(
             [
                 np.unique(np.concatenate([user.items, extra]) // terms.blocks.rows)
@@ -88,9 +74,26 @@ class Users:
         )
         """(users,) how many item rows each uploads every round, rated ones and decoys."""
 
+    def settle(self, credited: Integers) -> None:
+        """Learn whose uploads are in the matrix that opens a round; credited: ids of users, ours or
+        others'."""
+        mine = np.isin(self.user_ids, credited)
+        self.counted[mine] = 1.0
+        self.part[mine] = self._offered[mine]
+
+    def refit(self, first: int, stop: int, items: Items, terms: Terms) -> None:
+        """Some neighbours solve for their vectors under the matrix of the round (rule ``ridge``)."""
+        block = self.train.part(first, stop)
+        self.vectors[first:stop] = ridge.refit(items, block, terms.steps, terms.layout.bias)
+
     def open(self) -> None:
         """A round opens: every update in it starts from where the vectors are now."""
         self.opened[:] = self.vectors
+
+    def restored(self) -> None:
+        """They are as a checkpoint says: what their latest uploads offered is in the matrix already."""
+        self.vectors[:] = self.opened
+        self._offered[:] = self.part
 
     def _find_rows(self, layout: ItemBlocks) -> Integers:
         """(ratings,) where each rating's item row is among all rows of all blocks that users upload."""
@@ -119,22 +122,30 @@ class Users:
             digests.append(hashlib.blake2b(joined, digest_size=16).digest())
         return np.frombuffer(b"".join(digests), np.uint8).reshape(len(self), 16)
 
-    def update(self, first: int, stop: int, item_matrix: Floats, terms: Terms) -> Floats:
-        """Move the vectors of some neighbours; returns their (ratings, factors) item steps.
+    def update(self, first: int, stop: int, items: Items, terms: Terms, census: bool = False) -> Floats:
+        """Move the vectors of some neighbours; returns their (ratings, columns) item steps.
 
-        Raises :class:`DivergenceError` if a step exceeds ``update_bound`` or a vector is no longer finite.
+        census: they only count themselves. Raises :class:`DivergenceError` if a step exceeds
+        ``update_bound`` or a vector is no longer finite.
         """
-        block = self.train.part(first, stop)
+        block, layout = self.train.part(first, stop), terms.layout
         with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported below, with a name
-            moved, item_steps = RULES[terms.rule](self.opened[first:stop], item_matrix, block, terms.steps)
-            largest = max(item_steps.max(initial=0.0), -item_steps.min(initial=0.0))
-        if not largest <= terms.grid.update_bound:  # also if it is NaN
-            at = int(np.argmin(np.abs(item_steps).max(axis=1) <= terms.grid.update_bound))
+            if census:
+                moved, learned = self.opened[first:stop], np.zeros((len(block.items), layout.learned))
+            else:
+                moved, learned = self._learn(first, stop, items, block, terms)
+            steps = learned
+            if layout.raters:
+                offers = layout.curvature and not census
+                steps = self._with_counts(first, stop, learned, items, block, layout, offers)
+            beyond = first_beyond(steps, terms.grid.update_bounds)
+        if beyond is not None:
+            at = beyond[0]
             owner = self.user_ids[first + int(np.searchsorted(block.starts, at, side="right")) - 1]
             raise DivergenceError(
                 f"user {owner}, item {terms.item_ids[block.items[at]]}",
-                f"a step is over protocol.update_bound {terms.grid.update_bound:g}, training diverges: lower "
-                "model.learning_rate, or raise the bound",
+                f"a step is over protocol.update_bound {terms.grid.main.update_bound:g}, training diverges: "
+                "lower model.learning_rate, or raise the bound",
             )
         finite = np.isfinite(moved).all(axis=1)
         if not finite.all():
@@ -143,7 +154,49 @@ class Users:
                 "its vector is no longer finite: lower model.learning_rate",
             )
         self.vectors[first:stop] = moved
-        return item_steps
+        return steps
+
+    def _learn(
+        self, first: int, stop: int, items: Items, block: RatingBlock, terms: Terms
+    ) -> tuple[Floats, Floats]:
+        """New vectors of some neighbours, and the steps of the columns that predictions are made of."""
+        layout, vectors = terms.layout, self.opened[first:stop]
+        if terms.rule == "ridge":
+            raters = ridge.Raters(
+                self.part[first:stop],
+                self.counted[first:stop],
+                ridge.curvatures(vectors, layout.factors),
+            )
+            return vectors, ridge.item_steps(vectors, items, block, terms.steps, raters, layout.bias)
+        rule, side = factors.RULES[terms.rule], user_side(vectors, layout)
+        moved, steps = rule(side, items.vectors, block, terms.steps, layout.bias)
+        return moved[:, : layout.learned], item_columns(steps, layout)
+
+    def _with_counts(
+        self,
+        first: int,
+        stop: int,
+        learned: Floats,
+        items: Items,
+        block: RatingBlock,
+        layout: RowLayout,
+        offers: bool,
+    ) -> Floats:
+        """The columns of counts beside the learned ones; zeros where an item has too few raters.
+
+        offers: users offer their parts of L_j, too.
+        """
+        ratings, at = np.diff(block.starts), layout.learned
+        steps = np.zeros((len(learned), layout.width))
+        steps[:, :at] = learned
+        if offers:
+            offered = ridge.curvatures(self.opened[first:stop], layout.factors)
+            steps[:, at] = np.repeat(self.part[first:stop] - offered, ratings)
+            self._offered[first:stop] = offered
+        if items.learned is not None:
+            steps[~items.learned[block.items]] = 0.0
+        steps[:, -1] = np.repeat(self.counted[first:stop] - 1.0, ratings)
+        return steps
 
     def uploads(
         self, first: int, stop: int, round_number: int, item_steps: Floats, key: KeyHolder, terms: Terms
@@ -188,9 +241,9 @@ class Users:
                 pieces.append((user_id, server_first, cuts[at], cuts[at + 1]))
         return pieces
 
-    def errors(self, item_matrix: Floats) -> ErrorSums:
+    def errors(self, items: Items, layout: RowLayout) -> ErrorSums:
         """Each user's errors under the given items, as sums."""
-        return error_sums(self.vectors, item_matrix, self.train, self.test)
+        return error_sums(user_side(self.vectors, layout), items.vectors, self.train, self.test)
 
 
 @dataclass(frozen=True)

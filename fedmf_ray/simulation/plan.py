@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from fedmf_ray import factors
 from fedmf_ray.crypto import schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.crypto.fixed_point import FixedPoint, Grid
 from fedmf_ray.crypto.schemes import Matrices
 from fedmf_ray.crypto.slots import SlotLayout
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.protocol.user import Terms, uploaded_count
+from fedmf_ray.protocol.terms import Terms, column_grids
+from fedmf_ray.protocol.user import uploaded_count
 from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
 from fedmf_ray.ratings.table import Split, UserRatings
+from fedmf_ray.rows import RowLayout
 from fedmf_ray.scenario import Scenario, SyntheticSource
 from fedmf_ray.simulation.answers import Members, SyntheticMembers
 from fedmf_ray.simulation.placement import WORKER_BYTES, Memory
@@ -162,16 +164,19 @@ class Plan:
     def _of(cls, scenario: Scenario, population: Population, scheme: str) -> Plan:
         model, protocol = scenario.model, scenario.protocol
         users, items = len(population.user_ids), len(population.item_ids)
-        grid = FixedPoint(
+        ridge = model.rule == "ridge"
+        row = RowLayout(model.factors, model.biases, ridge, ridge or protocol.min_raters > 1)
+        point = FixedPoint(
             protocol.fraction_bits, protocol.value_bound, protocol.update_bound, contributors=users
         )
+        grid = column_grids(row, point)
         key_bits = 0 if scheme == "plain" else protocol.key_bits
         rows = 1
         if scheme == "packed":
             _check_slot(grid, key_bits)
             if protocol.part_text_sparsity == 0:
-                rows = rows_per_block(grid.slot_bits, model.factors, items, key_bits)
-        blocks = ItemBlocks(items, model.factors, rows, scenario.cluster.server_shards)
+                rows = rows_per_block(grid.slot_bits, row.width, items, key_bits)
+        blocks = ItemBlocks(items, row.width, rows, scenario.cluster.server_shards)
         if blocks.servers > blocks.count:
             raise FedMFError(
                 f"cluster.server_shards: {blocks.servers} servers cannot share {blocks.count} blocks of items"
@@ -180,9 +185,11 @@ class Plan:
             population.item_ids,
             model.rule,
             steps(scenario),
+            row,
             grid,
             blocks,
             protocol.part_text_sparsity,
+            protocol.min_raters,
             model.init,
             model.init_scale,
             scenario.seed,
@@ -213,9 +220,10 @@ class Plan:
             scheme=self.scheme,
             rule=terms.rule,
             **asdict(terms.steps),
-            fraction_bits=terms.grid.fraction_bits,
+            fraction_bits=terms.grid.main.fraction_bits,
             items=terms.blocks.items,
             least_rows=uploaded_count(0, terms.blocks.items, terms.part_text_sparsity),
+            biases=terms.layout.bias,
         )
 
     def view_bytes(self, who: str, clear: bool) -> int:
@@ -257,7 +265,15 @@ class Plan:
 def steps(scenario: Scenario) -> factors.Steps:
     """The step size and regularisation of a scenario."""
     model = scenario.model
-    return factors.Steps(model.learning_rate, model.reg_user, model.reg_item)
+    user_bias, item_bias = model.reg_user_bias, model.reg_item_bias
+    return factors.Steps(
+        model.learning_rate,
+        model.reg_user,
+        model.reg_item,
+        model.reg_user if user_bias is None else user_bias,
+        model.reg_item if item_bias is None else item_bias,
+        model.mean,
+    )
 
 
 def rows_per_block(slot_bits: int, factors_: int, items: int, key_bits: int) -> int:
@@ -269,7 +285,7 @@ def rows_per_block(slot_bits: int, factors_: int, items: int, key_bits: int) -> 
     return min(range(1, min(_MOST_ROWS_PER_BLOCK, items) + 1), key=ciphertexts)
 
 
-def _check_slot(grid: FixedPoint, key_bits: int) -> None:
+def _check_slot(grid: Grid, key_bits: int) -> None:
     if SlotLayout(grid.slot_bits, 1, key_bits).slots_per_ciphertext < 1:
         raise FedMFError(f"protocol: no slot of {grid.slot_bits} bits fits a key of {key_bits} bits")
 

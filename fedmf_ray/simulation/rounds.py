@@ -77,7 +77,7 @@ _unit_costs: dict[tuple[Any, ...], UnitCosts] = {}
 def tariff(plan: Plan, actors: int, backend: Backend) -> Tariff:
     """What a plan's work costs where it runs, with as many CPUs busy at once as the run keeps busy."""
     busy = min(actors, backend.cpus)
-    setting = (plan.scheme, plan.matrices.key_bits, plan.terms.blocks.factors, plan.terms.rule)
+    setting = (plan.scheme, plan.matrices.key_bits, plan.terms.layout, plan.terms.rule)
     at = (backend.name, busy, *setting)
     if at not in _unit_costs:
         measured = [backend.run(measure, *setting) for _ in range(busy)]
@@ -103,7 +103,7 @@ class Federation:
         self._devices, self._user_ids = Devices.of(scenario), plan.population.user_ids
         self._participation = Participation.of(scenario, len(self._user_ids))
         self._events, self._gauges = events, backend.gauges()
-        self.status = "complete"
+        self.status, self._layout = "complete", plan.terms.layout
         self.agreed: Agreed | None = plan.agreed
 
         groups = place(scenario, plan, backend)
@@ -287,7 +287,7 @@ class Federation:
 
     def _summed(self, reports: list[Report]) -> Opening:
         """How training stands, from the sums that users report."""
-        entries = len(self._user_ids) * self._scenario.model.factors
+        entries = len(self._user_ids) * self._layout.learned
         changes = np.concatenate([report.vector_change for report in reports])
         return Opening(
             combine(report.errors for report in reports),

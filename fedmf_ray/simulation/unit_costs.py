@@ -23,8 +23,10 @@ from fedmf_ray.factors import Steps, initial_items
 from fedmf_ray.protocol.items import encrypt_items, read_share
 from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks, Upload
 from fedmf_ray.protocol.server import NOBODY, Roster, Server
-from fedmf_ray.protocol.user import Terms, Users
+from fedmf_ray.protocol.terms import Terms, column_grids
+from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.rows import Items, RowLayout
 from fedmf_ray.simulation.costs import UserCosts, cpu_clock
 
 Integers = NDArray[np.int64]
@@ -59,7 +61,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class UnitCosts:
-    """CPU seconds of this machine for one scheme, key size, number of factors and update rule.
+    """CPU seconds of this machine for one scheme, key size, row of columns and update rule.
 
     decrypt, publish: the item matrix, by its ciphertexts. encrypt, receive: one upload, by its
     ciphertexts (values for ``plain``). update: one user, by its ratings. credit: checking the tags of a
@@ -87,14 +89,13 @@ class UnitCosts:
         return cls(**lines)
 
 
-def measure(scheme: str, key_bits: int, factors: int, rule: str) -> UnitCosts:
+def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCosts:
     """Measure here, in a few seconds (the key pair and its table included)."""
     # One-value ciphertexts all cost the same: a short row does.
-    columns = min(factors, 4) if scheme == "elementwise" else factors
-    rows = _ROWS[scheme]
-    grid = FixedPoint(fraction_bits=20, value_bound=16.0, update_bound=0.5, contributors=1000)
-    evaluator, key = schemes.create(scheme, schemes.Matrices(columns, grid, key_bits))
-    small, large = (_terms(grid, rule, count, columns) for count in (1, rows))
+    row = RowLayout(min(layout.width, 4)) if scheme == "elementwise" else layout
+    columns, rows = row.width, _ROWS[scheme]
+    small, large = (_terms(rule, count, row) for count in (1, rows))
+    evaluator, key = schemes.create(scheme, schemes.Matrices(columns, small.grid, key_bits))
     few, many = (_encrypted_items(key, terms) for terms in (small, large))
     per_row = few.ciphertexts.shape[1]
     sizes = (per_row, rows * per_row)
@@ -105,8 +106,10 @@ def measure(scheme: str, key_bits: int, factors: int, rule: str) -> UnitCosts:
         user.uploads(0, 1, 0, step, key, terms)[0][0]
         for user, step, terms in zip(raters, steps, (small, large), strict=True)
     ]
-    readers = _terms(grid, rule, _MANY_RATINGS, factors)
-    matrix = initial_items("normal", 0.1, _MANY_RATINGS, factors, seed=0)
+    readers = _terms(rule, _MANY_RATINGS, layout)
+    matrix = np.ones((_MANY_RATINGS, layout.width))  # somebody has rated everything
+    matrix[:, : layout.factors] = initial_items("normal", 0.1, _MANY_RATINGS, layout.factors, seed=0)
+    items = Items.read(matrix, layout, min_raters=1, counted=True)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
     receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
     publishing = [Server(evaluator, items, Roster(NOBODY, NOBODY)) for items in (few, many)]
@@ -116,7 +119,10 @@ def measure(scheme: str, key_bits: int, factors: int, rule: str) -> UnitCosts:
         raters[at].uploads(0, 1, 0, steps[at], key, (small, large)[at])
 
     def refresh(at: int) -> None:
-        updaters[at].update(0, 1, matrix, readers)
+        if rule == "ridge":
+            updaters[at].refit(0, 1, items, readers)
+            updaters[at].open()
+        updaters[at].update(0, 1, items, readers)
 
     def other_work() -> None:
         """In a run, encryptions come between small pieces of work, or go on beside them: caches are cold."""
@@ -167,14 +173,17 @@ def _line(
     return Line(max(0.0, small - each * sizes[0]), each)
 
 
-def _terms(grid: FixedPoint, rule: str, items: int, columns: int) -> Terms:
+def _terms(rule: str, items: int, layout: RowLayout) -> Terms:
+    point = FixedPoint(fraction_bits=20, value_bound=16.0, update_bound=0.5, contributors=1000)
     return Terms(
         item_ids=np.arange(items),
         rule=rule,
-        steps=Steps(learning_rate=1e-3, reg_user=1e-4, reg_item=1e-4),
-        grid=grid,
-        blocks=ItemBlocks(items, columns),
+        steps=Steps(1e-3, *(4 * [1.0] if rule == "ridge" else 4 * [1e-4])),
+        layout=layout,
+        grid=column_grids(layout, point),
+        blocks=ItemBlocks(items, layout.width),
         part_text_sparsity=1.0,
+        min_raters=1,
         init="normal",
         init_scale=0.1,
         seed=0,
@@ -188,7 +197,7 @@ def _user(terms: Terms, ratings: int) -> Users:
 
 
 def _encrypted_items(key: schemes.KeyHolder, terms: Terms) -> EncryptedItems:
-    matrix = initial_items("normal", 0.1, terms.blocks.items, terms.blocks.factors, seed=0)
+    matrix = initial_items("normal", 0.1, terms.blocks.items, terms.layout.width, seed=0)
     return encrypt_items(matrix, key, terms)[0]
 
 

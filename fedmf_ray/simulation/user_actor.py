@@ -21,9 +21,11 @@ from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
 from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
-from fedmf_ray.protocol.user import Terms, Users
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.synthetic import user_ratings
 from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.rows import Items
 from fedmf_ray.simulation import checkpoint_files
 from fedmf_ray.simulation.allocator import keep_freed_memory
 from fedmf_ray.simulation.answers import Hosting, Joined, Members, Reading, Receipt, Report, SyntheticMembers
@@ -81,7 +83,8 @@ class UserActor:
     def encrypt_initial_items(self) -> Any:
         """Make and encrypt the matrix that opens round 0 (one user does this for all)."""
         terms, layout = self._terms, self._terms.blocks
-        matrix = initial_items(terms.init, terms.init_scale, layout.items, layout.factors, terms.seed)
+        matrix, d = np.zeros((layout.items, layout.factors)), terms.layout.factors
+        matrix[:, :d] = initial_items(terms.init, terms.init_scale, layout.items, d, terms.seed)
         return each(encrypt_items(matrix, self._key, terms))
 
     def read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
@@ -103,19 +106,36 @@ class UserActor:
         self._ledger.settle(shares)
         self._decrypt_cpu_s = cpu_clock() - started + sum(reading.cpu_s for reading in readings)
         self._download_bytes = readings[0].download_bytes
-        before = self._item_matrix
+        before, layout = self._item_matrix, self._terms.layout
         matrix = self._terms.blocks.cut(np.concatenate([share.values for share in shares]))
         users, self._item_matrix, self._round = self._users, matrix, shares[0].round
+        self._items = Items.read(matrix, layout, self._terms.min_raters, counted=self._round > 0)
+        users.settle(np.concatenate([share.credited for share in shares]))
+        self._refit()
         self._report = Report(
             users.user_ids,
-            users.errors(matrix),
+            users.errors(self._items, layout),
             np.sum(np.abs(users.vectors - users.opened), axis=1),
-            float("nan") if before is None else float(np.mean(np.abs(matrix - before))),
+            float("nan") if before is None else float(np.mean(np.abs(matrix - before)[:, : layout.learned])),
         )
         users.open()
         self._partial: list[PartialSum] | None = None
         self._combiners: list[Combiner] = []
         return self._report
+
+    def _refit(self) -> None:
+        """Users solve for their vectors under the matrix that has just been opened, if the rule says so.
+
+        It is part of their update in this round, and the vectors are those that they would predict with.
+        """
+        users = self._users
+        self._refit_cpu_s = np.zeros(len(users))
+        if self._terms.rule != "ridge":
+            return
+        for first, stop in self._groups(0, len(users), np.ones(len(users), bool)):
+            started = cpu_clock()
+            users.refit(first, stop, self._items, self._terms)
+            self._refit_cpu_s[first:stop] = self._shared(first, stop, cpu_clock() - started)
 
     def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.
@@ -134,9 +154,10 @@ class UserActor:
         update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
         upload_bytes = np.zeros(stop - first, np.int64)
         added, refused, combine_cpu_s = 0, dict[int, str](), 0.0
+        census = self._terms.census(self._round)
         for begin, end in self._groups(first, stop, chosen):
             started = cpu_clock()
-            steps = self._users.update(begin, end, self._matrix, self._terms)
+            steps = self._users.update(begin, end, self._items, self._terms, census)
             update_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
             started = cpu_clock()
             uploads = self._users.uploads(begin, end, self._round, steps, self._key, self._terms)
@@ -159,14 +180,17 @@ class UserActor:
                 except UploadRefused as error:
                     refused[pieces[0].user_id] = error.reason
             combine_cpu_s += cpu_clock() - started
+        if not census:
+            update_cpu_s += self._refit_cpu_s[first:stop]
         costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)
         return (*outgoing, costs, Receipt(added, refused, combine_cpu_s))
 
     def replay(self, fates: Fates) -> None:
         """Move the vectors of all who took part in the open round as they did then; nothing is uploaded."""
+        census = self._terms.census(self._round)
         for begin, end in runs(fates != ABSENT):
             for first, stop in pairs(cut(self._users.rating_counts[begin:end], _CACHE_RATINGS) + begin):
-                self._users.update(first, stop, self._matrix, self._terms)
+                self._users.update(first, stop, self._items, self._terms, census)
 
     def partial_sums(self) -> Any:
         """What the combiners have added up in this round, for each server."""
@@ -185,6 +209,8 @@ class UserActor:
             {
                 "user_ids": users.user_ids,
                 "vectors": users.opened,
+                "counted": users.counted,
+                "part": users.part,
                 "decoys": np.concatenate(users.decoys),
                 "decoy_counts": np.array([len(rows) for rows in users.decoys]),
                 "balance": checkpoint_files.numbers_to_array([int(n) for n in self._ledger.balance]),
@@ -230,8 +256,10 @@ class UserActor:
         counts = np.concatenate([part["decoy_counts"] for part in parts])
         decoys = np.split(np.concatenate([part["decoys"] for part in parts]), np.cumsum(counts)[:-1])
         self._users = Users(members, self._terms, [decoys[k] for k in at])
-        self._users.opened[:] = np.concatenate([part["vectors"] for part in parts])[at]
-        self._users.vectors[:] = self._users.opened
+        users = self._users
+        for name, array in {"vectors": users.opened, "counted": users.counted, "part": users.part}.items():
+            array[:] = np.concatenate([part[name] for part in parts])[at]
+        users.restored()
         if not np.array_equal(np.concatenate([part["ratings"] for part in parts])[at], self._users.digests()):
             raise CheckpointError(f"{saved[0]}: the ratings have changed since it was written")
         balance = checkpoint_files.array_to_numbers(parts[0]["balance"])

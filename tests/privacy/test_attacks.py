@@ -8,12 +8,18 @@ from fedmf_ray.factors import Steps
 from fedmf_ray.privacy import closed_forms, membership, participant
 from fedmf_ray.privacy.gradients import recover, strip
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.protocol.user import Terms, Users
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.rows import Items, RowLayout
 
 GRID = np.arange(1, 11) / 2
 STEPS = Steps(learning_rate=1e-3, reg_user=1e-2, reg_item=3e-2)
 FACTORS = 40
+
+
+def opened(matrix):
+    return Items.read(matrix, RowLayout(FACTORS), min_raters=1, counted=True)
 
 
 class Planted:
@@ -23,7 +29,17 @@ class Planted:
         random = np.random.default_rng(seed)
         self.grid = FixedPoint(fraction_bits, 32.0, 1.0, contributors=len(counts))
         self.terms = Terms(
-            np.arange(items), rule, STEPS, self.grid, ItemBlocks(items, FACTORS), 1.0, "normal", 0.15, 5
+            np.arange(items),
+            rule,
+            STEPS,
+            RowLayout(FACTORS),
+            self.grid,
+            ItemBlocks(items, FACTORS),
+            1.0,
+            1,
+            "normal",
+            0.15,
+            5,
         )
         pool = list(random.permutation(items))
         people = []
@@ -46,7 +62,7 @@ class Planted:
         self.items = before.copy()
         self.users.open()
         for user, mine in enumerate(self.people):
-            steps = self.users.update(user, user + 1, before, self.terms)
+            steps = self.users.update(user, user + 1, opened(before), self.terms)
             order = np.argsort(mine.items)
             rows, values = mine.items[order], self.round_off(-steps)[order]
             self.items[rows] += values

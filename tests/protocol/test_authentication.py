@@ -11,11 +11,17 @@ from fedmf_ray.factors import Steps
 from fedmf_ray.protocol.items import Ledger, TamperedError, encrypt_items, read_share
 from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks
 from fedmf_ray.protocol.server import Roster, Server, deliver
-from fedmf_ray.protocol.user import Terms, Users
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.rows import Items, RowLayout
 
 ITEMS, FACTORS = 6, 3
 NOTHING = np.array([], np.int64), np.array([])
+
+
+def opened(matrix):
+    return Items.read(matrix, RowLayout(FACTORS), min_raters=1, counted=True)
 
 
 class Federation:
@@ -25,7 +31,9 @@ class Federation:
         grid = FixedPoint(20, 16, 1, 3)
         layout = ItemBlocks(ITEMS, FACTORS, servers=servers)
         steps = Steps(0.02, 0.01, 0.01)
-        self.terms = Terms(np.arange(ITEMS), "batch", steps, grid, layout, 1.0, "normal", 0.3, 3)
+        self.terms = Terms(
+            np.arange(ITEMS), "batch", steps, RowLayout(FACTORS), grid, layout, 1.0, 1, "normal", 0.3, 3
+        )
         self.evaluator, self.key = schemes.create(scheme, schemes.Matrices(FACTORS, grid, 1024))
         rated = [[0, 2, 4], [1, 2, 5], [0, 3, 5]]
         people = [
@@ -51,7 +59,7 @@ class Federation:
     def uploads(self):
         """Of all users for the open round: a list of pieces each."""
         self.users.open()
-        steps = self.users.update(0, 3, self.items, self.terms)
+        steps = self.users.update(0, 3, opened(self.items), self.terms)
         return self.users.uploads(0, 3, self.servers[0].round, steps, self.key, self.terms)
 
     def publish(self):

@@ -14,12 +14,18 @@ from fedmf_ray.factors import Steps, initial_items, initial_user
 from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
 from fedmf_ray.protocol.messages import ItemBlocks, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, Server, UploadRefused, deliver
-from fedmf_ray.protocol.user import Terms, Users, uploaded_count
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Users, uploaded_count
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.reference import fedmf
+from fedmf_ray.rows import Items, RowLayout
 
 ITEMS, FACTORS, USERS = 9, 4, 5
 NOTHING = np.array([], np.int64), np.array([])
+
+
+def opened(matrix):
+    return Items.read(matrix, RowLayout(FACTORS), min_raters=1, counted=True)
 
 
 def slices(seed=0):
@@ -34,9 +40,11 @@ def terms(rule="sequential", sparsity=1.0, rows=1, **changes):
         item_ids=np.arange(ITEMS) * 10,
         rule=rule,
         steps=Steps(0.02, 0.01, 0.01),
+        layout=RowLayout(FACTORS),
         grid=FixedPoint(20, 16, 1, USERS),
         blocks=ItemBlocks(ITEMS, FACTORS, rows),
         part_text_sparsity=sparsity,
+        min_raters=1,
         init="normal",
         init_scale=0.3,
         seed=3,
@@ -69,7 +77,7 @@ def train(scheme, agreed, rounds=4, arrival=None, parts=1, combine=False):
     matrix, history = read(items, key, agreed, ledger, parts), []
     for number in range(rounds):
         users.open()
-        steps = users.update(0, USERS, matrix, agreed)
+        steps = users.update(0, USERS, opened(matrix), agreed)
         uploads = users.uploads(0, USERS, number, steps, key, agreed)
         receivers = servers
         if combine:
@@ -164,7 +172,8 @@ class TestRowsThatAreUploaded:
         users = Users([ratings], agreed)
         matrix = initial_items("normal", 0.3, ITEMS, FACTORS, 3)
         first, second = (
-            users.uploads(0, 1, n, users.update(0, 1, matrix, agreed), key, agreed)[0][0] for n in (0, 1)
+            users.uploads(0, 1, n, users.update(0, 1, opened(matrix), agreed), key, agreed)[0][0]
+            for n in (0, 1)
         )
         assert np.array_equal(first.blocks, second.blocks)
         assert len(first.blocks) == 7
@@ -180,7 +189,7 @@ class TestDivergence:
         with pytest.raises(
             DivergenceError, match=r"user \d, item \d?0: a step is over .*update_bound 0.0001"
         ):
-            users.update(0, USERS, initial_items("normal", 0.3, ITEMS, FACTORS, 3), agreed)
+            users.update(0, USERS, opened(initial_items("normal", 0.3, ITEMS, FACTORS, 3)), agreed)
 
     def test_an_item_over_its_bound_is_found_on_opening(self):
         wide, narrow = terms(), terms(grid=FixedPoint(20, 0.5, 1, USERS))

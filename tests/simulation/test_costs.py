@@ -8,6 +8,7 @@ import pytest
 
 from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.rows import RowLayout
 from fedmf_ray.simulation import rounds
 from fedmf_ray.simulation.costs import SLOWEST, RoundCosts, UserCosts
 from fedmf_ray.simulation.devices import Devices
@@ -148,12 +149,15 @@ def test_unit_costs_are_measured_once_for_a_setting(monkeypatch, tmp_path, ratin
     monkeypatch.setattr(rounds, "measure", lambda *setting: seen.append(setting) or PRICES)
     for scheme in ("packed", "packed", "elementwise"):
         run(chosen(ratings_file, charge=scheme), tmp_path, Silent())
-    assert seen == [("packed", 1024, 4, "sequential"), ("elementwise", 1024, 4, "sequential")]
+    assert seen == [
+        ("packed", 1024, RowLayout(4), "sequential"),
+        ("elementwise", 1024, RowLayout(4), "sequential"),
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["plain", "packed", "elementwise"])
 def test_measured_unit_costs_are_positive_and_grow_with_size(scheme):
-    unit = measure(scheme, 0 if scheme == "plain" else 1024, 8, "batch")
+    unit = measure(scheme, 0 if scheme == "plain" else 1024, RowLayout(8), "batch")
     for name in ("decrypt", "update", "encrypt", "receive", "publish"):
         line = getattr(unit, name)
         assert line.fixed >= 0, name

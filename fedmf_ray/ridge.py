@@ -1,0 +1,143 @@
+"""The ``ridge`` rule: users solve exactly, items take curvature-scaled steps that are only sums.
+
+The model is r_ij = mean + b_i + b_j + <u_i, v_j>. Given all items, the best (u_i, b_i) of a user is a ridge
+regression on its own ratings, which nobody else is needed for. Given all users, the loss of item j,
+
+    sum_i (r_ij - mean - b_i - b_j - <u_i, v_j>)**2 + reg_item |v_j|**2 + reg_item_bias b_j**2,
+
+curves no more than (1 + 1/BALANCE) L_j + reg_item along v_j and (1 + BALANCE) n_j + reg_item_bias along b_j,
+taken together, where L_j = sum_i |u_i|**2 over its n_j raters. A gradient divided by these never overshoots
+(a majoriser is minimised), and it is a sum of what each rater works out by itself once it knows L_j and n_j:
+both are columns of the encrypted row, to which raters add their parts. Each rater carries 1/n_j of the
+regulariser. docs/quality.md derives all this.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.factors import RatingBlock, Steps, inner
+from fedmf_ray.rows import Items
+
+Floats = NDArray[np.float64]
+
+BALANCE = 3.0
+"""How much more room the factors get than the bias: x y <= BALANCE x**2 / 2 + y**2 / (2 BALANCE) splits the
+two. Biases settle within a few rounds whatever it is. Chosen on validation sets (docs/quality.md)."""
+
+RELAXATION = 1.6
+"""Steps are this much longer than the majoriser's own; below 2 they still cannot overshoot."""
+
+CURVATURE_BITS = 8
+"""Fraction bits of |u_i|**2 in L_j: it only scales steps. Users compute with what they upload."""
+
+LARGEST_CURVATURE = 16.0
+"""Bound of a user's part of L_j. One with a longer vector takes steps that are shorter by as much."""
+
+_FLOOR = 0.25
+"""L_j below this share of n_j times a rater's own part is out of date: users came, or came back."""
+
+_CHUNK = 128
+"""Ratings whose products are in memory at once: (128, 32, 32) is a megabyte."""
+
+
+def refit(items: Items, block: RatingBlock, steps: Steps, bias: bool) -> Floats:
+    """(users, d) or with biases (users, d + 1): each user's best vector and bias, given all items.
+
+    block: ratings minus the mean. A user's result has the same bits in any company and on any CPU.
+    """
+    width = items.vectors.shape[1] - bias  # v_j and 1; b_j is subtracted
+    users = len(block.starts) - 1
+    gram, right = np.zeros((users, width, width)), np.zeros((users, width))
+    for at in range(users):
+        for first in range(block.starts[at], block.starts[at + 1], _CHUNK):
+            mine = slice(first, min(first + _CHUNK, int(block.starts[at + 1])))
+            rows = items.vectors.take(block.items[mine], axis=0)
+            x, y = rows[:, :width], block.values[mine]
+            if bias:
+                y = y - rows[:, width]
+            gram[at] += np.add.reduce(x[:, :, None] * x[:, None, :], axis=0)
+            right[at] += np.add.reduce(x * y[:, None], axis=0)
+    penalty = np.full(width, steps.reg_user)
+    if bias:
+        penalty[-1] = steps.reg_user_bias
+    gram[:, np.arange(width), np.arange(width)] += penalty
+    return solve(gram, right)
+
+
+def solve(matrices: Floats, right: Floats) -> Floats:
+    """x of (n, m, m) x = (n, m) for symmetric positive definite matrices, which are overwritten.
+
+    Elimination in elementwise operations: LAPACK's bits would depend on the CPU.
+    """
+    size = right.shape[1]
+    for k in range(size):
+        factor = matrices[:, k + 1 :, k] / matrices[:, k, k, None]
+        matrices[:, k + 1 :, k + 1 :] -= factor[:, :, None] * matrices[:, k, None, k + 1 :]
+        right[:, k + 1 :] -= factor * right[:, k, None]
+    solution = np.empty_like(right)
+    for k in reversed(range(size)):
+        known = inner(matrices[:, k, k + 1 :], solution[:, k + 1 :])
+        solution[:, k] = (right[:, k] - known) / matrices[:, k, k]
+    return solution
+
+
+def curvatures(vectors: Floats, factors: int) -> Floats:
+    """(users,) each one's part of L_j: |u_i|**2 of (users, d or d + 1), on its grid and within its bound."""
+    exact, scale = squared_lengths(vectors, factors), float(1 << CURVATURE_BITS)
+    return np.minimum(np.rint(exact * scale) / scale, LARGEST_CURVATURE)
+
+
+def squared_lengths(vectors: Floats, factors: int) -> Floats:
+    """(users,) |u_i|**2; the bias does not count."""
+    return inner(vectors[:, :factors], vectors[:, :factors])
+
+
+class Raters(NamedTuple):
+    """What is known of the users of a block beside their vectors, each (users,).
+
+    part: of L_j as it stands. counted: 1 if they are in n_j already, 0 if not. now: what their part will be.
+    """
+
+    part: Floats
+    counted: Floats
+    now: Floats
+
+
+def item_steps(
+    vectors: Floats, items: Items, block: RatingBlock, steps: Steps, raters: Raters, bias: bool
+) -> Floats:
+    """(ratings, d or d + 1) steps of v_j and b_j; the item matrix moves by their negative.
+
+    Where nobody's part is in L_j yet, in the round after the census, each takes the other raters for its
+    like. vectors: (users, d or d + 1) of the users in the block. A user who is not in L_j and n_j yet, or not
+    with all of its part, reckons with what is missing of its own.
+    """
+    assert items.curvature is not None
+    assert items.raters is not None
+    factors = vectors.shape[1] - bias
+    owners = np.repeat(np.arange(len(vectors)), np.diff(block.starts))
+    rows, u = items.vectors.take(block.items, axis=0), vectors.take(owners, axis=0)
+    v = rows[:, :factors]
+    error = block.values - inner(u[:, :factors], v)
+    count = items.raters[block.items] + (1.0 - raters.counted)[owners]
+    known, like_me = items.curvature[block.items], count * raters.now[owners]
+    growth = np.maximum(raters.now - raters.part, 0.0)[owners]
+    curvature = np.where(known > 0, np.maximum(known + growth, _FLOOR * like_me), like_me)
+    if bias:
+        error -= u[:, factors] + rows[:, -1]
+    exact = squared_lengths(vectors, factors)
+    shorter = np.minimum(1.0, np.divide(LARGEST_CURVATURE, exact, out=np.ones_like(exact), where=exact > 0))
+    result = np.empty((len(block.items), factors + bias))
+    pull = (steps.reg_item / count)[:, None] * v
+    gradient = (error * shorter[owners])[:, None] * u[:, :factors] - pull
+    along = (1.0 + 1.0 / BALANCE) * curvature + steps.reg_item
+    np.multiply(gradient, (-RELAXATION / along)[:, None], out=result[:, :factors])
+    if bias:
+        pull_bias = steps.reg_item_bias / count * rows[:, -1]
+        along_bias = (1.0 + BALANCE) * count + steps.reg_item_bias
+        result[:, factors] = (error - pull_bias) * (-RELAXATION / along_bias)
+    return result
