@@ -97,9 +97,10 @@ def squared_lengths(vectors: Floats, factors: int) -> Floats:
 
 
 class Raters(NamedTuple):
-    """What is known of the users of a block beside their vectors, each (users,).
+    """What the users of a block know of themselves beside their vectors.
 
-    part: of L_j as it stands. counted: 1 if they are in n_j already, 0 if not. now: what their part will be.
+    part: (ratings,) how much of L_j is theirs as it stands. counted: (users,) 1 if they are in n_j already,
+    0 if not. now: (users,) what their parts of L_j would be now.
     """
 
     part: Floats
@@ -125,7 +126,7 @@ def item_steps(
     error = block.values - inner(u[:, :factors], v)
     count = items.raters[block.items] + (1.0 - raters.counted)[owners]
     known, like_me = items.curvature[block.items], count * raters.now[owners]
-    growth = np.maximum(raters.now - raters.part, 0.0)[owners]
+    growth = np.maximum(raters.now[owners] - raters.part, 0.0)
     curvature = np.where(known > 0, np.maximum(known + growth, _FLOOR * like_me), like_me)
     if bias:
         error -= u[:, factors] + rows[:, -1]

@@ -45,7 +45,7 @@ class Items:
     vectors: (items, d), or with biases (items, d + 2): v_j, 1, b_j. A user's counterpart is u_i, b_i, 1
     (:func:`user_side`), so that one inner product is the whole prediction but for the mean.
     curvature, raters: (items,) L_j and n_j; None where rows have no such column.
-    learned: (items,) bool, which rows have raters enough to be learned at all; None if all have.
+    learned: (items,) bool, for which rows users upload more than zeros; None if for all that they rated.
     """
 
     vectors: Floats
@@ -64,8 +64,9 @@ class Items:
         raters = matrix[:, -1] if layout.raters else None
         vectors, learned = matrix[:, :end], None
         if raters is not None and counted:
-            learned = raters >= min_raters
-            vectors = np.where(learned[:, None], vectors, 0.0)
+            if min_raters > 1:
+                learned = raters >= min_raters
+            vectors = np.where((raters >= min_raters)[:, None], vectors, 0.0)
         if layout.bias:
             ones = np.ones((len(matrix), 1))
             vectors = np.concatenate([vectors[:, :d], ones, vectors[:, d:]], axis=1)

@@ -91,6 +91,24 @@ def test_sequential_follows_the_authors_order_of_operations():
     assert item_steps == pytest.approx(np.array(expected), rel=1e-12)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_biases_follow_the_gradient_and_the_ones_stay(rule):
+    """With one rating a user both rules take the step of the loss with biases, but for the moved user."""
+    steps = Steps(1e-3, 0.05, 0.02, reg_user_bias=0.4, reg_item_bias=0.3)
+    vectors, items, block = some_users(7, factors=5, most=1)
+    vectors[:, 4], items[:, 3] = 1.0, 1.0  # u, b_i, 1 and v, 1, b_j
+    moved, item_steps = RULES[rule](vectors, items, block, steps, bias=True)
+    assert (moved[:, 4] == 1).all()
+    assert (item_steps[:, 3] == 0).all()
+    for user, (item, rating) in enumerate(zip(block.items, block.values, strict=True)):
+        error = rating - vectors[user] @ items[item]
+        assert moved[user, 3] == pytest.approx(vectors[user, 3] + 2e-3 * (error - 0.4 * vectors[user, 3]))
+        seen = moved[user] if rule == "sequential" else vectors[user]
+        expected = -2e-3 * (error * seen[:3] - 0.02 * items[item, :3])
+        assert item_steps[user, :3] == pytest.approx(expected)
+        assert item_steps[user, 4] == pytest.approx(-2e-3 * (error - 0.3 * items[item, 4]))
+
+
 def test_with_one_rating_the_user_moves_alike_under_both_rules():
     vectors, items, block = some_users(5, most=1)
     assert RULES["sequential"](vectors, items, block, STEPS)[0] == pytest.approx(

@@ -35,11 +35,13 @@ class Users:
 
     user_ids: (users,) int64.
     train, test: ratings minus the mean.
-    vectors: (users, d) or with biases (users, d + 1), where they are now. opened: where they were when the
-    round opened; every update starts there, so that one that is repeated gives the same steps. counted, part:
-    (users,) what the item matrix has of each as a rater: 1 in n_j or not yet, and |u_i|**2 in L_j. decoys:
-    the rows without ratings that each uploads, drawn once: fresh ones each round would fall to intersecting
-    the rounds. Drawn here unless given.
+    vectors: (users, d) or with biases (users, d + 1), where they are now.
+    opened: where they were when the round opened; every update starts there, so that one that is repeated
+    gives the same steps.
+    counted, part: what the item matrix has of them as raters: (users,) 1 in n_j or not yet, and (ratings,)
+    how much of L_j.
+    decoys: the rows without ratings that each uploads, drawn once: fresh ones each round would fall to
+    intersecting the rounds. Drawn here unless given.
     """
 
     def __init__(
@@ -60,8 +62,9 @@ class Users:
             start = initial_user(terms.init, terms.init_scale, user.user_id, layout.factors, terms.seed)
             self.opened[at, : layout.factors] = start
         self.vectors = self.opened.copy()
-        self.counted, self.part = np.zeros(len(ratings)), np.zeros(len(ratings))
-        self._offered = np.zeros(len(ratings))
+        self.counted = np.zeros(len(ratings))
+        self.part = np.zeros(len(self.train.items) if layout.curvature else 0)
+        self._offered = self.part.copy()
         self._blocks = _Ragged.of(
             [
                 np.unique(np.concatenate([user.items, extra]) // terms.blocks.rows)
@@ -79,7 +82,8 @@ class Users:
         others'."""
         mine = np.isin(self.user_ids, credited)
         self.counted[mine] = 1.0
-        self.part[mine] = self._offered[mine]
+        if len(self.part):
+            np.copyto(self.part, self._offered, where=np.repeat(mine, self.rating_counts))
 
     def refit(self, first: int, stop: int, items: Items, terms: Terms) -> None:
         """Some neighbours solve for their vectors under the matrix of the round (rule ``ridge``)."""
@@ -162,11 +166,9 @@ class Users:
         """New vectors of some neighbours, and the steps of the columns that predictions are made of."""
         layout, vectors = terms.layout, self.opened[first:stop]
         if terms.rule == "ridge":
-            raters = ridge.Raters(
-                self.part[first:stop],
-                self.counted[first:stop],
-                ridge.curvatures(vectors, layout.factors),
-            )
+            mine = slice(self.train.starts[first], self.train.starts[stop])
+            now = ridge.curvatures(vectors, layout.factors)
+            raters = ridge.Raters(self.part[mine], self.counted[first:stop], now)
             return vectors, ridge.item_steps(vectors, items, block, terms.steps, raters, layout.bias)
         rule, side = factors.RULES[terms.rule], user_side(vectors, layout)
         moved, steps = rule(side, items.vectors, block, terms.steps, layout.bias)
@@ -189,12 +191,15 @@ class Users:
         ratings, at = np.diff(block.starts), layout.learned
         steps = np.zeros((len(learned), layout.width))
         steps[:, :at] = learned
+        kept = np.ones(len(steps), bool) if items.learned is None else items.learned[block.items]
         if offers:
-            offered = ridge.curvatures(self.opened[first:stop], layout.factors)
-            steps[:, at] = np.repeat(self.part[first:stop] - offered, ratings)
-            self._offered[first:stop] = offered
-        if items.learned is not None:
-            steps[~items.learned[block.items]] = 0.0
+            mine = slice(self.train.starts[first], self.train.starts[stop])
+            part, offered = self.part[mine], self._offered[mine]
+            offered[:] = part
+            now = np.repeat(ridge.curvatures(self.opened[first:stop], layout.factors), ratings)
+            offered[kept] = now[kept]
+            steps[:, at] = part - offered
+        steps[~kept, :at] = 0.0
         steps[:, -1] = np.repeat(self.counted[first:stop] - 1.0, ratings)
         return steps
 

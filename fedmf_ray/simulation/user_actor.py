@@ -211,6 +211,7 @@ class UserActor:
                 "vectors": users.opened,
                 "counted": users.counted,
                 "part": users.part,
+                "part_counts": users.rating_counts if len(users.part) else np.zeros_like(users.rating_counts),
                 "decoys": np.concatenate(users.decoys),
                 "decoy_counts": np.array([len(rows) for rows in users.decoys]),
                 "balance": checkpoint_files.numbers_to_array([int(n) for n in self._ledger.balance]),
@@ -253,15 +254,19 @@ class UserActor:
         at = order[np.searchsorted(user_ids, wanted, sorter=order).clip(0, len(order) - 1)]
         if not np.array_equal(user_ids[at], wanted):
             raise CheckpointError(f"{saved[0]}: holds other users than the scenario")
-        counts = np.concatenate([part["decoy_counts"] for part in parts])
-        decoys = np.split(np.concatenate([part["decoys"] for part in parts]), np.cumsum(counts)[:-1])
-        self._users = Users(members, self._terms, [decoys[k] for k in at])
-        users = self._users
-        for name, array in {"vectors": users.opened, "counted": users.counted, "part": users.part}.items():
-            array[:] = np.concatenate([part[name] for part in parts])[at]
-        users.restored()
-        if not np.array_equal(np.concatenate([part["ratings"] for part in parts])[at], self._users.digests()):
+
+        def pieces(name: str, counts: str) -> list[NDArray[Any]]:
+            cuts = np.cumsum(np.concatenate([part[counts] for part in parts]))[:-1]
+            each = np.split(np.concatenate([part[name] for part in parts]), cuts)
+            return [each[k] for k in at]
+
+        self._users = users = Users(members, self._terms, pieces("decoys", "decoy_counts"))
+        if not np.array_equal(np.concatenate([part["ratings"] for part in parts])[at], users.digests()):
             raise CheckpointError(f"{saved[0]}: the ratings have changed since it was written")
+        users.opened[:] = np.concatenate([part["vectors"] for part in parts])[at]
+        users.counted[:] = np.concatenate([part["counted"] for part in parts])[at]
+        users.part[:] = np.concatenate(pieces("part", "part_counts"))
+        users.restored()
         balance = checkpoint_files.array_to_numbers(parts[0]["balance"])
         self._ledger = Ledger(self._key, self._terms, balance, int(parts[0]["round"]))
 
