@@ -248,6 +248,7 @@ def doctor() -> None:
 
 
 cli.add_command(cli_data.data)
+cli.add_command(cli_data.recommend)
 cli.add_command(cli_jobs.submit)
 cli.add_command(cli_jobs.follow)
 

@@ -1,12 +1,20 @@
-"""The commands that fetch and list MovieLens data sets."""
+"""The commands about MovieLens: fetch and list data sets, and show what a run would recommend."""
 
 from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.table import Table
 
-from fedmf_ray.screens import stderr
+from fedmf_ray.screens import out, plain, stderr
+
+if TYPE_CHECKING:
+    from fedmf_ray.simulation.recommend import Recommendations, Shown
 
 
 @click.group()
@@ -46,3 +54,36 @@ def list_() -> None:
     for name, ratings in downloads.available().items():
         here = "here" if downloads.is_here(name, cache) else f"not here (fedmf-ray data fetch {name})"
         click.echo(f"{name:16} {ratings:>11,} ratings  {here}")
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--user", "user_id", type=int, required=True, metavar="ID", help="As in the data set.")
+@click.option("-n", "count", type=click.IntRange(1, 100), default=10, show_default=True, help="Titles.")
+def recommend(folder: Path, user_id: int, count: int) -> None:
+    """Show the titles that a user of a run would be shown, before training and after it.
+
+    Reads the checkpoint on the users' side (cluster.checkpoint_folder), not the run folder: a server or an
+    experimenter could not do this.
+    """
+    from fedmf_ray.simulation.recommend import recommend as recommend_to
+
+    _show(recommend_to(folder, user_id, count))
+
+
+def _show(found: Recommendations) -> None:
+    """Three lists side by side: what the user likes, what it would be shown before and after training."""
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    after = f"after {found.rounds} rounds"
+    for name in (f"user {found.user_id} rated highest", "shown before training", after):
+        table.add_column(name, max_width=48, overflow="ellipsis", no_wrap=True)
+    for liked, before, now in itertools.zip_longest(found.liked, found.before, found.after):
+        table.add_row(*("" if one is None else _stars(one) for one in (liked, before, now)))
+    out.print(table)
+    if any(one.held_out is not None for one in (*found.before, *found.after)):
+        out.print("★ rated by this user, and held out from training", style="dim")
+
+
+def _stars(shown: Shown) -> str:
+    mark = "" if shown.held_out is None else f"[bold green] ★ {shown.held_out:g}[/]"
+    return f"{shown.stars:4.2f}{mark} {plain(shown.title)}"

@@ -31,8 +31,9 @@ two. Biases settle within a few rounds whatever it is. Chosen on validation sets
 RELAXATION = 1.6
 """Steps are this much longer than the majoriser's own; below 2 they still cannot overshoot."""
 
-CURVATURE_BITS = 8
-"""Fraction bits of |u_i|**2 in L_j: it only scales steps. Users compute with what they upload."""
+CURVATURE_BITS = 7
+"""Fraction bits of |u_i|**2 in L_j, which only scales steps. It is rounded up: they still cannot
+overshoot."""
 
 LARGEST_CURVATURE = 16.0
 """Bound of a user's part of L_j. One with a longer vector takes steps that are shorter by as much."""
@@ -88,7 +89,7 @@ def solve(matrices: Floats, right: Floats) -> Floats:
 def curvatures(vectors: Floats, factors: int) -> Floats:
     """(users,) each one's part of L_j: |u_i|**2 of (users, d or d + 1), on its grid and within its bound."""
     exact, scale = squared_lengths(vectors, factors), float(1 << CURVATURE_BITS)
-    return np.minimum(np.rint(exact * scale) / scale, LARGEST_CURVATURE)
+    return np.minimum(np.ceil(exact * scale) / scale, LARGEST_CURVATURE)
 
 
 def squared_lengths(vectors: Floats, factors: int) -> Floats:

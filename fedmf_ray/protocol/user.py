@@ -19,7 +19,7 @@ from fedmf_ray import factors, ridge
 from fedmf_ray.crypto.fixed_point import first_beyond
 from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError
-from fedmf_ray.factors import RatingBlock, initial_user
+from fedmf_ray.factors import RatingBlock, initial_user, inner
 from fedmf_ray.metrics import ErrorSums, error_sums
 from fedmf_ray.protocol.messages import ItemBlocks, Upload
 from fedmf_ray.protocol.terms import Terms
@@ -245,6 +245,10 @@ class Users:
             for at, server_first in enumerate(borders[:-1]):
                 pieces.append((user_id, server_first, cuts[at], cuts[at + 1]))
         return pieces
+
+    def scores(self, user: int, items: Items, layout: RowLayout) -> Floats:
+        """(items,) what a user would rate every item, less the mean."""
+        return inner(user_side(self.vectors[user : user + 1], layout), items.vectors)
 
     def errors(self, items: Items, layout: RowLayout) -> ErrorSums:
         """Each user's errors under the given items, as sums."""

@@ -32,6 +32,10 @@ class DataSet:
     ratings: int
 
     @property
+    def titles_file(self) -> str:
+        return {".csv": "movies.csv", ".dat": "movies.dat", ".data": "u.item"}[Path(self.ratings_file).suffix]
+
+    @property
     def archive(self) -> str:
         return f"{self.name}.zip"
 
@@ -78,15 +82,37 @@ def load(name: str, cache: Path) -> Ratings:
     wanted = data_set(name)
     path = cache / wanted.folder / wanted.ratings_file
     if not os.access(path, os.R_OK):
-        raise FedMFError(
-            f"{path}: not here: run `fedmf-ray data fetch {name}`, or point FEDMF_DATA at a copy's parent"
-        )
+        raise _not_here(path, name)
     try:
         frame = _read(path, wanted)
     except (OSError, ValueError, OverflowError) as error:
         raise FedMFError(f"{path}: is not {name}: {' '.join(str(error).split())[:200]}") from error
     columns = [frame[column].to_numpy(np.int64) for column in ("user", "item", "timestamp")]
     return Ratings(columns[0], columns[1], frame["rating"].to_numpy(np.float64), columns[2], str(path))
+
+
+def titles(name: str, cache: Path) -> dict[int, str]:
+    """Title by item of a data set in the cache; raises :class:`FedMFError` saying how to fetch it."""
+    wanted = data_set(name)
+    path = cache / wanted.folder / wanted.titles_file
+    separator = "|" if wanted.titles_file == "u.item" else wanted.separator
+    try:
+        if wanted.header:
+            rows = pd.read_csv(path, usecols=["movieId", "title"]).to_numpy().tolist()
+        else:  # older sets are in Latin-1, and quote nothing
+            lines = path.read_text(encoding="latin-1").splitlines()
+            rows = [line.split(separator)[:2] for line in lines if line]
+        return {int(item): str(title) for item, title in rows}
+    except OSError:
+        raise _not_here(path, name) from None
+    except ValueError as error:
+        raise FedMFError(f"{path}: is not a list of titles: {error}") from error
+
+
+def _not_here(path: Path, name: str) -> FedMFError:
+    return FedMFError(
+        f"{path}: not here: run `fedmf-ray data fetch {name}`, or point FEDMF_DATA at a copy's parent"
+    )
 
 
 def _read(path: Path, wanted: DataSet) -> pd.DataFrame:

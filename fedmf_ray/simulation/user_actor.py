@@ -235,6 +235,16 @@ class UserActor:
             clear.append(ClearUpload(upload.user_id, rows, values))
         return clear
 
+    def recommend(self, user_id: int, count: int) -> tuple[Integers, Floats]:
+        """What a user here would be shown: (k,) rows of items that it did not train on, the best first, and
+        the ratings that it is expected to give. Equal ones: the first row first."""
+        users, mean = self._users, self._terms.steps.mean
+        user = int(np.flatnonzero(users.user_ids == user_id)[0])
+        expected = users.scores(user, self._items, self._terms.layout) + mean
+        best = np.argsort(-expected, kind="stable")
+        best = best[~np.isin(best, users.train.part(user, user + 1).items)][:count]
+        return best, expected[best]
+
     def ping(self) -> int:
         """Answers, if it lives, with the number of its process."""
         return os.getpid()
