@@ -77,7 +77,7 @@ def test_debug_shows_the_traceback(tmp_path):
 
 
 def test_divergence_is_exit_code_1(quickstart, tmp_path):
-    done = fedmf("run", quickstart, *FAST, "model.learning_rate=5", cwd=tmp_path)
+    done = fedmf("run", quickstart, *FAST, "model.rule=batch", "model.learning_rate=5", cwd=tmp_path)
     assert done.returncode == 1
     assert "lower model.learning_rate" in done.stderr
     assert "Traceback" not in done.stderr

@@ -38,7 +38,7 @@ def write(tmp_path):
         ("model.factors=many", r"model\.factors: 'many' should be a valid integer"),
         ("model.factors=0", r"model\.factors: 0 should be greater than 0"),
         ("model.learning_rate=.nan", r"model\.learning_rate: nan should be a finite number"),
-        ("model.rule=sgd", r"model\.rule: 'sgd' should be 'sequential' or 'batch'"),
+        ("model.rule=sgd", r"model\.rule: 'sgd' should be 'sequential', 'batch' or 'ridge'"),
         ("ratings.source=web", r"ratings\.source: must be one of synthetic, movielens, file"),
         ("ratings.users=1.5", r"ratings\.users: 1\.5 should be a valid integer"),
         ("ratings.sparsity=1", r"ratings\.sparsity: .*1.* should be less than 1"),

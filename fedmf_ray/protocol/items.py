@@ -144,6 +144,6 @@ def _check_bound(values: Floats, blocks: NDArray[np.int64], round_number: int, t
     item = terms.item_ids[min(row, layout.items - 1)]
     raise DivergenceError(
         f"round {round_number}, item {item}",
-        f"a factor is over protocol.value_bound {bound:g}, training has diverged: lower "
-        "model.learning_rate, or raise the bound",
+        f"a factor is over protocol.value_bound {bound:g}, training has diverged: {terms.calmer}, or "
+        "raise the bound",
     )

@@ -40,6 +40,12 @@ class Terms:
     init_scale: float
     seed: int
 
+    @property
+    def calmer(self) -> str:
+        """What to change where training diverges."""
+        rule = self.rule
+        return "raise model.reg_user and model.reg_item" if rule == "ridge" else "lower model.learning_rate"
+
     def census(self, round_number: int) -> bool:
         """Whether users only count themselves in this round."""
         return self.layout.raters and round_number == 0

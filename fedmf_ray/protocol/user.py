@@ -149,13 +149,13 @@ class Users:
             raise DivergenceError(
                 f"user {owner}, item {terms.item_ids[block.items[at]]}",
                 f"a step is over protocol.update_bound {terms.grid.main.update_bound:g}, training diverges: "
-                "lower model.learning_rate, or raise the bound",
+                f"{terms.calmer}, or raise the bound",
             )
         finite = np.isfinite(moved).all(axis=1)
         if not finite.all():
             raise DivergenceError(
                 f"user {self.user_ids[first + int(np.argmin(finite))]}",
-                "its vector is no longer finite: lower model.learning_rate",
+                f"its vector is no longer finite: {terms.calmer}",
             )
         self.vectors[first:stop] = moved
         return steps

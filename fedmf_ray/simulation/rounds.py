@@ -110,6 +110,8 @@ class Federation:
         layout = plan.layout_line()
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
         progress.note(layout)
+        if plan.terms.census(0):
+            progress.note("a census comes first: in round 1 users count the raters of each item, and learn nothing")
         if plan.scheme == "packed":
             progress.note(f"arithmetic: {kernels.description()}")
 
