@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin
 RESULTS ?= results
 
-.PHONY: demo test test-slow test-faults test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-scaling bench-tools clean help
+.PHONY: demo test test-slow test-faults test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-quality bench-scaling bench-tools clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -60,6 +60,9 @@ bench-estimates: $(VENV)/.run  ## compare estimates and calibrated runs with rea
 
 bench-orchestration: $(VENV)/.run  ## compare speed and memory with Flower, pfl and NumPy (Linux; half an hour)
 	$(RUN)/python benchmarks/orchestration/compare.py
+
+bench-quality: $(VENV)/.run  ## test errors on five folds beside scikit-surprise (needs ml-latest-small; ten minutes)
+	$(RUN)/python benchmarks/quality.py
 
 bench-scaling: $(VENV)/.run  ## two workers or servers against one, memory of 100,000 users, checkpoints (ten minutes)
 	$(RUN)/python benchmarks/scaling.py workers

@@ -24,6 +24,7 @@ from analysis.breakdown import breakdown
 from analysis.convergence import convergence
 from analysis.cost import cost
 from analysis.figures import COLUMN_INCHES, drawing
+from analysis.folds import over_folds
 from analysis.report_tables import Rows, cell_table, environment, frame, round_table, run_brief, study_brief
 from analysis.runs import read_audit, read_run, read_study
 from analysis.scaling import scaling
@@ -126,6 +127,7 @@ def _study(folder: Path) -> dict[str, Any]:
         "pictures": [*(_study_pictures(table) if len(table) else []), *_audit_picture(folder)],
         "notes": _notes(table),
         "tables": [
+            *_fold_table(table),
             ("Cells (means over rounds)", frame(cell_table(cells, table))),
             *_audit_table(folder),
             ("Environment", environment(environments)),
@@ -175,6 +177,13 @@ def _audit_picture(folder: Path) -> list[Picture]:
     if not (folder / "audit.json").exists():
         return []
     return [("What adversaries recover.", lambda: audit_picture(read_audit(folder)))]
+
+
+def _fold_table(table: pd.DataFrame) -> list[tuple[str, Rows]]:
+    try:
+        return [("Over folds (last round; sd: standard deviation)", frame(over_folds(table)))]
+    except FedMFError:  # not swept, or nothing was held out
+        return []
 
 
 def _audit_table(folder: Path) -> list[tuple[str, Rows]]:

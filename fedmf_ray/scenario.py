@@ -85,17 +85,23 @@ class FileSource(Section):
 
 
 class TestSplit(Section):
-    """What is held out as test set: one of the two, or nothing."""
+    """What is held out as test set: one of the three, or nothing."""
 
     last: Annotated[int, Field(ge=0)] = 0
-    """The last h ratings of each user by timestamp."""
+    """The last h ratings of each user by timestamp; 1 is leave-last-out."""
     fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """A random share of each user's ratings, drawn from the seed and the user id."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Deal each user's ratings into so many parts, at random from the seed and the user id ..."""
+    fold: Annotated[int, Field(ge=0)] = 0
+    """... and hold out this one, counted from 0. The folds of one seed are disjoint and hold every rating."""
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> TestSplit:
-        if self.last and self.fraction:
-            raise ValueError("give either last or fraction")
+    def _one_of_three(self) -> TestSplit:
+        if sum(map(bool, (self.last, self.fraction, self.folds))) > 1:
+            raise ValueError("give one of last, fraction and folds")
+        if self.fold >= (self.folds or 1):
+            raise ValueError(f"fold: {self.fold} must be below folds ({self.folds or 'not given'})")
         return self
 
 

@@ -43,7 +43,12 @@ def write(tmp_path):
         ("ratings.users=1.5", r"ratings\.users: 1\.5 should be a valid integer"),
         ("ratings.sparsity=1", r"ratings\.sparsity: .*1.* should be less than 1"),
         ("ratings.select.items=3", r"ratings\.select: unknown key"),
-        ("test={last: 1, fraction: 0.5}", "test: give either last or fraction"),
+        ("test={last: 1, fraction: 0.5}", "test: give one of last, fraction and folds"),
+        ("test={last: 1, folds: 5}", "test: give one of last, fraction and folds"),
+        ("test={folds: 5, fold: 5}", r"test: fold: 5 must be below folds \(5\)"),
+        ("test={fold: 1}", r"test: fold: 1 must be below folds \(not given\)"),
+        ("test.folds=1", r"test\.folds: 1 should be greater than or equal to 2"),
+        ("test={folds: 5, fold: -1}", r"test\.fold: -1 should be greater than or equal to 0"),
         (
             "cluster.users_per_actor=some",
             r"cluster\.users_per_actor: 'some' should be auto or a whole number",

@@ -11,7 +11,11 @@ import numpy as np
 NUMPY = f"numpy=={np.__version__}"
 """The same everywhere: the comparison is of tools, not of NumPy's releases."""
 
-REQUIREMENTS = {"flower": "flwr[simulation]==1.41.0", "pfl": "pfl==0.6.0"}
+REQUIREMENTS = {
+    "flower": "flwr[simulation]==1.41.0",
+    "pfl": "pfl==0.6.0",
+    "surprise": "scikit-surprise==1.1.5",  # built here: needs a C compiler
+}
 
 
 class CannotInstall(Exception):

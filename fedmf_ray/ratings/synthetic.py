@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fedmf_ray.ratings.table import Split, UserRatings, split_user
 
 _ITEM_STREAM, _USER_STREAM, _COUNT_STREAM = 4, 5, 7
-"""Streams 0 to 3 of the same seed belong to initial vectors and splits, 6 to devices."""
+"""docs/architecture.md lists the streams of a seed."""
 
 _MEAN, _LOWEST, _HIGHEST = 3.5, 0.5, 5.0
 
@@ -65,9 +65,13 @@ def likely_counts(spec: Synthetic, user_ids: NDArray[np.int64], split: Split) ->
     Millions a second, where asking each user would take a day; not the counts those users will have.
     """
     stream = np.random.SeedSequence(spec.seed, spawn_key=(_COUNT_STREAM, int(user_ids[0])))
-    counts = np.random.default_rng(stream).binomial(spec.items, 1 - spec.sparsity, len(user_ids))
-    counts, index = np.unique(np.maximum(counts, split.fewest), return_inverse=True)
-    return np.array([count - split.held_out(int(count)) for count in counts])[index]
+    random = np.random.default_rng(stream)
+    counts = np.maximum(random.binomial(spec.items, 1 - spec.sparsity, len(user_ids)), split.fewest)
+    # Users are many, different pairs of a count and a first fold are few.
+    folds = split.folds or 1
+    pairs, index = np.unique(counts * folds + random.integers(folds, size=len(counts)), return_inverse=True)
+    unique = [divmod(pair, folds) for pair in pairs.tolist()]
+    return np.array([count - split.held_out(count, first) for count, first in unique])[index]
 
 
 @lru_cache(maxsize=4)

@@ -13,8 +13,8 @@ from fedmf_ray.errors import FedMFError
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_SPLIT_STREAM = 3
-"""factors.py uses streams 0 and 1 of the same seed."""
+_FRACTION_STREAM, _FOLD_STREAM = 3, 9
+"""docs/architecture.md lists the streams of a seed."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,50 @@ class Ratings:
 
 @dataclass(frozen=True)
 class Split:
-    """What is held out as test set: the last ratings by time, or a seeded random fraction, or nothing.
+    """What is held out as test set: the last ratings by time, a seeded random fraction, a fold, or nothing.
+
+    Folds: a user's ratings are dealt like cards, in random order, to ``folds`` parts of which number ``fold``
+    is held out. Parts differ by one rating at most. Which part gets the first card is drawn for each user:
+    otherwise every user's surplus would go to the first ones.
 
     A random split depends on (seed, user id) alone, so a user can make it where it lives.
     """
 
     last: int = 0
     fraction: float = 0.0
+    folds: int | None = None
+    fold: int = 0
     seed: int = 0
 
-    def held_out(self, count: int) -> int:
-        """How many of a user's ratings become its test set."""
+    def held_out(self, count: int, first: int = 0) -> int:
+        """How many of a user's ratings become its test set. first: the fold that gets the first card."""
+        if self.folds:
+            return len(range((self.fold - first) % self.folds, count, self.folds))
         return min(count, self.last) if self.last else round(self.fraction * count)
 
     @property
     def fewest(self) -> int:
-        """With how many ratings a user keeps one for training."""
+        """With how many ratings a user keeps one for training, in every fold."""
+        if self.folds:
+            return 2
         return next(count for count in itertools.count(1) if count > self.held_out(count))
+
+    def mask(self, user_id: int, count: int) -> NDArray[np.bool_]:
+        """(count,) which of a user's ratings, in timestamp order, become its test set."""
+        test = np.zeros(count, bool)
+        if self.folds:
+            random = self._random(_FOLD_STREAM, user_id)
+            first = int(random.integers(self.folds))
+            test[random.permutation(count)[(self.fold - first) % self.folds :: self.folds]] = True
+        elif self.last:
+            test[count - self.held_out(count) :] = True
+        elif self.fraction:
+            random = self._random(_FRACTION_STREAM, user_id)
+            test[random.choice(count, self.held_out(count), replace=False)] = True
+        return test
+
+    def _random(self, stream: int, user_id: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(stream, user_id)))
 
 
 @dataclass(frozen=True)
@@ -157,16 +184,11 @@ def split_user(
     """
     order = np.argsort(timestamps, kind="stable")
     count = len(order)
-    test = np.zeros(count, bool)
-    if split.last:
-        test[count - split.held_out(count) :] = True
-    elif split.fraction:
-        stream = np.random.SeedSequence(split.seed, spawn_key=(_SPLIT_STREAM, user_id))
-        test[np.random.default_rng(stream).choice(count, split.held_out(count), replace=False)] = True
-    if count and test.all():
+    if 0 < count < split.fewest:
         raise FedMFError(
-            f"user {user_id} has {count} ratings and none is left for training: hold out fewer (test), "
+            f"user {user_id} has {count} ratings, too few to keep one for training: hold out fewer (test), "
             f"or set ratings.select.min_ratings to {split.fewest} or more"
         )
+    test = split.mask(user_id, count)
     train, held = order[~test], order[test]
     return UserRatings(user_id, items[train], values[train], items[held], values[held])

@@ -51,7 +51,7 @@ class Population:
     @classmethod
     def of(cls, scenario: Scenario) -> Population:
         """Load, select and split, or note down the recipe of synthetic users."""
-        split = Split(last=scenario.test.last, fraction=scenario.test.fraction, seed=scenario.seed)
+        split = Split(**scenario.test.model_dump(), seed=scenario.seed)
         source = scenario.ratings
         if isinstance(source, SyntheticSource):
             spec = Synthetic(seed=scenario.seed, **source.model_dump(exclude={"source"}))

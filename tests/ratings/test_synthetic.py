@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
+from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
 from fedmf_ray.ratings.table import Split
 
 SPEC = Synthetic(seed=5, users=200, items=80, sparsity=0.75)
@@ -74,8 +74,18 @@ def test_without_noise_the_ratings_have_the_given_rank():
 
 
 def test_even_the_sparsest_user_keeps_a_training_rating():
-    for split in (Split(last=3), Split(fraction=0.6), Split(fraction=0.95)):
+    for split in (Split(last=3), Split(fraction=0.6), Split(fraction=0.95), Split(folds=5, fold=2)):
         assert all(len(user.items) >= 1 for user in everybody(Synthetic(5, 50, 60, 0.999), split))
+
+
+@pytest.mark.parametrize("split", [Split(), Split(last=3), Split(fraction=0.3), Split(folds=5, fold=2)])
+def test_estimates_draw_numbers_of_ratings_from_the_law_of_users(split):
+    spec = Synthetic(5, 4000, 60, 0.9)
+    real = np.array([len(user.items) for user in everybody(spec, split)])
+    likely = likely_counts(spec, np.arange(1, 4001), split)
+    assert likely.mean() == pytest.approx(real.mean(), abs=0.15)
+    assert likely.std() == pytest.approx(real.std(), rel=0.06)
+    assert abs(np.bincount(likely, minlength=70)[:70] - np.bincount(real, minlength=70)[:70]).max() < 200
 
 
 def test_what_every_actor_imports_does_not_bring_pandas():

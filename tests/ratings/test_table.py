@@ -1,5 +1,7 @@
 """Selection and split, in the order that the published experiment needs."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,10 +110,62 @@ def test_training_ratings_stay_in_time_order_under_a_random_split():
     assert (np.diff(times[user.items]) > 0).all()
 
 
+def dealt(user_id, count, folds=5, seed=1):
+    """The test items of each fold of a user who rated items 0 to count - 1."""
+    return [
+        split_user(
+            user_id,
+            np.arange(count),
+            np.ones(count),
+            np.arange(count),
+            Split(folds=folds, fold=fold, seed=seed),
+        ).test_items.tolist()
+        for fold in range(folds)
+    ]
+
+
+@given(st.integers(2, 60), st.integers(2, 9), st.integers(1, 10**6), st.integers(0, 2**16))
+def test_folds_hold_every_rating_once_in_parts_that_differ_by_one_at_most(count, folds, user_id, seed):
+    parts = dealt(user_id, count, folds, seed)
+    assert sorted(itertools.chain(*parts)) == list(range(count))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert max(map(len, parts)) < count
+
+
+def test_a_fold_and_the_rest_are_a_users_ratings_in_time_order():
+    times = np.random.default_rng(0).permutation(23)
+    user = split_user(3, np.arange(23), times / 2, times, Split(folds=4, fold=2, seed=1))
+    assert sorted([*user.items, *user.test_items]) == list(range(23))
+    for items, values in ((user.items, user.values), (user.test_items, user.test_values)):
+        assert (np.diff(times[items]) > 0).all()
+        assert (values == times[items] / 2).all()
+
+
+def test_folds_depend_on_seed_and_user_only():
+    assert dealt(1, 40) == dealt(1, 40)
+    assert dealt(1, 40) != dealt(2, 40)
+    assert dealt(1, 40) != dealt(1, 40, seed=2)
+
+
+def test_no_fold_gets_the_surplus_of_all_users():
+    """Dealt always from fold 0, fold 4 would hold 1,000 of these ratings less than fold 0."""
+    sizes = sum(np.array([len(part) for part in dealt(user_id, 7)]) for user_id in range(1, 1001))
+    assert sizes.sum() == 7000
+    assert abs(sizes - 1400).max() < 80  # 15.5 is the standard deviation
+
+
+def test_a_user_who_cannot_keep_a_training_rating_is_refused_in_every_fold():
+    for fold in range(5):
+        with pytest.raises(FedMFError, match=r"user 12 has 1 ratings, too few .*\.min_ratings to 2"):
+            split_user(12, np.arange(1), np.ones(1), np.arange(1), Split(folds=5, fold=fold, seed=1))
+    nothing = split_user(12, *[np.empty(0, np.int64)] * 3, Split(folds=5, fold=0, seed=1))
+    assert len(nothing.items) == len(nothing.test_items) == 0
+
+
 def test_a_user_without_training_ratings_is_named_with_the_remedy():
-    with pytest.raises(FedMFError, match=r"user 12 has 3 ratings .*\.min_ratings to 4"):
+    with pytest.raises(FedMFError, match=r"user 12 has 3 ratings, .*\.min_ratings to 4"):
         split_user(12, np.arange(3), np.ones(3), np.arange(3), Split(last=3))
-    with pytest.raises(FedMFError, match=r"user 12 has 2 ratings .*\.min_ratings to 6"):
+    with pytest.raises(FedMFError, match=r"user 12 has 2 ratings, .*\.min_ratings to 6"):
         split_user(12, np.arange(2), np.ones(2), np.arange(2), Split(last=5))
 
 

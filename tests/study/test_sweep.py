@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.simulation.plan import Population
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.study import cells, sweep
 
@@ -87,6 +88,20 @@ def test_every_cell_is_a_run_folder_and_the_table_has_a_row_per_cell_and_round(l
         alone = pd.read_csv(folder / "rounds.csv")
         assert table.loc[table["cell"] == cell.number, "train_mse"].tolist() == alone["train_mse"].tolist()
         assert yaml.safe_load((folder / "scenario.yaml").read_text())["seed"] == cell.keys["seed"]
+
+
+def test_folds_can_be_swept_and_share_no_test_rating(load, tmp_path):
+    study = load({"test.fold": [0, 1, 2]}, test={"folds": 3})
+    held = [
+        (user.user_id, item)
+        for cell in study.cells
+        for user in Population.of(cell.scenario).all_ratings()
+        for item in user.test_items.tolist()
+    ]
+    whole = Population.of(load({"seed": [1]}).cells[0].scenario).all_ratings()
+    assert sorted(held) == sorted((user.user_id, item) for user in whole for item in user.items.tolist())
+    table = pd.read_csv(sweep.run_study(study, tmp_path, Watch()).path / "study.csv")
+    assert table.groupby("round")["test_rmse"].nunique().tolist() == [3, 3]
 
 
 def test_a_killed_study_runs_only_what_is_missing_and_ends_the_same(load, tmp_path):
