@@ -30,7 +30,7 @@ from orchestration.environments import CannotInstall, python_of
 from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario import Scenario
-from fedmf_ray.simulation.plan import Population
+from fedmf_ray.simulation.population import Population
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
 

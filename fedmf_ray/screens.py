@@ -184,7 +184,7 @@ def show_estimate(foretold: Estimate) -> None:
     out.print(table)
     table = _table("a round, estimated", "", "")
     for column, value in foretold.row.items():
-        if isinstance(value, int | float) and column not in ("users", "user_actors"):
+        if isinstance(value, int | float) and column.endswith(("_s", "_s_max", "_s_mean", "_bytes_total")):
             amount = _size(value) if "bytes" in column else f"{value:,.4g} s"
             table.add_row(column, amount, _MEANINGS.get(column, ""))
     out.print(table)

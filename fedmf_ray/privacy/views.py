@@ -28,7 +28,8 @@ Integers = NDArray[np.int64]
 class Agreed:
     """What users, server and any adversary know: the protocol's settings.
 
-    least_rows: how many rows a user uploads at least, decoys included.
+    least_rows: how many rows a user uploads at least, decoys included. rows_per_block: how many rows share
+    ciphertexts: uploads under encryption name blocks.
     """
 
     scheme: str
@@ -43,6 +44,7 @@ class Agreed:
     reg_item_bias: float = 0.0
     mean: float = 0.0
     biases: bool = False
+    rows_per_block: int = 1
 
     @property
     def steps(self) -> Steps:

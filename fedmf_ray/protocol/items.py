@@ -140,7 +140,7 @@ def _check_bound(values: Floats, blocks: NDArray[np.int64], round_number: int, t
     if beyond is None:
         return
     (at, column), bound, layout = beyond, terms.grid.main.value_bound, terms.blocks
-    row = int(blocks[at]) * layout.rows + column // layout.factors
+    row = int(blocks[at]) * layout.rows + column // layout.width
     item = terms.item_ids[min(row, layout.items - 1)]
     raise DivergenceError(
         f"round {round_number}, item {item}",

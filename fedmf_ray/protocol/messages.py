@@ -71,15 +71,16 @@ class PartialSum:
 class ItemBlocks:
     """How item rows are grouped for encryption: ``rows`` consecutive rows make one block.
 
-    A block is what is encrypted, uploaded and added as one. In part text a block is one row, so that a
-    user uploads no more than it must; in full text several rows share ciphertexts that one row would
-    leave half empty. The last block is filled up with zeros.
+    A block is what is encrypted, uploaded and added as one: as many rows as share ciphertexts that one row
+    would leave half empty. Who uploads a row uploads its block, zeros for the others. The last block is
+    filled up with zeros.
 
-    borders: (servers + 1,) where the ranges of blocks begin that each server holds, and the last one's end.
+    width: columns of a row. borders: (servers + 1,) where the ranges of blocks begin that each server holds,
+    and the last one's end.
     """
 
     items: int
-    factors: int
+    width: int
     rows: int = 1
     servers: int = 1
 
@@ -90,18 +91,18 @@ class ItemBlocks:
     @property
     def columns(self) -> int:
         """Values per block."""
-        return self.rows * self.factors
+        return self.rows * self.width
 
     @property
     def borders(self) -> list[int]:
         return [self.count * at // self.servers for at in range(self.servers + 1)]
 
     def join(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(items, factors) to (blocks, columns)."""
-        padded = np.zeros((self.count * self.rows, self.factors))
+        """(items, width) to (blocks, columns)."""
+        padded = np.zeros((self.count * self.rows, self.width))
         padded[: self.items] = matrix
         return padded.reshape(self.count, self.columns)
 
     def cut(self, blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(blocks, columns) to (items, factors)."""
-        return blocks.reshape(-1, self.factors)[: self.items]
+        """(blocks, columns) to (items, width)."""
+        return blocks.reshape(-1, self.width)[: self.items]

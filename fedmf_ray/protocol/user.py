@@ -76,6 +76,8 @@ class Users:
             [len(np.unique(user.items)) + len(extra) for user, extra in zip(ratings, decoys, strict=True)]
         )
         """(users,) how many item rows each uploads every round, rated ones and decoys."""
+        self.upload_blocks = np.diff(self._blocks.starts)
+        """(users,) how many blocks those rows are in."""
 
     def settle(self, credited: Integers) -> None:
         """Learn whose uploads are in the matrix that opens a round; credited: ids of users, ours or
@@ -214,7 +216,7 @@ class Users:
         begin, end = self.train.starts[first], self.train.starts[stop]
         at = self._row_of_rating[begin:end] - self._blocks.starts[first] * layout.rows
         values = np.zeros((len(blocks.values), layout.columns))
-        values.reshape(-1, layout.factors)[at] = -item_steps
+        values.reshape(-1, layout.width)[at] = -item_steps
         pieces = self._pieces(first, stop, layout)
         tags = []
         if key.authenticator is not None:

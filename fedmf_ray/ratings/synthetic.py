@@ -74,6 +74,11 @@ def likely_counts(spec: Synthetic, user_ids: NDArray[np.int64], split: Split) ->
     return np.array([count - split.held_out(count, first) for count, first in unique])[index]
 
 
+def popularity(spec: Synthetic) -> NDArray[np.float64]:
+    """(items,) the weight by which each item is drawn."""
+    return np.exp(_items(spec)[1])
+
+
 @lru_cache(maxsize=4)
 def _items(spec: Synthetic) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(items, rank) item vectors and (items,) log weights, which all users share."""

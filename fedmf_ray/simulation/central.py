@@ -14,7 +14,8 @@ from fedmf_ray.metrics import combine, error_sums
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.costs import cpu_clock
-from fedmf_ray.simulation.plan import Population, steps
+from fedmf_ray.simulation.plan import steps
+from fedmf_ray.simulation.population import Population
 from fedmf_ray.simulation.rounds import Round
 
 Row = dict[str, Any]

@@ -41,7 +41,8 @@ cpu_clock = time.thread_time
 class UserCosts(NamedTuple):
     """What some users spend in one round: a column each, an entry per user.
 
-    Seconds of CPU on the machine where they were measured, bytes on the wire.
+    Seconds of CPU on the machine where they were measured, bytes on the wire. upload_rows: item rows, rated
+    ones and decoys. upload_blocks: what these rows share ciphertexts in.
     """
 
     user_id: Integers
@@ -51,6 +52,7 @@ class UserCosts(NamedTuple):
     download_bytes: Integers
     upload_bytes: Integers
     upload_rows: Integers
+    upload_blocks: Integers
 
     @classmethod
     def join(cls, costs: Iterable[UserCosts]) -> UserCosts:

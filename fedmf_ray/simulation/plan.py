@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -18,99 +18,18 @@ from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.protocol.terms import Terms, column_grids
 from fedmf_ray.protocol.user import uploaded_count
-from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
-from fedmf_ray.ratings.table import Split, UserRatings
 from fedmf_ray.rows import RowLayout
-from fedmf_ray.scenario import Scenario, SyntheticSource
-from fedmf_ray.simulation.answers import Members, SyntheticMembers
+from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.placement import WORKER_BYTES, Memory
+from fedmf_ray.simulation.population import Population
 from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts
+from fedmf_ray.simulation.uploads import Uploads
 
 _MOST_ROWS_PER_BLOCK = 8
-"""In full text, rows share ciphertexts in blocks of at most this many; larger ones save no more."""
+"""In full text, rows share ciphertexts in blocks of at most this many: larger ones save no more."""
 
 _USER_OBJECTS_BYTES = 2000
 """What Python takes for a user beyond the numbers in its arrays."""
-
-_CHUNK_USERS = 1 << 20
-
-
-@dataclass(frozen=True)
-class Population:
-    """Who takes part: the users' private slices, or the recipe from which they make their own.
-
-    item_ids: (items,) which item each row of the item matrix is.
-    """
-
-    user_ids: Sequence[int]
-    item_ids: NDArray[np.int64]
-    slices: Sequence[UserRatings] | None
-    synthetic: Synthetic | None
-    split: Split
-
-    @classmethod
-    def of(cls, scenario: Scenario) -> Population:
-        """Load, select and split, or note down the recipe of synthetic users."""
-        split = Split(**scenario.test.model_dump(), seed=scenario.seed)
-        source = scenario.ratings
-        if isinstance(source, SyntheticSource):
-            spec = Synthetic(seed=scenario.seed, **source.model_dump(exclude={"source"}))
-            if spec.items < split.fewest:
-                raise FedMFError(
-                    f"ratings.items: {spec.items} items are too few: a user needs {split.fewest} ratings "
-                    "to keep one for training (test)"
-                )
-            return cls(range(1, spec.users + 1), np.arange(1, spec.items + 1), None, spec, split)
-        from fedmf_ray.ratings import files, movielens, table  # pandas stays out of synthetic runs
-
-        if source.source == "movielens":
-            ratings = movielens.load(source.dataset, movielens.cache_folder())
-        else:
-            named = {role: name for role, name in source.columns.model_dump().items() if name}
-            ratings = files.load_table(source.path, named)
-        wanted = source.select
-        ratings, item_ids, user_ids = table.select(
-            ratings,
-            items=wanted.items,
-            users=wanted.users,
-            min_raters=wanted.min_raters,
-            min_ratings=wanted.min_ratings,
-        )
-        slices = table.per_user(ratings, item_ids, user_ids, split)
-        return cls(user_ids.tolist(), item_ids, slices, None, split)
-
-    def members(self, first: int, stop: int) -> Members:
-        """The users at positions first to stop, in the form in which they travel to their actor."""
-        if self.slices is not None:
-            return self.slices[first:stop]
-        assert self.synthetic is not None
-        return SyntheticMembers(self.synthetic, self.user_ids[first:stop], self.split)
-
-    @property
-    def mean_ratings(self) -> float:
-        """Of a user, test set included."""
-        if self.slices is not None:
-            return sum(len(s.items) + len(s.test_items) for s in self.slices) / len(self.slices)
-        assert self.synthetic is not None
-        return self.synthetic.items * (1 - self.synthetic.sparsity)
-
-    def training_counts(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Users' ids and how many training ratings each has, some users at a time, without making them:
-        synthetic users' counts follow the same law as their own will, but are not those."""
-        if self.slices is not None:
-            yield np.array(self.user_ids), np.array([len(s.items) for s in self.slices])
-            return
-        assert self.synthetic is not None
-        for first in range(0, len(self.user_ids), _CHUNK_USERS):
-            ids = np.array(self.user_ids[first : first + _CHUNK_USERS])
-            yield ids, likely_counts(self.synthetic, ids, self.split)
-
-    def all_ratings(self) -> Sequence[UserRatings]:
-        """Every user's ratings in one place: only the central baseline asks for this."""
-        if self.slices is not None:
-            return self.slices
-        assert self.synthetic is not None
-        return [user_ratings(self.synthetic, user_id, self.split) for user_id in self.user_ids]
 
 
 @dataclass(frozen=True)
@@ -150,7 +69,7 @@ class Plan:
             + schemes.table_bytes(self.scheme, self.matrices)
             + 3 * matrix
             + wire * blocks.count,
-            user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.factors + round(3 * 8 * ratings),
+            user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.width + round(3 * 8 * ratings),
             server=WORKER_BYTES + 3 * wire * blocks.count,
         )
 
@@ -174,8 +93,9 @@ class Plan:
         rows = 1
         if scheme == "packed":
             _check_slot(grid, key_bits)
-            if protocol.part_text_sparsity == 0:
-                rows = rows_per_block(grid.slot_bits, row.width, items, key_bits)
+            full_text = protocol.part_text_sparsity == 0
+            most = items // scenario.cluster.server_shards
+            rows = rows_per_block(grid.slot_bits, row.width, items, key_bits, most, full_text)
         blocks = ItemBlocks(items, row.width, rows, scenario.cluster.server_shards)
         if blocks.servers > blocks.count:
             raise FedMFError(
@@ -202,15 +122,14 @@ class Plan:
         """(users,) what each user's round takes beside others', if their ratings are known here."""
         if self.population.slices is None:
             return None
-        ratings = np.array([len(user.items) for user in self.population.slices])
-        return ratings.astype(float) if self.together else self.upload_rows(ratings) + ratings / 16
+        (all_users,) = self.uploads()
+        if self.together:
+            return all_users.ratings.astype(float)
+        return all_users.blocks + all_users.ratings / 16
 
-    def upload_rows(self, ratings: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(users,) rows that users with so many training ratings upload."""
-        terms = self.terms
-        counts, index = np.unique(ratings, return_inverse=True)
-        rows = [uploaded_count(int(count), terms.blocks.items, terms.part_text_sparsity) for count in counts]
-        return np.array(rows)[index]
+    def uploads(self) -> Iterator[Uploads]:
+        """What users will upload every round, some users at a time."""
+        return self.population.uploads(self.terms.blocks, self.terms.part_text_sparsity)
 
     @property
     def agreed(self) -> Agreed:
@@ -224,18 +143,20 @@ class Plan:
             items=terms.blocks.items,
             least_rows=uploaded_count(0, terms.blocks.items, terms.part_text_sparsity),
             biases=terms.layout.bias,
+            rows_per_block=terms.blocks.rows,
         )
 
     def view_bytes(self, who: str, clear: bool) -> int:
         """How much an adversary's view of one round takes."""
         blocks = self.terms.blocks
-        matrix = 8 * blocks.items * blocks.factors
+        matrix = 8 * blocks.items * blocks.width
         if who == "user":
             return matrix
-        rows = sum(int(self.upload_rows(ratings).sum()) for _, ratings in self.population.training_counts())
+        uploads = list(self.uploads())
         if clear:
-            return matrix + rows * 8 * (blocks.factors + 1)
-        return -(-rows // blocks.rows) * (schemes.wire_bytes(self.scheme, self.matrices) + 8)
+            return matrix + sum(int(some.rows.sum()) for some in uploads) * 8 * (blocks.width + 1)
+        sealed = schemes.wire_bytes(self.scheme, self.matrices) + 8
+        return sum(int(some.blocks.sum()) for some in uploads) * sealed
 
     def tariff(self, unit: UnitCosts) -> Tariff:
         """What users and server of this layout are charged at the given unit costs."""
@@ -252,13 +173,18 @@ class Plan:
         if self.scheme == "plain":
             return f"plain integers, {grid.slot_bits} bits of 64 in use"
         if self.scheme == "elementwise":
-            return f"one value a ciphertext, {blocks.factors} ciphertexts a row"
+            return f"one value a ciphertext, {blocks.width} ciphertexts a row"
         slots = self.matrices.slots
         packing = _count(slots.ciphertexts_per_row, "ciphertext")
         line = (
             f"{grid.slot_bits} bits a slot, {slots.slots_per_ciphertext} slots a ciphertext, "
             f"{packing} {'a row' if blocks.rows == 1 else f'per {blocks.rows} rows'}"
         )
+        if blocks.rows > 1:
+            alone = (
+                blocks.items * SlotLayout(slots.slot_bits, blocks.width, slots.key_bits).ciphertexts_per_row
+            )
+            line += f": {blocks.count * slots.ciphertexts_per_row:,} for all items instead of {alone:,}"
         return line + _saving(slots)
 
 
@@ -276,13 +202,20 @@ def steps(scenario: Scenario) -> factors.Steps:
     )
 
 
-def rows_per_block(slot_bits: int, factors_: int, items: int, key_bits: int) -> int:
-    """How many item rows share ciphertexts in full text: the fewest ciphertexts, then the fewest rows."""
+def rows_per_block(slot_bits: int, width: int, items: int, key_bits: int, most: int, full_text: bool) -> int:
+    """How many item rows share ciphertexts, ``most`` of them at most.
+
+    In full text, where all blocks are uploaded: the fewest ciphertexts, then the fewest rows. Otherwise what
+    fits one ciphertext, so that nobody uploads two for the sake of one row.
+    """
+    if not full_text:
+        fitting = SlotLayout(slot_bits, 1, key_bits).slots_per_ciphertext // width
+        return max(1, min(fitting, most))
 
     def ciphertexts(rows: int) -> int:
-        return -(-items // rows) * SlotLayout(slot_bits, rows * factors_, key_bits).ciphertexts_per_row
+        return -(-items // rows) * SlotLayout(slot_bits, rows * width, key_bits).ciphertexts_per_row
 
-    return min(range(1, min(_MOST_ROWS_PER_BLOCK, items) + 1), key=ciphertexts)
+    return min(range(1, max(1, min(_MOST_ROWS_PER_BLOCK, most)) + 1), key=ciphertexts)
 
 
 def _check_slot(grid: Grid, key_bits: int) -> None:

@@ -111,7 +111,9 @@ class Federation:
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
         progress.note(layout)
         if plan.terms.census(0):
-            progress.note("a census comes first: in round 1 users count the raters of each item, and learn nothing")
+            progress.note(
+                "a census comes first: in round 1 users count the raters of each item, and learn nothing"
+            )
         if plan.scheme == "packed":
             progress.note(f"arithmetic: {kernels.description()}")
 
@@ -225,7 +227,7 @@ class Federation:
         costs = UserCosts.join(work.costs.values())
         server_cpu_s = work.server_cpu_s
         if self._tariff:
-            server_cpu_s = self._tariff.receive_cpu_s(costs.upload_rows) + self._tariff.publish_cpu_s
+            server_cpu_s = self._tariff.receive_cpu_s(costs.upload_blocks) + self._tariff.publish_cpu_s
         parts = self._devices.seconds(costs)
         in_time = fates[np.searchsorted(np.array(self._user_ids), costs.user_id)] == IN_TIME
         charged = RoundCosts()

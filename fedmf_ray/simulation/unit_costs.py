@@ -216,30 +216,29 @@ class Tariff:
     tag_bytes: int
     asked: int
 
-    def users(self, user_ids: Integers, ratings: Integers, upload_rows: Integers) -> UserCosts:
-        """Costs of users with so many training ratings who upload so many rows, all (users,) int64."""
-        uploaded = self._uploaded(upload_rows)
+    def users(
+        self, user_ids: Integers, ratings: Integers, upload_rows: Integers, upload_blocks: Integers
+    ) -> UserCosts:
+        """Costs of users with so many training ratings who upload so many rows in so many blocks, all
+        (users,) int64."""
         users, whole, tags = len(user_ids), self.blocks.count, self.blocks.servers * self.tag_bytes
         decrypt_cpu_s = self.unit.decrypt(whole * self.ciphertexts) + self.unit.credit(self.asked)
         return UserCosts(
             user_id=user_ids,
             decrypt_cpu_s=np.full(users, decrypt_cpu_s),
             update_cpu_s=self.unit.update(ratings),
-            encrypt_cpu_s=self.unit.encrypt(uploaded * self.ciphertexts),
+            encrypt_cpu_s=self.unit.encrypt(upload_blocks * self.ciphertexts),
             download_bytes=np.full(users, whole * self.block_bytes + tags),
-            upload_bytes=uploaded * (self.block_bytes + 8) + tags,  # a block's number is an int64
+            upload_bytes=upload_blocks * (self.block_bytes + 8) + tags,  # a block's number is an int64
             upload_rows=upload_rows,
+            upload_blocks=upload_blocks,
         )
 
-    def receive_cpu_s(self, upload_rows: Integers) -> float:
+    def receive_cpu_s(self, upload_blocks: Integers) -> float:
         """What the server is charged for adding these users' uploads."""
-        return float(self.unit.receive(self._uploaded(upload_rows) * self.ciphertexts).sum())
+        return float(self.unit.receive(upload_blocks * self.ciphertexts).sum())
 
     @property
     def publish_cpu_s(self) -> float:
         """What the server is charged for the matrix that opens the next round."""
         return float(self.unit.publish(self.blocks.count * self.ciphertexts))
-
-    def _uploaded(self, upload_rows: Integers) -> Integers:
-        """Blocks: rows, or in full text all blocks, where several rows share one."""
-        return upload_rows if self.blocks.rows == 1 else np.full_like(upload_rows, self.blocks.count)

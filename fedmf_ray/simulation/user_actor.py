@@ -38,8 +38,8 @@ from fedmf_ray.simulation.server_actor import join_pieces
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_CALL_RATINGS, _CALL_ROWS = 1 << 16, 1 << 10
-"""A call trains users with at most so many ratings (in the clear) or rows to encrypt: uploads flow while
+_CALL_RATINGS, _CALL_BLOCKS = 1 << 16, 1 << 10
+"""A call trains users with at most so many ratings (in the clear) or blocks to encrypt: uploads flow while
 later users are still at work, and an actor's memory does not grow with the users that it hosts."""
 
 _CACHE_RATINGS = 512
@@ -73,7 +73,7 @@ class UserActor:
         self._members = ()  # nothing is kept twice; a new actor is made with members of its own
         blocks = np.stack([users.blocks_within(*border) for border in pairwise(borders)], axis=1)
         together = self._hosting.together
-        work, most = (users.rating_counts, _CALL_RATINGS) if together else (users.upload_rows, _CALL_ROWS)
+        work, most = (users.rating_counts, _CALL_RATINGS) if together else (users.upload_blocks, _CALL_BLOCKS)
         self._calls = cut(work, most)
         self._roster = [Roster(users.user_ids, column) for column in blocks.T]
         # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
@@ -83,7 +83,7 @@ class UserActor:
     def encrypt_initial_items(self) -> Any:
         """Make and encrypt the matrix that opens round 0 (one user does this for all)."""
         terms, layout = self._terms, self._terms.blocks
-        matrix, d = np.zeros((layout.items, layout.factors)), terms.layout.factors
+        matrix, d = np.zeros((layout.items, layout.width)), terms.layout.factors
         matrix[:, :d] = initial_items(terms.init, terms.init_scale, layout.items, d, terms.seed)
         return each(encrypt_items(matrix, self._key, terms))
 
@@ -306,10 +306,12 @@ class UserActor:
     ) -> UserCosts:
         """Of the chosen users among some neighbours, measured or by the tariff."""
         users = self._users
-        user_ids, rows = users.user_ids[first:stop][chosen], users.upload_rows[first:stop][chosen]
+        user_ids, rows, blocks = (
+            array[first:stop][chosen] for array in (users.user_ids, users.upload_rows, users.upload_blocks)
+        )
         if self._hosting.tariff is not None:
             ratings = users.rating_counts[first:stop][chosen]
-            return self._hosting.tariff.users(user_ids, ratings, rows)
+            return self._hosting.tariff.users(user_ids, ratings, rows, blocks)
         return UserCosts(
             user_id=user_ids,
             decrypt_cpu_s=np.full(len(user_ids), self._decrypt_cpu_s),
@@ -318,4 +320,5 @@ class UserActor:
             download_bytes=np.full(len(user_ids), self._download_bytes),
             upload_bytes=upload_bytes[chosen],
             upload_rows=rows,
+            upload_blocks=blocks,
         )

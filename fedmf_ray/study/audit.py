@@ -23,7 +23,7 @@ from fedmf_ray.privacy.views import Agreed, ClearView, SealedView, UserView, Vie
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.costs import cpu_clock
-from fedmf_ray.simulation.plan import Population
+from fedmf_ray.simulation.population import Population
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.run import run
 from fedmf_ray.study.cells import Study
@@ -205,19 +205,17 @@ def _closed_form(
 
 
 def _server_that_cannot(agreed: Agreed, views: Sequence[View], truth: Truth) -> Iterator[Finding]:
-    """Ciphertexts: no rating, but row numbers."""
+    """Ciphertexts: no rating, but numbers of blocks, any row of which may be a rated one."""
     uploads = [{u.user_id: u.rows for u in view.uploads} for view in views if isinstance(view, SealedView)]
     yield Finding("server", "ciphertexts", views[0].round, 1, truth.count, 0.0, 0, None, None, 0.0)
     users = list(uploads[0])
-    rounds = [[one[user] for user in users] for one in uploads]
-    if agreed.least_rows == agreed.items:  # full text: numbers of blocks, all of them, of all items
-        rounds = [[np.arange(agreed.items)] * len(users)] * len(rounds)
+    rounds = [[_rows_of(one[user], agreed) for user in users] for one in uploads]
     started = cpu_clock()
     yield _rated("uploaded rows", rounds[:1], users, truth, started, views[0].round)
     if len(rounds) > 1:
         started = cpu_clock()
         yield _rated(f"intersection of {len(rounds)} rounds", rounds, users, truth, started, views[0].round)
-    if 0 < agreed.least_rows < agreed.items:
+    if 0 < agreed.least_rows < agreed.items and agreed.rows_per_block == 1:
         started = cpu_clock()
         likely = membership.suspected(rounds[0], agreed.items, agreed.least_rows)
         guess = [rows[p > 0.5] for rows, p in zip(rounds[0], likely, strict=True)]
@@ -228,6 +226,11 @@ def _server_that_cannot(agreed: Agreed, views: Sequence[View], truth: Truth) -> 
             yield _rated(
                 f"WEAKENED: fresh decoys, {count} rounds", weakened, users, truth, started, views[0].round
             )
+
+
+def _rows_of(blocks: Integers, agreed: Agreed) -> Integers:
+    rows = (blocks[:, None] * agreed.rows_per_block + np.arange(agreed.rows_per_block)).ravel()
+    return rows[rows < agreed.items]
 
 
 def _redrawn(

@@ -139,15 +139,13 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
 
     devices, costs, receive_cpu_s = Devices.of(scenario), RoundCosts(), 0.0
     fates, done = Participation.of(scenario, users).fates(0), 0
-    for user_ids, ratings in plan.population.training_counts():
-        asked = fates[done : done + len(user_ids)] != ABSENT
-        done += len(user_ids)
-        user_ids, ratings = user_ids[asked], ratings[asked]
-        if not len(user_ids):
+    for some in costed.uploads():
+        asked = fates[done : done + len(some.user_ids)] != ABSENT
+        done += len(some.user_ids)
+        if not asked.any():
             continue
-        rows = costed.upload_rows(ratings)
-        charged = prices.users(user_ids, ratings, rows)
-        receive_cpu_s += prices.receive_cpu_s(rows)
+        charged = prices.users(*(column[asked] for column in some))
+        receive_cpu_s += prices.receive_cpu_s(charged.upload_blocks)
         costs.add(charged, devices.seconds(charged))
     server_cpu_s = receive_cpu_s + prices.publish_cpu_s
     decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.simulation.plan import Population
+from fedmf_ray.simulation.population import Population
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.study import cells, sweep
 

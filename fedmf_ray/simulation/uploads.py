@@ -1,0 +1,105 @@
+"""How much users will upload, before anybody does: rows by the rule, blocks by where the rows are.
+
+Where users' ratings are at hand, rated rows are known; decoys, and the rated rows of synthetic users, who are
+not asked, are foretold by expectation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.protocol.user import uploaded_count
+from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, popularity
+from fedmf_ray.ratings.table import Split, UserRatings
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_CHUNK_USERS = 1 << 20
+
+
+class Uploads(NamedTuple):
+    """Of some users, each (users,) int64: training ratings, rows and blocks that they upload every round."""
+
+    user_ids: Integers
+    ratings: Integers
+    rows: Integers
+    blocks: Integers
+
+
+def of_slices(slices: Sequence[UserRatings], layout: ItemBlocks, sparsity: float) -> Uploads:
+    """Of users whose ratings are here; exact but for the blocks of decoys."""
+    ratings = np.array([len(user.items) for user in slices], np.int64)
+    rows = _rows(ratings, layout, sparsity)
+    sizes = _sizes(layout)
+    blocks = np.zeros(len(slices), np.int64)
+    for at, user in enumerate(slices):
+        rated = np.bincount(user.items // layout.rows, minlength=layout.count)
+        touched = int((rated > 0).sum())
+        decoys, unrated = rows[at] - len(user.items), layout.items - len(user.items)
+        if decoys:
+            free = sizes[rated == 0]
+            touched += round(float(np.sum(1 - (1 - decoys / unrated) ** free)))
+        blocks[at] = touched
+    return Uploads(np.array([user.user_id for user in slices], np.int64), ratings, rows, blocks)
+
+
+def of_synthetic(
+    spec: Synthetic, user_ids: Sequence[int], split: Split, layout: ItemBlocks, sparsity: float
+) -> Iterator[Uploads]:
+    """Of synthetic users, some at a time, without making them: their numbers of ratings follow the same law
+    as their own will, but are not those."""
+    for first in range(0, len(user_ids), _CHUNK_USERS):
+        ids = np.array(user_ids[first : first + _CHUNK_USERS])
+        ratings = likely_counts(spec, ids, split)
+        rows = _rows(ratings, layout, sparsity)
+        if layout.rows == 1:
+            yield Uploads(ids, ratings, rows, rows)
+            continue
+        counts, index = np.unique(ratings, return_inverse=True)
+        named = _rows(counts, layout, sparsity)
+        foretold = [
+            _likely_blocks(spec, int(rated), int(row), layout)
+            for rated, row in zip(counts, named, strict=True)
+        ]
+        yield Uploads(ids, ratings, rows, np.array(foretold)[index])
+
+
+def _likely_blocks(spec: Synthetic, rated: int, rows: int, layout: ItemBlocks) -> int:
+    """Blocks that so many rated rows and decoys are in, on average.
+
+    Drawing items by weight is a race of exponential clocks (Gumbel's trick): when ``rated`` of them have
+    rung, at about the same time t in every draw, one of weight w was drawn with probability 1 - exp(-w t).
+    """
+    weights = popularity(spec)
+    low, high = 0.0, 1.0
+    while np.sum(-np.expm1(-weights * high)) < rated and high < 1e12:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.sum(-np.expm1(-weights * middle)) < rated else (low, middle)
+    padded = np.zeros(layout.count * layout.rows)
+    padded[: layout.items] = weights
+    missed = np.exp(-high * padded.reshape(layout.count, layout.rows).sum(axis=1))
+    if rows > rated:
+        missed *= (1 - (rows - rated) / (layout.items - rated)) ** _sizes(layout)
+    return round(float(np.sum(1 - missed)))
+
+
+def _rows(ratings: Integers, layout: ItemBlocks, sparsity: float) -> Integers:
+    """(users,) rows that users with so many training ratings upload."""
+    counts, index = np.unique(ratings, return_inverse=True)
+    rows = [uploaded_count(int(count), layout.items, sparsity) for count in counts]
+    return np.array(rows, np.int64)[index]
+
+
+def _sizes(layout: ItemBlocks) -> Integers:
+    """(blocks,) rows in each: the last may have fewer."""
+    sizes = np.full(layout.count, layout.rows)
+    sizes[-1] = layout.items - layout.rows * (layout.count - 1)
+    return sizes
