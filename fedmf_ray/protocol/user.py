@@ -119,6 +119,14 @@ class Users:
         )
         return np.diff(inside[self._blocks.starts])
 
+    def blocks_under(self, rows: int) -> Integers:
+        """(users,) how many blocks each would upload if so many item rows made one."""
+        counts = []
+        for user, decoys in enumerate(self.decoys):
+            items = self.train.part(user, user + 1).items
+            counts.append(len(np.unique(np.concatenate([items, decoys]) // rows)))
+        return np.array(counts, np.int64)
+
     def digests(self) -> NDArray[np.uint8]:
         """(users, 16) of each one's ratings: a checkpoint belongs to these users if it has the same."""
         digests = []

@@ -75,6 +75,8 @@ class UserActor:
         together = self._hosting.together
         work, most = (users.rating_counts, _CALL_RATINGS) if together else (users.upload_blocks, _CALL_BLOCKS)
         self._calls = cut(work, most)
+        tariff = self._hosting.tariff
+        self._charged_blocks = users.blocks_under(tariff.blocks.rows) if tariff else users.upload_blocks
         self._roster = [Roster(users.user_ids, column) for column in blocks.T]
         # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
         key.encrypt(np.zeros((1, self._terms.blocks.columns)))
@@ -307,7 +309,7 @@ class UserActor:
         """Of the chosen users among some neighbours, measured or by the tariff."""
         users = self._users
         user_ids, rows, blocks = (
-            array[first:stop][chosen] for array in (users.user_ids, users.upload_rows, users.upload_blocks)
+            array[first:stop][chosen] for array in (users.user_ids, users.upload_rows, self._charged_blocks)
         )
         if self._hosting.tariff is not None:
             ratings = users.rating_counts[first:stop][chosen]

@@ -41,6 +41,7 @@ def three_users():
         download_bytes=np.array([10**9] * 3),
         upload_bytes=np.array([10**9, 5 * 10**9, 0]),
         upload_rows=np.array([1, 5, 0]),
+        upload_blocks=np.array([1, 2, 0]),
     )
 
 
@@ -124,7 +125,7 @@ def test_a_calibrated_run_has_the_model_and_the_bytes_of_the_real_one(
     assert set(charged["basis"]) == {"charged"}
     assert (charged["users"] == 6).all()  # also the one who rated none of the seven items
     real, charged = (pd.read_csv(folder / "users.csv.gz") for folder in folders)
-    counted = ["round", "user_id", "upload_bytes", "download_bytes", "upload_rows"]
+    counted = ["round", "user_id", "upload_bytes", "download_bytes", "upload_rows", "upload_blocks"]
     assert real[counted].equals(charged[counted])
     assert set(charged["basis"]) == {"charged"}
 

@@ -107,9 +107,9 @@ def test_an_upload_that_a_server_refuses_is_counted_and_the_round_goes_on(tmp_pa
 
     monkeypatch.setattr(Users, "uploads", disordered)
     with pytest.raises(FedMFError, match="1 refused because: blocks are not strictly increasing"):
-        run(small(), tmp_path, Silent())
+        run(small(model__factors=30), tmp_path, Silent())  # a row fills a ciphertext: blocks are rows
     tables = [
-        rounds_of(tmp_path, participation={"minimum": 0.5}, **changes)
+        rounds_of(tmp_path, participation={"minimum": 0.5}, model__factors=30, **changes)
         for changes in (
             {"cluster__users_per_actor": 1},
             {"cluster__users_per_actor": 7},

@@ -67,17 +67,18 @@ class TestRunFolder:
 
     def test_bytes_are_those_of_the_wire(self, folder):
         users = pd.read_csv(folder / "users.csv.gz")
-        # Twelve rows of one 1024-bit ciphertext, 256 bytes each; an uploaded row carries its number. Both
+        # Twelve rows in two 1024-bit ciphertexts, 256 bytes each; an uploaded block carries its number. Both
         # carry a tag.
-        assert (users["download_bytes"] == 12 * 256 + 256).all()
-        assert (users["upload_bytes"] == users["upload_rows"] * (256 + 8) + 256).all()
+        assert (users["download_bytes"] == 2 * 256 + 256).all()
+        assert (users["upload_bytes"] == users["upload_blocks"] * (256 + 8) + 256).all()
+        assert (users["upload_blocks"] <= users["upload_rows"]).all()
 
     def test_holds_nothing_but_known_keys_and_columns(self, folder):
         """What is not on these lists has been looked at by nobody."""
         users, rounds = pd.read_csv(folder / "users.csv.gz"), pd.read_csv(folder / "rounds.csv")
         assert set(users) == {
             "round", "user_id", "decrypt_cpu_s", "update_cpu_s", "encrypt_cpu_s", "network_s",
-            "download_bytes", "upload_bytes", "upload_rows", "basis", "slowdown", "device_s",
+            "download_bytes", "upload_bytes", "upload_rows", "upload_blocks", "basis", "slowdown", "device_s",
         }  # fmt: skip
         assert not [column for column in rounds if any(w in column for w in ("vector", "rating", "key"))]
         summary = json.loads((folder / "summary.json").read_text())

@@ -68,7 +68,7 @@ def test_synthetic_users_rate_as_many_items_as_they_would(tmp_path):
 
 
 def test_ten_million_users_are_estimated_without_being_made():
-    foretold = estimate(chosen(users=10**7, items=200), SerialBackend())
+    foretold = estimate(chosen(users=10**7, items=200, model={"factors": 12}), SerialBackend())
     assert foretold.users == 10**7
     assert foretold.row["upload_bytes_total"] == pytest.approx(10**7 * (100 * (256 + 8) + 256), rel=0.001)
     assert foretold.deployed_cpu_s > 10**7
