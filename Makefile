@@ -61,7 +61,7 @@ bench-estimates: $(VENV)/.run  ## compare estimates and calibrated runs with rea
 bench-orchestration: $(VENV)/.run  ## compare speed and memory with Flower, pfl and NumPy (Linux; half an hour)
 	$(RUN)/python benchmarks/orchestration/compare.py
 
-bench-quality: $(VENV)/.run  ## test errors on five folds beside scikit-surprise (needs ml-latest-small; ten minutes)
+bench-quality: $(VENV)/.run  ## test errors on five folds beside scikit-surprise (needs ml-latest-small; a quarter of an hour)
 	$(RUN)/python benchmarks/quality.py
 
 bench-scaling: $(VENV)/.run  ## two workers or servers against one, memory of 100,000 users, checkpoints (ten minutes)
