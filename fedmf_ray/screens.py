@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from fedmf_ray.destination import Destination
-    from fedmf_ray.study.audit import Finding
+    from fedmf_ray.study.adversaries import Finding
     from fedmf_ray.study.estimate import Estimate
 
 stderr = Console(stderr=True, highlight=False)

@@ -110,7 +110,7 @@ def recover(
     for at in order:
         near = lengths if at == anchor else paths[:, parents[at]]
         seen = signs * rows.rating(at, near)
-        ratings[:, at] = _nearest(seen, grid)
+        ratings[:, at] = nearest(seen, grid)
         cost += np.abs(seen - ratings[:, at])
         paths[:, at] = near if rule == "batch" else _corrected(rows, at, signs * ratings[:, at], near)
     best = int(np.argmin(cost))
@@ -194,6 +194,6 @@ def _foretold(
     return chosen
 
 
-def _nearest(values: Floats, grid: Floats) -> Floats:
+def nearest(values: Floats, grid: Floats) -> Floats:
     spacing = grid[1] - grid[0]
     return np.asarray(np.clip(grid[0] + spacing * np.rint((values - grid[0]) / spacing), grid[0], grid[-1]))

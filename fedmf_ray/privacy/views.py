@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.factors import RULES, Steps
+from fedmf_ray.rows import RowLayout
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,7 +30,7 @@ class Agreed:
     """What users, server and any adversary know: the protocol's settings.
 
     least_rows: how many rows a user uploads at least, decoys included. rows_per_block: how many rows share
-    ciphertexts: uploads under encryption name blocks.
+    ciphertexts: uploads under encryption name blocks. factors, biases, raters: what columns a row has.
     """
 
     scheme: str
@@ -43,8 +44,15 @@ class Agreed:
     reg_user_bias: float = 0.0
     reg_item_bias: float = 0.0
     mean: float = 0.0
+    factors: int = 0
     biases: bool = False
+    raters: bool = False
     rows_per_block: int = 1
+
+    @property
+    def layout(self) -> RowLayout:
+        """The columns of an item row."""
+        return RowLayout(self.factors, self.biases, self.rule == "ridge", self.raters)
 
     @property
     def steps(self) -> Steps:
@@ -127,7 +135,7 @@ def load(folder: Path) -> tuple[Agreed, list[View]]:
         raise FedMFError(f"{folder}: is not a whole view: {error}") from error
     if not views:
         raise FedMFError(f"{folder}: holds no round")
-    if agreed.rule not in RULES:
+    if agreed.rule not in (*RULES, "ridge"):
         raise FedMFError(f"{folder}: rule {agreed.rule!r} is not known to any attack")
     return agreed, views
 

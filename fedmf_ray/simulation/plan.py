@@ -142,7 +142,9 @@ class Plan:
             fraction_bits=terms.grid.main.fraction_bits,
             items=terms.blocks.items,
             least_rows=uploaded_count(0, terms.blocks.items, terms.part_text_sparsity),
+            factors=terms.layout.factors,
             biases=terms.layout.bias,
+            raters=terms.layout.raters,
             rows_per_block=terms.blocks.rows,
         )
 

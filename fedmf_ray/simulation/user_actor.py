@@ -231,10 +231,10 @@ class UserActor:
         layout = self._terms.blocks
         clear = []
         for upload in join_pieces(received):
-            rows, values = upload.blocks, self._key.decrypt(upload.ciphertexts)
-            if layout.rows > 1:  # full text: all blocks
-                rows, values = np.arange(layout.items), layout.cut(values)
-            clear.append(ClearUpload(upload.user_id, rows, values))
+            values = self._key.decrypt(upload.ciphertexts).reshape(-1, layout.width)
+            rows = (upload.blocks[:, None] * layout.rows + np.arange(layout.rows)).ravel()
+            real = rows < layout.items  # the last block is filled up
+            clear.append(ClearUpload(upload.user_id, rows[real], values[real]))
         return clear
 
     def recommend(self, user_id: int, count: int) -> tuple[Integers, Floats]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,44 +18,24 @@ import yaml
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.privacy import closed_forms, gradients, membership, participant
-from fedmf_ray.privacy.views import Agreed, ClearView, SealedView, UserView, View, consecutive, load
-from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.privacy.views import ClearView, SealedView, load
 from fedmf_ray.scenario import Scenario
-from fedmf_ray.simulation.costs import cpu_clock
 from fedmf_ray.simulation.population import Population
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.run import run
+from fedmf_ray.study.adversaries import (
+    Finding,
+    Truth,
+    after_the_census,
+    curious_user,
+    server_that_cannot,
+    server_that_reads,
+)
 from fedmf_ray.study.cells import Study
 from fedmf_ray.study.sweep import SOUND, CellState, StudyProgress, run_study
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-FRESH_ROUNDS = (1, 2, 3, 5)
-"""Rounds over which a server would intersect uploads if decoys were drawn afresh every round."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one attack made of one view. Shares are of 1.
-
-    round: the first round it read; rounds: how many it needs. ratings: how many training ratings there
-    are. recovered: the share of them that the attack named exactly. users: how many users lost at least
-    one. rated_precision, rated_recall: of the (user, item) pairs that it took for rated. cpu_s: of the
-    attack, one core, all users.
-    """
-
-    adversary: str
-    attack: str
-    round: int
-    rounds: int
-    ratings: int
-    recovered: float
-    users: int
-    rated_precision: float | None
-    rated_recall: float | None
-    cpu_s: float
 
 
 @dataclass(frozen=True)
@@ -105,30 +85,6 @@ def _written(folder: Path, findings: list[tuple[dict[str, Any], Finding]], unsou
     return Audit(folder, findings, unsound)
 
 
-class Truth:
-    """Who trained on which ratings: for the scorer alone."""
-
-    def __init__(self, users: Sequence[UserRatings]) -> None:
-        self.of = {
-            user.user_id: dict(zip(user.items.tolist(), user.values.tolist(), strict=True)) for user in users
-        }
-        self.count = sum(map(len, self.of.values()))
-
-    def right(self, user_id: int, rows: Integers, ratings: Floats, step: float) -> int:
-        """How many of these ratings the user has."""
-        mine = self.of.get(user_id, {})
-        pairs = zip(rows.tolist(), ratings.tolist(), strict=True)
-        return sum(row in mine and abs(mine[row] - rating) < step / 2 for row, rating in pairs)
-
-    def owner(self, rows: Integers) -> int:
-        """Who rated most of these rows."""
-        return max(self.of, key=lambda user: self.rated(user, rows))
-
-    def rated(self, user_id: int, rows: Integers) -> int:
-        mine = self.of.get(user_id, {})
-        return sum(row in mine for row in rows.tolist())
-
-
 def audit_run(folder: Path, grid: Floats, scenario: Scenario | None = None) -> list[Finding]:
     """Play every attack that the view in a run folder allows.
 
@@ -145,143 +101,9 @@ def audit_run(folder: Path, grid: Floats, scenario: Scenario | None = None) -> l
     truth = Truth(Population.of(recorded).all_ratings())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # candidates without a solution are NaN and lose
-        if isinstance(views[0], ClearView):
-            return list(_server_that_reads(agreed, views, truth, grid))
         if isinstance(views[0], SealedView):
-            return list(_server_that_cannot(agreed, views, truth))
-        return list(_curious_user(agreed, views, truth, grid))
-
-
-def _server_that_reads(
-    agreed: Agreed, views: Sequence[View], truth: Truth, grid: Floats
-) -> Iterator[Finding]:
-    """Gradients in the clear, or decrypted by a colluding user."""
-    name = "server" if agreed.scheme == "plain" else "server with a user's key"
-    step = float(grid[1] - grid[0])
-    pairs: list[tuple[View, View | None]] = list(consecutive(views))
-    for view, after in pairs or [(views[0], None)]:
-        assert isinstance(view, ClearView)
-        later = {u.user_id: u.values for u in after.uploads} if isinstance(after, ClearView) else {}
-        attacks: dict[str, Callable[..., Floats]] = {"grid": _grid_attack, "closed form": _closed_form}
-        for attack, recover in attacks.items():
-            started, guesses = cpu_clock(), []
-            for upload in view.uploads:
-                rated = upload.values.any(axis=1)  # zeros fill up a full text
-                rows = upload.rows[rated]
-                if len(rows):
-                    following = None
-                    if isinstance(after, ClearView):
-                        following = (later[upload.user_id][rated], after.items[rows])
-                    guess = recover(agreed, upload.values[rated], view.items[rows], grid, following)
-                    guesses.append((upload.user_id, rows, guess))
-            cpu_s = cpu_clock() - started
-            right = [truth.right(user_id, rows, guess, step) for user_id, rows, guess in guesses]
-            taken = sum(len(rows) for _, rows, _ in guesses)
-            rated_right = sum(truth.rated(user_id, rows) for user_id, rows, _ in guesses)
-            alone = after is None or (attack == "closed form" and agreed.rule == "sequential")
-            lost = sum(count > 0 for count in right)
-            yield Finding(
-                name, attack, view.round, 1 if alone else 2, truth.count, sum(right) / truth.count, lost,
-                rated_right / taken if taken else None, rated_right / truth.count, cpu_s,
-            )  # fmt: skip
-
-
-def _grid_attack(
-    agreed: Agreed, values: Floats, items: Floats, grid: Floats, following: tuple[Floats, Floats] | None
-) -> Floats:
-    rows = gradients.strip(values, items, agreed.rule, agreed.steps)
-    return gradients.recover(rows, agreed.rule, agreed.steps, grid, following)[0]
-
-
-def _closed_form(
-    agreed: Agreed, values: Floats, items: Floats, grid: Floats, following: tuple[Floats, Floats] | None
-) -> Floats:
-    rows = gradients.strip(values, items, agreed.rule, agreed.steps)
-    if agreed.rule == "sequential":
-        return closed_forms.consecutive(rows, agreed.steps)
-    if following is None:
-        return np.full(len(values), np.nan)
-    return closed_forms.two_rounds(rows, gradients.strip(*following, agreed.rule, agreed.steps), agreed.steps)
-
-
-def _server_that_cannot(agreed: Agreed, views: Sequence[View], truth: Truth) -> Iterator[Finding]:
-    """Ciphertexts: no rating, but numbers of blocks, any row of which may be a rated one."""
-    uploads = [{u.user_id: u.rows for u in view.uploads} for view in views if isinstance(view, SealedView)]
-    yield Finding("server", "ciphertexts", views[0].round, 1, truth.count, 0.0, 0, None, None, 0.0)
-    users = list(uploads[0])
-    rounds = [[_rows_of(one[user], agreed) for user in users] for one in uploads]
-    started = cpu_clock()
-    yield _rated("uploaded rows", rounds[:1], users, truth, started, views[0].round)
-    if len(rounds) > 1:
-        started = cpu_clock()
-        yield _rated(f"intersection of {len(rounds)} rounds", rounds, users, truth, started, views[0].round)
-    if 0 < agreed.least_rows < agreed.items and agreed.rows_per_block == 1:
-        started = cpu_clock()
-        likely = membership.suspected(rounds[0], agreed.items, agreed.least_rows)
-        guess = [rows[p > 0.5] for rows, p in zip(rounds[0], likely, strict=True)]
-        yield _rated("uploaded rows, by popularity", [guess], users, truth, started, views[0].round)
-        for count in FRESH_ROUNDS:
-            weakened = [_redrawn(agreed, users, rounds[0], truth, seed) for seed in range(count)]
-            started = cpu_clock()
-            yield _rated(
-                f"WEAKENED: fresh decoys, {count} rounds", weakened, users, truth, started, views[0].round
-            )
-
-
-def _rows_of(blocks: Integers, agreed: Agreed) -> Integers:
-    rows = (blocks[:, None] * agreed.rows_per_block + np.arange(agreed.rows_per_block)).ravel()
-    return rows[rows < agreed.items]
-
-
-def _redrawn(
-    agreed: Agreed, users: Sequence[int], uploads: Sequence[Integers], truth: Truth, seed: int
-) -> list[Integers]:
-    """What users would upload if decoys were drawn afresh: a protocol weakened on purpose."""
-    random, weaker = np.random.default_rng(seed), []
-    for user, rows in zip(users, uploads, strict=True):
-        rated = np.array(sorted(truth.of[user]), np.int64)
-        others = np.setdiff1d(np.arange(agreed.items), rated)
-        weaker.append(np.concatenate([rated, random.choice(others, len(rows) - len(rated), replace=False)]))
-    return weaker
-
-
-def _rated(
-    attack: str,
-    rounds: Sequence[Sequence[Integers]],
-    users: Sequence[int],
-    truth: Truth,
-    started: float,
-    first: int,
-) -> Finding:
-    """Take every row that a user uploads in all rounds for rated."""
-    guess = membership.intersection(rounds)
-    cpu_s = cpu_clock() - started
-    right = sum(truth.rated(user, rows) for user, rows in zip(users, guess, strict=True))
-    taken = sum(map(len, guess))
-    return Finding("server", attack, first, len(rounds), truth.count, 0.0, 0,
-                   right / taken if taken else None, right / truth.count, cpu_s)  # fmt: skip
-
-
-def _curious_user(agreed: Agreed, views: Sequence[View], truth: Truth, grid: Floats) -> Iterator[Finding]:
-    pairs = list(consecutive(views))
-    if not pairs:
-        raise FedMFError(
-            "the view holds no two consecutive rounds, which a curious user needs (observe.rounds)"
-        )
-    step = float(grid[1] - grid[0])
-    for before, after in pairs:
-        assert isinstance(before, UserView)
-        assert isinstance(after, UserView)
-        started = cpu_clock()
-        groups = participant.recover_from_changes(before.items, after.items, agreed.rule, agreed.steps, grid)
-        cpu_s = cpu_clock() - started
-        # A group is laid at the door of the user who rated most of its rows.
-        owners = [truth.owner(found.rows) for found in groups]
-        right = [truth.right(user, *found, step) for user, found in zip(owners, groups, strict=True)]
-        rated = sum(truth.rated(user, found.rows) for user, found in zip(owners, groups, strict=True))
-        taken = sum(len(found.rows) for found in groups)
-        lost = {user for user, count in zip(owners, right, strict=True) if count}
-        yield Finding(
-            "curious user", "changes of V", before.round, 2, truth.count, sum(right) / truth.count, len(lost),
-            rated / taken if taken else None, rated / truth.count, cpu_s,
-        )  # fmt: skip
+            return list(server_that_cannot(agreed, views, truth))
+        views = after_the_census(agreed, views)
+        if isinstance(views[0], ClearView):
+            return list(server_that_reads(agreed, views, truth, grid))
+        return list(curious_user(agreed, views, truth, grid))

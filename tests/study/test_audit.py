@@ -227,3 +227,74 @@ def test_a_cell_that_diverged_is_named_and_the_others_are_attacked(tmp_path):
     assert done.exit_code == 1
     assert "diverged: cell 1 (model.learning_rate=9.0)" in done.stderr
     assert done.stdout.count("closed form") == 2
+
+
+def ridge(observe, scheme="plain", rounds=4, **protocol):
+    tree = chosen(observe, scheme, users=12, items=30, update_bound=4.0, **protocol).model_dump(mode="json")
+    tree["model"] |= {
+        "rule": "ridge",
+        "factors": 4,
+        "biases": True,
+        "mean": 3.5,
+        "reg_user": 2.0,
+        "reg_item": 2.0,
+    }
+    tree["stop"]["rounds"] = rounds
+    return scenario_file.parse(tree, "x.yaml")
+
+
+@pytest.mark.parametrize("scheme", ["plain", "packed"])
+def test_one_learning_round_of_ridge_in_the_clear_gives_everything(tmp_path, scheme):
+    observe = {"who": "server", "rounds": [1, 3], "collusion": scheme == "packed"}
+    findings = audit_run(run(ridge(observe, scheme), tmp_path, Silent()), GRID)
+    assert [finding.attack for finding in findings] == ["flat loss"]
+    assert findings[0].recovered == 1
+    assert findings[0].rounds == 1
+
+
+def test_the_census_alone_is_no_view_to_attack(tmp_path):
+    folder = run(ridge({"who": "server", "rounds": [0]}), tmp_path, Silent())
+    with pytest.raises(FedMFError, match="census alone"):
+        audit_run(folder, GRID)
+
+
+@pytest.mark.parametrize("least", [1, 2])
+def test_min_raters_hides_lone_raters_from_other_users(tmp_path, least):
+    observe = {"who": "user", "rounds": [2, 3]}
+    tree = ridge(observe, min_raters=least).model_dump(mode="json")
+    tree["ratings"] |= {"sparsity": 0.85, "items": 200, "popularity_skew": 0.2, "users": 4}
+    changes, linked = audit_run(run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent()), GRID)
+    assert changes.attack == "changes of V"
+    assert linked.attack == "equal L of lone raters"
+    if least == 1:
+        assert changes.rated_precision == 1
+        assert changes.rated_recall > 0.3
+        assert linked.rated_recall > 0.3
+    else:
+        assert changes.rated_recall == linked.rated_recall == 0
+
+
+def test_biases_under_a_gradient_rule_are_refused(tmp_path):
+    tree = chosen("server").model_dump(mode="json")
+    tree["model"]["biases"] = True
+    folder = run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent())
+    with pytest.raises(FedMFError, match="no attack here reads them under rule sequential"):
+        audit_run(folder, GRID)
+
+
+def test_the_gradient_attack_reads_past_the_column_of_raters(tmp_path):
+    tree = chosen({"who": "server", "rounds": [1, 2]}, fraction_bits=40, min_raters=2).model_dump(mode="json")
+    finding = audit_run(run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent()), GRID)[0]
+    assert finding.rated_precision == 1
+    assert 0.8 < finding.rated_recall <= 1
+    assert finding.recovered == pytest.approx(finding.rated_recall)
+
+
+def test_a_server_of_shared_ciphertexts_knows_blocks(tmp_path):
+    """Three rows a block: whoever takes all rows of an uploaded block for rated misses none, and errs."""
+    tree = chosen("server", "packed", items=60).model_dump(mode="json")
+    tree["model"]["factors"] = 12
+    findings = audit_run(run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent()), GRID)
+    uploaded = next(finding for finding in findings if finding.attack == "uploaded rows")
+    assert uploaded.rated_recall == 1
+    assert 0.4 < uploaded.rated_precision < 0.9

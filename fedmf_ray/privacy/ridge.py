@@ -1,0 +1,143 @@
+"""Ratings from what the ``ridge`` rule uploads, in the clear or read off V by another user.
+
+The rule (:mod:`fedmf_ray.ridge`) gives away more than gradients do. A step of the bias column is e_ij, the
+error of one rating, times numbers that everybody knows. And a user's vector is not any vector: it is where
+its own loss is flat, so
+
+    reg_user u_i = sum_j e_ij v_j        reg_user_bias b_i = sum_j e_ij
+
+over all it rated. From one round's upload follow all errors, from them the vector and the bias, and from
+these r_ij = mean + b_i + b_j + <u_i, v_j> + e_ij: every rating, without a second round. Without biases the
+steps of the factors are e_ij u_i times known numbers: their direction is that of u_i, and the same equation
+gives its length.
+
+Another user sees sums only, except in rows with one rater, and the column n_j says which those are. It knows
+e_ij and u_i there, but not all that the user rated: b_i is then known up to the grid of ratings, and taken
+for the smallest that fits.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.factors import Steps
+from fedmf_ray.privacy.gradients import nearest
+from fedmf_ray.privacy.participant import Found
+from fedmf_ray.ridge import BALANCE, RELAXATION
+from fedmf_ray.rows import Items, RowLayout
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_SAME_LINE = 0.995
+"""Cosine above which the steps of two rows are taken for one user's: they are parallel but for rounding."""
+
+_ROUNDING, _LARGEST_BIAS = 0.25, 1.5
+"""Stars by which the bias of a user may be off: where all its errors are known, and where they are not."""
+
+_SMALLEST_GROUP = 3
+"""One or two rows fit any bias of a user."""
+
+
+class RowSteps(NamedTuple):
+    """What an upload, or the change of a lone row, says about each row.
+
+    error: (k,) e_ij, NaN without biases. product: (k, d) e_ij u_i. vectors, biases: (k, d) v_j and (k,) b_j.
+    """
+
+    error: Floats
+    product: Floats
+    vectors: Floats
+    biases: Floats
+
+
+def read_steps(added: Floats, rows: Floats, layout: RowLayout, steps: Steps) -> RowSteps:
+    """Undo what the rule does to errors. added: (k, width) by one user, to rows (k, width) of V."""
+    d = layout.factors
+    items = Items.read(rows, layout, 1, counted=True)
+    vectors = items.vectors[:, :d]
+    biases = items.vectors[:, -1] if layout.bias else np.zeros(len(rows))
+    count = np.maximum(rows[:, -1] + added[:, -1], 1.0)  # a newcomer counts itself
+    grown, before = added[:, layout.learned], rows[:, layout.learned]
+    # Nobody in L_j yet: all parts are new, and everybody takes the others for its like.
+    curvature = np.where(before > 0, before + np.maximum(grown, 0.0), count * grown)
+    along = (1 + 1 / BALANCE) * curvature + steps.reg_item
+    product = added[:, :d] * (along / RELAXATION)[:, None] + (steps.reg_item / count)[:, None] * vectors
+    error = np.full(len(rows), np.nan)
+    if layout.bias:
+        along = (1 + BALANCE) * count + steps.reg_item_bias
+        error = added[:, d] * along / RELAXATION + steps.reg_item_bias / count * biases
+    return RowSteps(error, product, vectors, biases)
+
+
+def recover(added: Floats, rows: Floats, layout: RowLayout, steps: Steps, grid: Floats) -> Floats:
+    """(k,) ratings of one user from what it uploads in one round for the k rows that it rated.
+
+    grid: the possible ratings, evenly spaced and increasing.
+    """
+    seen = read_steps(added, rows, layout, steps)
+    if layout.bias:
+        vector = np.sum(seen.error[:, None] * seen.vectors, axis=0) / steps.reg_user
+        own = np.sum(seen.error) / steps.reg_user_bias
+        return _on_grid(seen.error + seen.biases + seen.vectors @ vector + steps.mean + own, grid, _ROUNDING)
+    direction = np.linalg.svd(seen.product, full_matrices=False)[2][0]
+    along = seen.product @ direction
+    squared = direction @ np.sum(along[:, None] * seen.vectors, axis=0) / steps.reg_user
+    length = np.sqrt(max(float(squared), 1e-12))
+    expected = along / length + length * (seen.vectors @ direction)
+    both = [steps.mean + sign * expected for sign in (1.0, -1.0)]  # the direction has two ends
+    return nearest(min(both, key=lambda ratings: _misfit(ratings, grid)), grid)
+
+
+def recover_from_changes(
+    before: Floats, after: Floats, layout: RowLayout, steps: Steps, grid: Floats
+) -> list[Found]:
+    """Ratings in rows with one rater, from V (items, width) of two consecutive rounds."""
+    lone = np.flatnonzero((before[:, -1] == 1) & (after[:, -1] == 1))
+    lone = lone[(before[lone, : layout.learned] != after[lone, : layout.learned]).any(axis=1)]
+    if not layout.bias or not len(lone):
+        return []
+    seen = read_steps(after[lone] - before[lone], before[lone], layout, steps)
+    lengths = np.linalg.norm(seen.product, axis=1)
+    sound = (lengths > 0) & (np.abs(seen.error) > 0)
+    found = []
+    for group in _parallel(seen.product[sound] / (lengths * np.sign(seen.error))[sound, None]):
+        mine = np.flatnonzero(sound)[group]
+        error, vectors = seen.error[mine], seen.vectors[mine]
+        vector = error @ seen.product[mine] / np.sum(error**2)
+        expected = error + seen.biases[mine] + vectors @ vector + steps.mean
+        found.append(Found(lone[mine], _on_grid(expected, grid, _LARGEST_BIAS)))
+    return found
+
+
+def linked_by_curvature(after: Floats, layout: RowLayout) -> list[Integers]:
+    """Groups of rows with one rater and the same L_j: |u_i|**2 of that rater, if it is one person."""
+    lone = np.flatnonzero((after[:, -1] == 1) & (after[:, layout.learned] > 0))
+    _, labels = np.unique(after[lone, layout.learned], return_inverse=True)
+    return [lone[labels == label] for label in range(int(labels.max(initial=-1)) + 1)]
+
+
+def _parallel(units: Floats) -> list[Integers]:
+    """Positions of units (n, d) that point the same way, in groups that are large enough."""
+    waiting, groups = np.ones(len(units), bool), []
+    for start in range(len(units)):
+        if waiting[start]:
+            near = np.flatnonzero(waiting & (units @ units[start] > _SAME_LINE))
+            waiting[near] = False
+            if len(near) >= _SMALLEST_GROUP:
+                groups.append(near)
+    return groups
+
+
+def _on_grid(expected: Floats, grid: Floats, reach: float) -> Floats:
+    """Ratings that are right but for a common offset: the smallest one that puts them on the grid."""
+    offsets = np.linspace(-reach, reach, 1 + 2 * round(100 * reach / (grid[1] - grid[0])))
+    costs = [_misfit(expected + offset, grid) + 1e-3 * abs(offset) for offset in offsets]
+    return nearest(expected + offsets[int(np.argmin(costs))], grid)
+
+
+def _misfit(ratings: Floats, grid: Floats) -> float:
+    return float(np.mean(np.abs(ratings - nearest(ratings, grid))))

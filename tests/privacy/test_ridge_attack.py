@@ -1,0 +1,100 @@
+"""What the ridge rule gives away: all of it to who reads uploads, lone raters to who reads V."""
+
+import numpy as np
+import pytest
+
+from fedmf_ray.factors import RatingBlock, Steps
+from fedmf_ray.privacy import ridge as attack
+from fedmf_ray.ridge import Raters, curvatures, item_steps, refit
+from fedmf_ray.rows import Items, RowLayout
+
+STEPS = Steps(1.0, reg_user=2.0, reg_item=3.0, reg_user_bias=2.0, reg_item_bias=1.0, mean=3.5)
+GRID = np.arange(1, 11) / 2
+FACTORS, ITEMS = 6, 60
+
+
+class Planted:
+    """Users with known ratings, counted already, who upload once. known: L_j has their parts, too."""
+
+    def __init__(self, counts, bias=True, known=True, seed=0, sole=False):
+        random = np.random.default_rng(seed)
+        self.layout = RowLayout(FACTORS, bias, curvature=True, raters=True)
+        pool = random.permutation(ITEMS)
+        self.rated = [random.choice(ITEMS, count, replace=False) for count in counts]
+        if sole:
+            self.rated = np.split(pool[: sum(counts)], np.cumsum(counts)[:-1])
+        self.ratings = [random.choice(GRID, count) for count in counts]
+        self.rows = np.zeros((ITEMS, self.layout.width))
+        self.rows[:, : self.layout.learned] = random.normal(0, 0.4, (ITEMS, self.layout.learned))
+        np.add.at(self.rows[:, -1], np.concatenate(self.rated), 1.0)
+        block = RatingBlock.of(
+            [(rows, values - STEPS.mean) for rows, values in zip(self.rated, self.ratings, strict=True)]
+        )
+        vectors = refit(Items.read(self.rows, self.layout, 1, True), block, STEPS, bias)
+        now = curvatures(vectors, FACTORS)
+        owners = np.repeat(np.arange(len(counts)), counts)
+        part = now[owners] * known
+        np.add.at(self.rows[:, -2], block.items, part)
+        items = Items.read(self.rows, self.layout, 1, True)
+        raters = Raters(part, np.ones(len(counts)), now)
+        self.added = np.zeros((len(block.items), self.layout.width))
+        self.added[:, : self.layout.learned] = -item_steps(vectors, items, block, STEPS, raters, bias)
+        self.added[:, -2] = now[owners] - part
+        self.starts = block.starts
+
+    def upload(self, user):
+        return self.added[self.starts[user] : self.starts[user + 1]]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_one_round_of_uploads_gives_every_rating(bias, known):
+    planted = Planted([5, 20, 40, 12], bias, known)
+    for user, (rows, ratings) in enumerate(zip(planted.rated, planted.ratings, strict=True)):
+        found = attack.recover(planted.upload(user), planted.rows[rows], planted.layout, STEPS, GRID)
+        assert found.tolist() == ratings.tolist()
+
+
+def test_errors_are_read_from_the_column_of_biases():
+    planted = Planted([20])
+    rows = planted.rows[planted.rated[0]]
+    seen = attack.read_steps(planted.upload(0), rows, planted.layout, STEPS)
+    vector = np.sum(seen.error[:, None] * seen.vectors, axis=0) / STEPS.reg_user
+    assert seen.product == pytest.approx(seen.error[:, None] * vector, abs=1e-9)
+    bias = seen.error.sum() / STEPS.reg_user_bias
+    expected = planted.ratings[0] - (STEPS.mean + bias + seen.biases + seen.vectors @ vector)
+    assert seen.error == pytest.approx(expected, abs=1e-9)
+
+
+def after(planted):
+    rows = planted.rows.copy()
+    np.add.at(rows, np.concatenate(planted.rated), planted.added)
+    return rows
+
+
+def test_another_user_reads_rows_with_one_rater():
+    planted = Planted([15, 20, 10], sole=True)
+    found = attack.recover_from_changes(planted.rows, after(planted), planted.layout, STEPS, GRID)
+    truth = {
+        row: (user, rating)
+        for user in range(3)
+        for row, rating in zip(planted.rated[user], planted.ratings[user], strict=True)
+    }
+    assert sum(len(group.rows) for group in found) > 40
+    for group in found:
+        assert len({truth[row][0] for row in group.rows}) == 1
+        off = [truth[row][1] - rating for row, rating in zip(*group, strict=True)]
+        assert max(off) - min(off) <= 0.5, "right but for a common offset, and the ends of the scale"
+
+
+def test_rows_with_two_raters_are_left_alone():
+    planted = Planted([ITEMS, ITEMS])
+    assert attack.recover_from_changes(planted.rows, after(planted), planted.layout, STEPS, GRID) == []
+    assert attack.linked_by_curvature(after(planted), planted.layout) == []
+
+
+def test_equal_curvature_links_the_rows_of_a_lone_rater():
+    planted = Planted([15, 20, 10], sole=True)
+    groups = attack.linked_by_curvature(after(planted), planted.layout)
+    assert sorted(map(len, groups)) == [10, 15, 20]
+    assert {tuple(sorted(group)) for group in groups} == {tuple(sorted(rows)) for rows in planted.rated}
