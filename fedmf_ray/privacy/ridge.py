@@ -88,8 +88,9 @@ def recover(added: Floats, rows: Floats, layout: RowLayout, steps: Steps, grid: 
     squared = direction @ np.sum(along[:, None] * seen.vectors, axis=0) / steps.reg_user
     length = np.sqrt(max(float(squared), 1e-12))
     expected = along / length + length * (seen.vectors @ direction)
-    both = [steps.mean + sign * expected for sign in (1.0, -1.0)]  # the direction has two ends
-    return nearest(min(both, key=lambda ratings: _misfit(ratings, grid)), grid)
+    # The direction has two ends. Where both fit the scale, people rate more things high than low.
+    both = [steps.mean + sign * expected for sign in (1.0, -1.0)]
+    return nearest(min(both, key=lambda ratings: _misfit(ratings, grid) - 1e-3 * ratings.mean()), grid)
 
 
 def recover_from_changes(
