@@ -13,7 +13,7 @@ it does not matter which users share a block. Keep it that way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -90,7 +90,7 @@ def sequential(
     The user vector moves at each rating; the item's step uses the vector that has just moved. The item
     matrix is that of the round throughout. Vectorised over users: step k handles everybody's k-th rating.
     """
-    side = _sides(steps, user_vectors.shape[1], bias)
+    side = sides(steps, user_vectors.shape[1], bias)
     counts = np.diff(block.starts)
     order = np.argsort(-counts, kind="stable")  # those with a k-th rating are then a prefix
     starts, sorted_counts = block.starts[:-1][order], counts[order]
@@ -117,7 +117,7 @@ def batch(
     A user's ratings are one array operation, small enough for the cache; gathering the whole block at
     once would only move more memory.
     """
-    side = _sides(steps, user_vectors.shape[1], bias)
+    side = sides(steps, user_vectors.shape[1], bias)
     moved = np.empty_like(user_vectors)
     item_steps = np.empty((len(block.items), user_vectors.shape[1]))
     starts = block.starts.tolist()
@@ -139,7 +139,7 @@ RULES: dict[str, Rule] = {"sequential": sequential, "batch": batch}
 """The rules that follow gradients; :mod:`fedmf_ray.ridge` is another kind."""
 
 
-class _Sides(NamedTuple):
+class Sides(NamedTuple):
     """Rates and twice the regularisation, of users and items: numbers, or one for each coordinate."""
 
     user_rate: float | Floats
@@ -148,17 +148,17 @@ class _Sides(NamedTuple):
     item_pull: float | Floats
 
 
-def _sides(steps: Steps, width: int, bias: bool) -> _Sides:
+def sides(steps: Steps, width: int, bias: bool) -> Sides:
     """With biases a user is (u, b_i, 1) and an item (v, 1, b_j): the ones do not move."""
     rate, user_pull, item_pull = steps.learning_rate, 2 * steps.reg_user, 2 * steps.reg_item
     if not bias:
-        return _Sides(rate, user_pull, rate, item_pull)
+        return Sides(rate, user_pull, rate, item_pull)
     user_bias, item_bias = width - 2, width - 1
     rates, pulls = np.full((2, width), rate), np.empty((2, width))
     rates[0, item_bias] = rates[1, user_bias] = 0.0
     pulls[0], pulls[1] = user_pull, item_pull
     pulls[0, user_bias], pulls[1, item_bias] = 2 * steps.reg_user_bias, 2 * steps.reg_item_bias
-    return _Sides(rates[0], pulls[0], rates[1], pulls[1])
+    return Sides(rates[0], pulls[0], rates[1], pulls[1])
 
 
 # --- initial values --------------------------------------------------------------------------------
@@ -186,43 +186,3 @@ def _initial(kind: str, scale: float, shape: tuple[int, ...], stream: np.random.
     if kind == "constant":
         return np.full(shape, scale)
     return np.random.default_rng(stream).normal(0.0, scale, shape)
-
-
-# --- the central baseline -----------------------------------------------------------------------------
-
-
-class Epoch(NamedTuple):
-    """Vectors after one pass over all ratings, and how far they moved (mean absolute change)."""
-
-    user_vectors: Floats
-    item_matrix: Floats
-    user_change: float
-    item_change: float
-
-
-def regular_mf(
-    user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps
-) -> Iterator[Epoch]:
-    """Plain stochastic gradient descent in one process: what no protection would cost.
-
-    Ratings in user order; the user's and the item's vector both move at each rating, the item's with
-    the user vector that has just moved (the authors' ``Regular_MF.py``). Yields after each pass,
-    without end.
-    """
-    rate = steps.learning_rate
-    users, items = user_vectors.copy(), item_matrix.copy()
-    owners = np.repeat(np.arange(len(users)), np.diff(block.starts)).tolist()
-    ratings = list(zip(owners, block.items.tolist(), block.values.tolist(), strict=True))
-    while True:
-        old_users, old_items = users.copy(), items.copy()
-        for i, j, rating in ratings:
-            u, v = users[i], items[j]
-            error = rating - inner(u, v)
-            u -= rate * (-2 * error * v + 2 * steps.reg_user * u)
-            v -= rate * (-2 * error * u + 2 * steps.reg_item * v)
-        yield Epoch(
-            users.copy(),
-            items.copy(),
-            float(np.mean(np.abs(users - old_users))),
-            float(np.mean(np.abs(items - old_items))),
-        )

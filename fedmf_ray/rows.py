@@ -59,7 +59,7 @@ class Items:
 
         A row that nobody may learn then predicts nothing: whatever noise it started from reads as zeros.
         """
-        d, end = layout.factors, layout.learned
+        end = layout.learned
         curvature = matrix[:, end] if layout.curvature else None
         raters = matrix[:, -1] if layout.raters else None
         vectors, learned = matrix[:, :end], None
@@ -67,10 +67,15 @@ class Items:
             if min_raters > 1:
                 learned = raters >= min_raters
             vectors = np.where((raters >= min_raters)[:, None], vectors, 0.0)
-        if layout.bias:
-            ones = np.ones((len(matrix), 1))
-            vectors = np.concatenate([vectors[:, :d], ones, vectors[:, d:]], axis=1)
-        return cls(np.ascontiguousarray(vectors), curvature, raters, learned)
+        return cls(item_side(vectors, layout), curvature, raters, learned)
+
+
+def item_side(learned: Floats, layout: RowLayout) -> Floats:
+    """(items, d) as they are, or from v_j, b_j (items, d + 1) with a column of ones between: v_j, 1, b_j."""
+    if not layout.bias:
+        return np.ascontiguousarray(learned)
+    d, ones = layout.factors, np.ones((len(learned), 1))
+    return np.concatenate([learned[:, :d], ones, learned[:, d:]], axis=1)
 
 
 def user_side(vectors: Floats, layout: RowLayout) -> Floats:

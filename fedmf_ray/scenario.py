@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -16,100 +14,16 @@ from pydantic import (
 )
 
 from fedmf_ray.crypto.keys import check_key_bits
-
-
-class Section(BaseModel):
-    """Unknown keys are refused, values are not coerced, and nothing changes after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class SyntheticSource(Section):
-    """Seeded ratings that each user makes for itself."""
-
-    source: Literal["synthetic"]
-    users: PositiveInt
-    items: PositiveInt
-    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Share of the rating matrix that is missing."""
-    rank: PositiveInt = 5
-    """True rank of the taste that generates the ratings."""
-    noise: Annotated[float, Field(ge=0)] = 0.5
-    """Standard deviation of the noise, in stars."""
-    popularity_skew: Annotated[float, Field(ge=0)] = 0.8
-    """Exponent of the popularity law: 0 is uniform."""
-    half_stars: bool = True
-    """Round ratings to the half-star grid."""
-
-
-class Selection(Section):
-    """Which part of a file takes part. Items first, then users, as the authors do."""
-
-    items: PositiveInt | None = None
-    """Keep the most-rated items (ties by first appearance in the file)."""
-    users: PositiveInt | None = None
-    """Keep the first users in numeric order of their id."""
-    min_raters: PositiveInt = 1
-    """Then drop items that fewer of those users rated: a lone rater's steps can be read off V."""
-    min_ratings: Annotated[int, Field(ge=0)] = 1
-    """Then drop users with fewer ratings than this among the kept items; 0 keeps also those without any."""
-
-
-class MovieLensSource(Section):
-    """A MovieLens data set from the cache (``fedmf-ray data fetch NAME``)."""
-
-    source: Literal["movielens"]
-    dataset: str = "ml-latest-small"
-    select: Selection = Selection()
-
-
-class Columns(Section):
-    """Which column of a file holds what."""
-
-    user: str = "user"
-    item: str = "item"
-    rating: str = "rating"
-    timestamp: str | None = None
-    """Without one, the order of the file is the order in time."""
-
-
-class FileSource(Section):
-    """Any CSV or Parquet file with named columns. A relative path starts at the scenario file."""
-
-    source: Literal["file"]
-    path: str
-    columns: Columns = Columns()
-    select: Selection = Selection()
-
-
-class TestSplit(Section):
-    """What is held out as test set: one of the three, or nothing."""
-
-    last: Annotated[int, Field(ge=0)] = 0
-    """The last h ratings of each user by timestamp; 1 is leave-last-out."""
-    fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """A random share of each user's ratings, drawn from the seed and the user id."""
-    folds: Annotated[int, Field(ge=2)] | None = None
-    """Deal each user's ratings into so many parts, at random from the seed and the user id ..."""
-    fold: Annotated[int, Field(ge=0)] = 0
-    """... and hold out this one, counted from 0. The folds of one seed are disjoint and hold every rating."""
-
-    @model_validator(mode="after")
-    def _one_of_three(self) -> TestSplit:
-        if sum(map(bool, (self.last, self.fraction, self.folds))) > 1:
-            raise ValueError("give one of last, fraction and folds")
-        if self.fold >= (self.folds or 1):
-            raise ValueError(f"fold: {self.fold} must be below folds ({self.folds or 'not given'})")
-        return self
+from fedmf_ray.scenario_ratings import FileSource, MovieLensSource, Section, SyntheticSource, TestSplit
 
 
 class Model(Section):
     """Matrix factorisation."""
 
-    algorithm: Literal["fedmf", "regular_mf"] = "fedmf"
-    """``regular_mf`` is the central baseline: one process, no protection, same data."""
+    algorithm: Literal["fedmf", "regular_mf", "biases", "popularity"] = "fedmf"
+    """The others are central baselines: one process, no protection, same data. ``regular_mf``: gradient
+    descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
+    everybody, and the mean of all ratings as the prediction."""
     factors: PositiveInt = 100
     rule: Literal["sequential", "batch", "ridge"] = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
@@ -129,6 +43,11 @@ class Model(Section):
     """``constant`` is the authors' choice; all coordinates then stay equal and the model is rank one."""
     init_scale: PositiveFloat = 0.1
     """Standard deviation of ``normal``, value of ``constant``."""
+
+    @property
+    def central(self) -> bool:
+        """Whether there is no protocol: a baseline in one process."""
+        return self.algorithm != "fedmf"
 
     @model_validator(mode="after")
     def _ridge_has_one_solution(self) -> Model:
@@ -173,6 +92,15 @@ class Protocol(Section):
     def costed(self) -> Literal["plain", "elementwise", "packed"]:
         """The scheme whose costs a run reports."""
         return self.charge or self.scheme
+
+
+class Metrics(Section):
+    """What is measured beside errors, once, after the last round; it is charged to nobody."""
+
+    top_k: PositiveInt | None = None
+    """Length of the lists for hit rate, precision, recall and NDCG; not measured if not given."""
+    relevant_from: float = 4.0
+    """Held-out ratings from here on are what a list should find."""
 
 
 class Stop(Section):
@@ -290,6 +218,7 @@ class Scenario(Section):
     """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
     ratings: Annotated[SyntheticSource | MovieLensSource | FileSource, Field(discriminator="source")]
     test: TestSplit = TestSplit()
+    metrics: Metrics = Metrics()
     model: Model = Model()
     protocol: Protocol = Protocol()
     stop: Stop = Stop()
@@ -311,8 +240,8 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _something_to_observe(self) -> Scenario:
-        if self.observe and self.model.algorithm == "regular_mf":
-            raise ValueError("observe: regular_mf has neither server nor users")
+        if self.observe and self.model.central:
+            raise ValueError(f"observe: {self.model.algorithm} has neither server nor users")
         return self
 
     def to_yaml(self) -> str:

@@ -163,6 +163,11 @@ def show_run(folder: Path, place: Destination | None = None) -> None:
     for column, (source, show) in formats.items():
         if column in source and source[column] == source[column]:
             table.add_row(column, show(float(source[column])))
+    if ranking := run.summary.get("ranking"):
+        shown = ", ".join(
+            f"{name} {ranking[name]:.4f}" for name in ("hit_rate", "precision", "recall", "ndcg")
+        )
+        table.add_row(f"top {ranking['k']}", f"{shown} ({ranking['users']} users)")
     stderr.print(table)
     show_place(folder, place)
 

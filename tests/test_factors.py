@@ -1,13 +1,11 @@
 """Update rules: the mathematics against finite differences, and the bits against the company kept."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedmf_ray.factors import RULES, RatingBlock, Steps, initial_items, initial_user, inner, regular_mf
+from fedmf_ray.factors import RULES, RatingBlock, Steps, initial_items, initial_user, inner
 
 STEPS = Steps(learning_rate=1e-3, reg_user=0.05, reg_item=0.02)
 
@@ -134,23 +132,3 @@ def test_a_constant_start_stays_rank_one(rule):
         np.subtract.at(items, block.items, steps)
     assert np.ptp(vectors, axis=1).max() == 0
     assert np.ptp(items, axis=1).max() < 1e-15
-
-
-def test_regular_mf_moves_both_vectors_at_each_rating():
-    block = RatingBlock(np.array([0, 2]), np.array([0, 0]), np.array([4.0, 3.0]))
-    u, v = np.array([[0.5, 1.0]]), np.array([[1.0, 0.25]])
-    epoch = next(regular_mf(u, v, block, STEPS))
-    user, item = u[0].copy(), v[0].copy()
-    for rating in (4.0, 3.0):
-        error = rating - user @ item
-        user = user - 1e-3 * (-2 * error * item + 2 * STEPS.reg_user * user)
-        item = item - 1e-3 * (-2 * error * user + 2 * STEPS.reg_item * item)
-    assert epoch.user_vectors[0] == pytest.approx(user, rel=1e-14)
-    assert epoch.item_matrix[0] == pytest.approx(item, rel=1e-14)
-    assert epoch.user_change == pytest.approx(np.mean(np.abs(user - u[0])))
-
-
-def test_regular_mf_settles():
-    vectors, items, block = some_users(7)
-    epochs = list(itertools.islice(regular_mf(vectors * 0.1, items * 0.1, block, Steps(0.02, 0.1, 0.1)), 600))
-    assert epochs[-1].item_change < 1e-4 < epochs[0].item_change

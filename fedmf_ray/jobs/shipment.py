@@ -15,7 +15,8 @@ import fedmf_ray
 from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import movielens
-from fedmf_ray.scenario import FileSource, MovieLensSource, Scenario
+from fedmf_ray.scenario import Scenario
+from fedmf_ray.scenario_ratings import FileSource, MovieLensSource
 from fedmf_ray.simulation.run_folder import git_revision
 from fedmf_ray.study import cells
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.protocol.server import Roster
+from fedmf_ray.ranking import Ranking, combine_rankings
 from fedmf_ray.simulation.answers import Hosting, Joined, Report
 from fedmf_ray.simulation.backends import Backend, Call, Handle, Lost, Reference
 from fedmf_ray.simulation.checkpoint_files import CheckpointError
@@ -131,6 +132,21 @@ class Crew:
             self.servers[at] = self._start_server(at, message)
             self._events("server_died", server=at, round=round_number, action="restarted from its matrix")
         return renewed
+
+    def rank(self, k: int, relevant_from: float) -> Ranking | None:
+        """How good users' lists of k items are; None if it cannot be had: a run is not lost over it."""
+        try:
+            for _ in range(3):
+                asked = [self.backend.call(user, "rank", k, relevant_from) for user in self.users]
+                try:
+                    return combine_rankings(self.backend.get(asked), k)
+                except Lost:
+                    self.heal(self.round)
+            reason = "processes keep dying"
+        except (Lost, FedMFError) as error:
+            reason = str(error)
+        self._events("ranking_failed", round=self.round, reason=reason)
+        return None
 
     def await_servers(self) -> None:
         """Servers start while users open the first matrix; waiting for them is no part of a checkpoint."""

@@ -12,7 +12,8 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
 from fedmf_ray.ratings.table import Split, UserRatings
-from fedmf_ray.scenario import Scenario, SyntheticSource
+from fedmf_ray.scenario import Scenario
+from fedmf_ray.scenario_ratings import SyntheticSource
 from fedmf_ray.simulation import uploads
 from fedmf_ray.simulation.answers import Members, SyntheticMembers
 from fedmf_ray.simulation.uploads import Uploads

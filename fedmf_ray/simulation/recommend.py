@@ -13,7 +13,7 @@ from fedmf_ray.crypto import schemes
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings.movielens import cache_folder, titles
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.scenario import MovieLensSource
+from fedmf_ray.scenario_ratings import MovieLensSource
 from fedmf_ray.simulation.answers import Hosting
 from fedmf_ray.simulation.checkpoint_files import CheckpointError
 from fedmf_ray.simulation.checkpoints import Checkpoint, Checkpoints

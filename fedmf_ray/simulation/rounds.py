@@ -17,7 +17,6 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.metrics import Losses, combine
 from fedmf_ray.privacy.views import Agreed, View
 from fedmf_ray.scenario import Scenario
-from fedmf_ray.simulation import placement
 from fedmf_ray.simulation.answers import Hosting, Report
 from fedmf_ray.simulation.backends import Backend, Lost
 from fedmf_ray.simulation.checkpoints import Checkpoints
@@ -26,6 +25,7 @@ from fedmf_ray.simulation.crew import Crew, Events
 from fedmf_ray.simulation.devices import Devices
 from fedmf_ray.simulation.observation import recorded_rounds, view_of
 from fedmf_ray.simulation.participation import ABSENT, IN_TIME, Fates, Participation
+from fedmf_ray.simulation.placement import place
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.training import Trainer, Training
@@ -60,14 +60,6 @@ class Round(NamedTuple):
 
 def no_events(_event: str, **_facts: object) -> None:
     """For those who do not keep a record."""
-
-
-def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[range]:
-    """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
-    users = len(plan.population.user_ids)
-    groups = placement.group(users, scenario.cluster.users_per_actor, backend.cpus, plan.work)
-    placement.check_memory(len(groups), users, plan.memory, backend.memory_bytes)
-    return groups
 
 
 _unit_costs: dict[tuple[Any, ...], UnitCosts] = {}
@@ -203,7 +195,12 @@ class Federation:
     def closing(self) -> Row:
         """What there is to say at the end of a run."""
         saved = self._crew.checkpoints
-        return {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
+        said: Row = {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
+        wanted = self._scenario.metrics
+        if wanted.top_k:
+            ranking = self._crew.rank(wanted.top_k, wanted.relevant_from)
+            said |= {"ranking": ranking._asdict()} if ranking else {}
+        return said
 
     def interrupt(self) -> None:
         """Save where training stands, if it can be done; the last checkpoint serves otherwise."""

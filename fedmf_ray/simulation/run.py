@@ -21,9 +21,10 @@ from fedmf_ray.simulation.central import Central
 from fedmf_ray.simulation.checkpoints import Checkpoints, state_folder
 from fedmf_ray.simulation.crew import Events
 from fedmf_ray.simulation.observation import recorded_rounds
+from fedmf_ray.simulation.placement import place
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.rounds import Federation, Round, place
+from fedmf_ray.simulation.rounds import Federation, Round
 from fedmf_ray.simulation.run_folder import RunFolder, check_writable, environment, new_path, read_json
 from fedmf_ray.termination import termination_as_interrupt
 
@@ -88,8 +89,8 @@ def resume(path: Path, progress: Progress, overrides: Sequence[str] = ()) -> Pat
     if foreign:
         raise FedMFError(f"{foreign[0]}: only keys of stop and cluster may change when a run goes on")
     scenario = scenario_file.load(path / "scenario.yaml", overrides)
-    if scenario.model.algorithm == "regular_mf":
-        raise FedMFError(f"{path}: regular_mf writes no checkpoints: run it again")
+    if scenario.model.central:
+        raise FedMFError(f"{path}: {scenario.model.algorithm} writes no checkpoints: run it again")
     if scenario.cluster.checkpoint_every == "never":
         raise FedMFError(f"{path}: ran without checkpoints (cluster.checkpoint_every: never): run it again")
     before = read_json(path / "summary.json") or {}
@@ -139,7 +140,7 @@ def _drive(
 
 def preflight(scenario: Scenario, backend: Backend) -> None:
     """Raise what :func:`run` would raise before its first actor: bad data, bounds, too little memory."""
-    if scenario.model.algorithm == "regular_mf":
+    if scenario.model.central:
         Central(scenario)
     else:
         plan = Plan.of(scenario)
@@ -162,7 +163,7 @@ def forget(path: Path, scenario: Scenario) -> None:
 
 def _checkpoints(name: str, scenario: Scenario) -> Checkpoints | None:
     every = scenario.cluster.checkpoint_every
-    if every == "never" or scenario.model.algorithm == "regular_mf":
+    if every == "never" or scenario.model.central:
         return None
     chosen = scenario.cluster.checkpoint_folder
     return Checkpoints((Path(chosen) if chosen else state_folder() / "checkpoints") / name, every)
@@ -197,7 +198,7 @@ class Journal:
 def _experiment(
     scenario: Scenario, progress: Progress, checkpoints: Checkpoints | None, events: Events, resumes: bool
 ) -> Iterator[Experiment]:
-    if scenario.model.algorithm == "regular_mf":
+    if scenario.model.central:
         yield Central(scenario)
         return
     plan = Plan.of(scenario)

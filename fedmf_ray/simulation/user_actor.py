@@ -23,10 +23,10 @@ from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
+from fedmf_ray.ranking import RankingSums, ranking_sums
 from fedmf_ray.ratings.synthetic import user_ratings
-from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.rows import Items
-from fedmf_ray.simulation import checkpoint_files
+from fedmf_ray.simulation import user_files
 from fedmf_ray.simulation.allocator import keep_freed_memory
 from fedmf_ray.simulation.answers import Hosting, Joined, Members, Reading, Receipt, Report, SyntheticMembers
 from fedmf_ray.simulation.checkpoint_files import CheckpointError
@@ -66,7 +66,7 @@ class UserActor:
         keep_freed_memory()
         self._key, self._evaluator = key, evaluator
         if saved:
-            self._restore(members, saved)
+            self._users, self._ledger = user_files.load(saved, members, self._terms, key)
         else:
             self._users, self._ledger = Users(members, self._terms), Ledger(key, self._terms)
         users, borders = self._users, self._terms.blocks.borders
@@ -205,22 +205,7 @@ class UserActor:
         """Write the users as they were when the open round opened."""
         if round_number != self._round:
             raise CheckpointError(f"{path}: round {round_number} is not the open one, {self._round} is")
-        users = self._users
-        checkpoint_files.save(
-            path,
-            {
-                "user_ids": users.user_ids,
-                "vectors": users.opened,
-                "counted": users.counted,
-                "part": users.part,
-                "part_counts": users.rating_counts if len(users.part) else np.zeros_like(users.rating_counts),
-                "decoys": np.concatenate(users.decoys),
-                "decoy_counts": np.array([len(rows) for rows in users.decoys]),
-                "balance": checkpoint_files.numbers_to_array([int(n) for n in self._ledger.balance]),
-                "ratings": users.digests(),
-                "round": np.array(round_number),
-            },
-        )
+        user_files.save(path, self._users, self._ledger, round_number)
 
     def items_in_the_clear(self) -> Floats:
         """V of the open round, as any user sees it: what a curious one would keep."""
@@ -247,6 +232,14 @@ class UserActor:
         best = best[~np.isin(best, users.train.part(user, user + 1).items)][:count]
         return best, expected[best]
 
+    def rank(self, k: int, relevant_from: float) -> RankingSums:
+        """How good lists of k items would be for the users here, under the open round's matrix."""
+        users, layout = self._users, self._terms.layout
+        relevant_from -= self._terms.steps.mean
+        return ranking_sums(
+            lambda user: users.scores(user, self._items, layout), users.train, users.test, k, relevant_from
+        )
+
     def ping(self) -> int:
         """Answers, if it lives, with the number of its process."""
         return os.getpid()
@@ -256,31 +249,6 @@ class UserActor:
         if self._item_matrix is None:
             raise RuntimeError("no round is open")
         return self._item_matrix
-
-    def _restore(self, members: Sequence[UserRatings], saved: Sequence[Path]) -> None:
-        """Make the users as they were when these files were written, which hold at least them."""
-        parts = [checkpoint_files.load(path) for path in saved]
-        wanted = np.array([user.user_id for user in members], np.int64)
-        user_ids = np.concatenate([part["user_ids"] for part in parts])
-        order = np.argsort(user_ids, kind="stable")
-        at = order[np.searchsorted(user_ids, wanted, sorter=order).clip(0, len(order) - 1)]
-        if not np.array_equal(user_ids[at], wanted):
-            raise CheckpointError(f"{saved[0]}: holds other users than the scenario")
-
-        def pieces(name: str, counts: str) -> list[NDArray[Any]]:
-            cuts = np.cumsum(np.concatenate([part[counts] for part in parts]))[:-1]
-            each = np.split(np.concatenate([part[name] for part in parts]), cuts)
-            return [each[k] for k in at]
-
-        self._users = users = Users(members, self._terms, pieces("decoys", "decoy_counts"))
-        if not np.array_equal(np.concatenate([part["ratings"] for part in parts])[at], users.digests()):
-            raise CheckpointError(f"{saved[0]}: the ratings have changed since it was written")
-        users.opened[:] = np.concatenate([part["vectors"] for part in parts])[at]
-        users.counted[:] = np.concatenate([part["counted"] for part in parts])[at]
-        users.part[:] = np.concatenate(pieces("part", "part_counts"))
-        users.restored()
-        balance = checkpoint_files.array_to_numbers(parts[0]["balance"])
-        self._ledger = Ledger(self._key, self._terms, balance, int(parts[0]["round"]))
 
     def _groups(self, first: int, stop: int, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
         """The chosen users among neighbours, in groups of neighbours that are worked on at once."""

@@ -129,8 +129,9 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     Raises :class:`FedMFError` for what :func:`fedmf_ray.simulation.run.run` would refuse, except that it
     does not fit the memory here.
     """
-    if scenario.model.algorithm == "regular_mf":
-        raise FedMFError("model.algorithm: regular_mf has no protocol whose cost could be estimated")
+    if scenario.model.central:
+        named = scenario.model.algorithm
+        raise FedMFError(f"model.algorithm: {named} has no protocol whose cost could be estimated")
     plan = Plan.of(scenario)
     costed = plan.charged or plan
     users = len(plan.population.user_ids)
