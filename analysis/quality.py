@@ -31,7 +31,11 @@ class Course(NamedTuple):
 
 
 def courses(table: pd.DataFrame, by: Sequence[str] = ()) -> list[Course]:
-    """For each cell of a study: ``rounds``, ``test_rmse``, ``protocol_s`` and ``user_mb`` (a user's, both ways), summed up over rounds. by: the swept keys that name it (all that vary if none is given)."""
+    """What each cell of a study had spent after each round: ``rounds``, ``test_rmse``, ``protocol_s`` and
+    ``user_mb`` (a user's, both ways).
+
+    by: the swept keys that name a cell; all that vary if none is given.
+    """
     need(table, COLUMNS)
     if missing := set(by) - set(swept_keys(table)):
         raise FedMFError(f"--by {missing.pop()}: the study swept {', '.join(swept_keys(table))}")
