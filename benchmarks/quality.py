@@ -10,12 +10,17 @@ Theirs live in an environment of their own (pip; kept in --envs; needs a C compi
 its predictions to the scale of the ratings, 0.5 to 5 stars; `unclipped` is the RMSE without that. SVD++
 takes half a minute a fold, KNN over items 3.3 GB.
 
+Settings are chosen without the test folds: `--choose model.reg_user=20,30 --choose model.reg_item=4,6` tries
+every combination within each fold's own training part (`test.validation`: the next fold is the validation
+set), takes the best for that fold, and only then looks at its test set. Each fold may choose otherwise.
+
 Ours run in the clear, the same model as under encryption to the last bit, and are not cut. There is a row for
 each of the chosen numbers of rounds; the census, with which `ridge` begins, is counted as one.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -48,15 +53,18 @@ FIGURES = ("rmse", "mae", "unclipped", "seconds")
 Row = dict[str, str | float]
 
 
-def in_the_clear(path: Path, overrides: Sequence[str], folds: int, fold: int, seed: int) -> Scenario:
+def in_the_clear(
+    path: Path, overrides: Sequence[str], folds: int, fold: int, seed: int, validation: int | None = None
+) -> Scenario:
     """The scenario without encryption and processes, which change no figure, with one fold held out."""
+    parts = f"folds: {folds}, fold: {fold}" + ("" if validation is None else f", validation: {validation}")
     given = [
         "protocol.scheme=plain",
         "protocol.charge=null",
         "cluster={backend: serial, checkpoint_every: never}",
         *overrides,
         f"seed={seed}",
-        f"test={{folds: {folds}, fold: {fold}}}",
+        f"test={{{parts}}}",
     ]
     return scenario_file.load(path, given)
 
@@ -118,6 +126,26 @@ def printed(table: pd.DataFrame) -> str:
     return shown.to_string(index=False)
 
 
+def choose(
+    scenario: Path,
+    overrides: Sequence[str],
+    grid: dict[str, list[str]],
+    split: tuple[int, int, int],
+    results: Path,
+) -> list[str]:
+    """Words of the setting with the least validation error at the end of a run; split: folds, fold, seed."""
+    folds, fold, seed = split
+    best, chosen = float("inf"), list[str]()
+    for values in itertools.product(*grid.values()):
+        words = [f"{key}={value}" for key, value in zip(grid, values, strict=True)]
+        part = in_the_clear(scenario, [*overrides, *words], folds, fold, seed, validation=(fold + 1) % folds)
+        error = float(pd.read_csv(run(part, results, Silent()) / "rounds.csv")["test_rmse"].iloc[-1])
+        if error < best:
+            best, chosen = error, words
+    click.echo(f"fold {fold}: chose {' '.join(chosen)}, validation rmse {best:.4f}", err=True)
+    return chosen
+
+
 def note(row: Row, fold: int) -> None:
     """A line for whoever waits."""
     click.echo(f"fold {fold}: {row['model']}: rmse {row['rmse']:.4f}, {row['seconds']:.1f} s", err=True)
@@ -150,6 +178,10 @@ def numbers(_context: click.Context, _option: click.Parameter, text: str) -> lis
 @click.option(
     "--models", callback=names, default=",".join(MODELS), show_default=True, help="Theirs; empty for none."
 )
+@click.option(
+    "--choose", "grid", multiple=True, metavar="KEY=V,V...", help="Settings of ours to choose from."
+)
+@click.option("--after", default=11, show_default=True, help="Rounds of the runs that choose.")
 @click.option("--envs", type=Path, default=Path.home() / ".cache" / "fedmf-ray" / "bench", show_default=True)
 @click.option("-o", "--output", type=Path, help="Also write a row per model and fold as CSV.")
 def main(
@@ -159,6 +191,8 @@ def main(
     seed: int,
     rounds: list[int],
     models: list[str],
+    grid: tuple[str, ...],
+    after: int,
     envs: Path,
     output: Path | None,
 ) -> None:
@@ -177,7 +211,12 @@ def main(
                 for fold in range(folds):
                     rows.append(theirs(python, model, folder / "ratings.csv", fold, seed))
                     note(rows[-1], fold)
+            options = {key: values.split(",") for key, _, values in (word.partition("=") for word in grid)}
             for fold, part in enumerate(parts if rounds else []):
+                if options:
+                    short = (*overrides, f"stop.rounds={after}")
+                    words = choose(scenario, short, options, (folds, fold, seed), folder / "choosing")
+                    part = in_the_clear(scenario, (*overrides, *words), folds, fold, seed)
                 for row in ours(part, rounds, folder / "results"):
                     rows.append(row)
                     note(row, fold)

@@ -84,6 +84,8 @@ class TestSplit(Section):
     """Deal each user's ratings into so many parts, at random from the seed and the user id ..."""
     fold: Annotated[int, Field(ge=0)] = 0
     """... and hold out this one, counted from 0. The folds of one seed are disjoint and hold every rating."""
+    validation: Annotated[int, Field(ge=0)] | None = None
+    """To choose settings: test on this fold, and leave ``fold`` out of everything, to judge the choice."""
 
     @model_validator(mode="after")
     def _one_of_three(self) -> TestSplit:
@@ -91,4 +93,10 @@ class TestSplit(Section):
             raise ValueError("give one of last, fraction and folds")
         if self.fold >= (self.folds or 1):
             raise ValueError(f"fold: {self.fold} must be below folds ({self.folds or 'not given'})")
+        if self.validation is not None and (
+            self.validation >= (self.folds or 0) or self.validation == self.fold
+        ):
+            raise ValueError(f"validation: {self.validation} must be below folds and another one than fold")
+        if self.validation is not None and self.folds == 2:
+            raise ValueError("validation: two folds leave nothing to train on")
         return self

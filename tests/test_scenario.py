@@ -47,6 +47,13 @@ def write(tmp_path):
         ("test={last: 1, folds: 5}", "test: give one of last, fraction and folds"),
         ("test={folds: 5, fold: 5}", r"test: fold: 5 must be below folds \(5\)"),
         ("test={fold: 1}", r"test: fold: 1 must be below folds \(not given\)"),
+        (
+            "test={folds: 5, fold: 1, validation: 1}",
+            "test: validation: 1 must be below folds and another one",
+        ),
+        ("test={folds: 5, validation: 5}", "test: validation: 5 must be below folds"),
+        ("test={validation: 1}", "test: validation: 1 must be below folds"),
+        ("test={folds: 2, validation: 1}", "test: validation: two folds leave nothing"),
         ("test.folds=1", r"test\.folds: 1 should be greater than or equal to 2"),
         ("test={folds: 5, fold: -1}", r"test\.fold: -1 should be greater than or equal to 0"),
         (

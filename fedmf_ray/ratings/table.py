@@ -69,6 +69,9 @@ class Split:
     is held out. Parts differ by one rating at most. Which part gets the first card is drawn for each user:
     otherwise every user's surplus would go to the first ones.
 
+    validation: to choose settings by, part ``validation`` is the test set and part ``fold`` is left out of
+    everything: what it holds can then judge the choice.
+
     A random split depends on (seed, user id) alone, so a user can make it where it lives.
     """
 
@@ -76,34 +79,40 @@ class Split:
     fraction: float = 0.0
     folds: int | None = None
     fold: int = 0
+    validation: int | None = None
     seed: int = 0
 
     def held_out(self, count: int, first: int = 0) -> int:
-        """How many of a user's ratings become its test set. first: the fold that gets the first card."""
+        """How many of a user's ratings are not for training. first: the fold that gets the first card."""
         if self.folds:
-            return len(range((self.fold - first) % self.folds, count, self.folds))
+            parts = {self.fold} if self.validation is None else {self.fold, self.validation}
+            return sum(len(range((part - first) % self.folds, count, self.folds)) for part in parts)
         return min(count, self.last) if self.last else round(self.fraction * count)
 
     @property
     def fewest(self) -> int:
         """With how many ratings a user keeps one for training, in every fold."""
         if self.folds:
-            return 2
+            return 2 if self.validation is None else 3
         return next(count for count in itertools.count(1) if count > self.held_out(count))
 
-    def mask(self, user_id: int, count: int) -> NDArray[np.bool_]:
-        """(count,) which of a user's ratings, in timestamp order, become its test set."""
-        test = np.zeros(count, bool)
+    def masks(self, user_id: int, count: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """(count,) each: which of a user's ratings, by time, are for training, and which for the test."""
+        test, nowhere = np.zeros((2, count), bool)
         if self.folds:
             random = self._random(_FOLD_STREAM, user_id)
             first = int(random.integers(self.folds))
-            test[random.permutation(count)[(self.fold - first) % self.folds :: self.folds]] = True
+            dealt = random.permutation(count)
+            held = self.fold if self.validation is None else self.validation
+            test[dealt[(held - first) % self.folds :: self.folds]] = True
+            if self.validation is not None:
+                nowhere[dealt[(self.fold - first) % self.folds :: self.folds]] = True
         elif self.last:
             test[count - self.held_out(count) :] = True
         elif self.fraction:
             random = self._random(_FRACTION_STREAM, user_id)
             test[random.choice(count, self.held_out(count), replace=False)] = True
-        return test
+        return ~(test | nowhere), test
 
     def _random(self, stream: int, user_id: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(stream, user_id)))
@@ -189,6 +198,5 @@ def split_user(
             f"user {user_id} has {count} ratings, too few to keep one for training: hold out fewer (test), "
             f"or set ratings.select.min_ratings to {split.fewest} or more"
         )
-    test = split.mask(user_id, count)
-    train, held = order[~test], order[test]
+    train, held = (order[mask] for mask in split.masks(user_id, count))
     return UserRatings(user_id, items[train], values[train], items[held], values[held])

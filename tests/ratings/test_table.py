@@ -141,6 +141,25 @@ def test_a_fold_and_the_rest_are_a_users_ratings_in_time_order():
         assert (values == times[items] / 2).all()
 
 
+def test_settings_are_chosen_without_the_fold_that_judges_them():
+    """Training and validation sets together are the training set of the fold that judges."""
+    whole = split_user(3, np.arange(23), np.ones(23), np.arange(23), Split(folds=5, fold=2, seed=1))
+    inner = [
+        split_user(
+            3, np.arange(23), np.ones(23), np.arange(23), Split(folds=5, fold=2, validation=part, seed=1)
+        )
+        for part in (0, 1, 3, 4)
+    ]
+    for chosen in inner:
+        assert not set(chosen.items) & set(chosen.test_items)
+        assert set(chosen.items) | set(chosen.test_items) == set(whole.items)
+    assert sorted(np.concatenate([chosen.test_items for chosen in inner])) == sorted(whole.items)
+    split = Split(folds=5, fold=2, validation=0)
+    assert {split.held_out(23, first) for first in range(5)} <= {9, 10}
+    with pytest.raises(FedMFError, match="has 2 ratings, too few"):
+        split_user(3, np.arange(2), np.ones(2), np.arange(2), split)
+
+
 def test_folds_depend_on_seed_and_user_only():
     assert dealt(1, 40) == dealt(1, 40)
     assert dealt(1, 40) != dealt(2, 40)
