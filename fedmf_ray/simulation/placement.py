@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
-
-if TYPE_CHECKING:
-    from fedmf_ray.scenario import Scenario
-    from fedmf_ray.simulation.backends import Backend
-    from fedmf_ray.simulation.plan import Plan
 
 WORKER_BYTES = 80 * 10**6
 """What a Ray worker with an empty `UserActor` takes (private and proportional pages), rounded up;
@@ -83,11 +78,3 @@ def check_memory(actors: int, users: int, memory: Memory, memory_bytes: float | 
         f"{memory_bytes / 1e9:.1f} GB: set cluster.users_per_actor to {-(-users // fitting)} or more, "
         "or to auto"
     )
-
-
-def place(scenario: Scenario, plan: Plan, backend: Backend) -> list[range]:
-    """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
-    users = len(plan.population.user_ids)
-    groups = group(users, scenario.cluster.users_per_actor, backend.cpus, plan.work)
-    check_memory(len(groups), users, plan.memory, backend.memory_bytes)
-    return groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from fedmf_ray.protocol.terms import Terms, column_grids
 from fedmf_ray.protocol.user import uploaded_count
 from fedmf_ray.rows import RowLayout
 from fedmf_ray.scenario import Scenario
+from fedmf_ray.simulation import placement
 from fedmf_ray.simulation.placement import WORKER_BYTES, Memory
 from fedmf_ray.simulation.population import Population
 from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts
@@ -126,6 +128,15 @@ class Plan:
         if self.together:
             return all_users.ratings.astype(float)
         return all_users.blocks + all_users.ratings / 16
+
+    def place(
+        self, users_per_actor: int | Literal["auto"], cpus: int, memory_bytes: float | None
+    ) -> list[range]:
+        """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
+        users = len(self.population.user_ids)
+        groups = placement.group(users, users_per_actor, cpus, self.work)
+        placement.check_memory(len(groups), users, self.memory, memory_bytes)
+        return groups
 
     def uploads(self) -> Iterator[Uploads]:
         """What users will upload every round, some users at a time."""

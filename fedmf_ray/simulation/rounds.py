@@ -25,7 +25,6 @@ from fedmf_ray.simulation.crew import Crew, Events
 from fedmf_ray.simulation.devices import Devices
 from fedmf_ray.simulation.observation import recorded_rounds, view_of
 from fedmf_ray.simulation.participation import ABSENT, IN_TIME, Fates, Participation
-from fedmf_ray.simulation.placement import place
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.training import Trainer, Training
@@ -98,7 +97,7 @@ class Federation:
         self.status, self._layout = "complete", plan.terms.layout
         self.agreed: Agreed | None = plan.agreed
 
-        groups = place(scenario, plan, backend)
+        groups = plan.place(scenario.cluster.users_per_actor, backend.cpus, backend.memory_bytes)
         layout = plan.layout_line()
         progress.note(f"{len(self._user_ids)} users in {len(groups)} actors, {plan.terms.blocks.items} items")
         progress.note(layout)

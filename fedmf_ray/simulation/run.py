@@ -21,7 +21,6 @@ from fedmf_ray.simulation.central import Central
 from fedmf_ray.simulation.checkpoints import Checkpoints, state_folder
 from fedmf_ray.simulation.crew import Events
 from fedmf_ray.simulation.observation import recorded_rounds
-from fedmf_ray.simulation.placement import place
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.rounds import Federation, Round
@@ -144,7 +143,7 @@ def preflight(scenario: Scenario, backend: Backend) -> None:
         Central(scenario)
     else:
         plan = Plan.of(scenario)
-        place(scenario, plan, backend)
+        plan.place(scenario.cluster.users_per_actor, backend.cpus, backend.memory_bytes)
         recorded_rounds(scenario, plan)
 
 
