@@ -61,7 +61,7 @@ def in_the_clear(
     given = [
         "protocol.scheme=plain",
         "protocol.charge=null",
-        "cluster={backend: serial, checkpoint_every: never}",
+        "cluster={backend: serial, users_per_actor: auto, checkpoint_every: never}",
         *overrides,
         f"seed={seed}",
         f"test={{{parts}}}",
