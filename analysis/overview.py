@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures import PAGE_INCHES, drawing, save, series_styles, styled
-from analysis.quality import COLUMNS, Course, courses
+from analysis.quality import COLUMNS, WIDTH, Course, courses
 from analysis.runs import read_audit, read_study
 from fedmf_ray.errors import FedMFError
 
@@ -60,7 +60,8 @@ def overview(rmse: pd.Series[Any], ours: str, costs: Sequence[Course], leaks: di
         quality.annotate(f"{value:.3f}", (value, at), (2, -2.5), textcoords="offset points", fontsize=7)
     quality.set_title("Quality: test RMSE, five folds")
     for course, look in zip(costs, series_styles(len(costs)), strict=True):
-        cost.plot(course.spent["protocol_s"], course.spent["test_rmse"], label=course.label, **look)
+        label = course.label.replace(f" ({course.basis})", "")
+        cost.plot(course.spent["protocol_s"], course.spent["test_rmse"], label=label, **look | WIDTH)
     best = min(float(course.spent["test_rmse"].min()) for course in costs)
     cost.set_ylim(best - 0.005, best + 0.1)
     cost.set_xscale("log")

@@ -21,6 +21,8 @@ from fedmf_ray.errors import FedMFError
 
 COLUMNS = ("test_rmse", "protocol_s", "upload_bytes_total", "download_bytes_total", "users")
 
+WIDTH = {"linewidth": 1.5}
+
 
 class Course(NamedTuple):
     """One setting: its name, the basis of its costs, and a row a round with what has been spent by then."""
@@ -65,17 +67,18 @@ def quality(found: Sequence[Course], width: float = PAGE_INCHES) -> Figure:
     figure, axes = new_figure(width=width, height=3.0, panels=3)
     bases = "/".join(dict.fromkeys(course.basis for course in found))
     titles = {
-        "rounds": "rounds",
+        "rounds": "test RMSE over rounds",
         "protocol_s": f"protocol seconds ({bases})",
-        "user_mb": "MB a user, up and down",
+        "user_mb": "MB a user, both ways",
     }
     best = min(float(course.spent["test_rmse"].min()) for course in found)
     for axis, (column, name) in zip(axes, titles.items(), strict=True):
         for course, look in zip(found, series_styles(len(found)), strict=True):
-            axis.plot(course.spent[column], course.spent["test_rmse"], label=course.label, **look)
+            # Curves cross here, they do not coincide: one width for all.
+            axis.plot(course.spent[column], course.spent["test_rmse"], label=course.label, **look | WIDTH)
         axis.set_xscale("log")
         axis.set_ylim(best - 0.005, best + 0.1)
-        axis.set_title(f"test RMSE over {name}")
+        axis.set_title(name)
     legend_below(figure, axes[0])
     return figure
 
