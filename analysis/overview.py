@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import pandas as pd
@@ -25,13 +24,13 @@ from fedmf_ray.errors import FedMFError
 _OURS, _THEIRS = "#c04a10", "#7fb0dc"
 
 
-def errors(file: Path) -> pd.Series[Any]:
-    """Mean test RMSE over folds by model, the best first."""
+def errors(file: Path) -> pd.DataFrame:
+    """Mean and standard deviation of the test RMSE over folds, by model, the best first."""
     try:
-        table = pd.read_csv(file)
-        return table.groupby("model")["rmse"].mean().sort_values()
+        table = pd.read_csv(file).groupby("model")["rmse"].agg(["mean", "std"])
     except (OSError, ValueError, KeyError) as error:
         raise FedMFError(f"{file}: is no table of benchmarks/quality.py: {error}") from None
+    return table.sort_values("mean")
 
 
 def recovered(folder: str, keys: dict[str, str]) -> float:
@@ -47,17 +46,21 @@ def recovered(folder: str, keys: dict[str, str]) -> float:
 
 
 @styled
-def overview(rmse: pd.Series[Any], ours: str, costs: Sequence[Course], leaks: dict[str, float]) -> Figure:
-    """Three panels side by side. ours: what models of fedmf-ray are called in ``rmse`` (a prefix)."""
+def overview(rmse: pd.DataFrame, ours: str, costs: Sequence[Course], leaks: dict[str, float]) -> Figure:
+    """Three panels side by side. ours: what models of fedmf-ray are called in ``rmse``, before the rounds."""
     figure = Figure(figsize=(1.35 * PAGE_INCHES, 2.9), layout="constrained")
     quality, cost, protection = figure.subplots(1, 3, width_ratios=[1, 0.9, 0.8])
     names = [name.replace(f"{ours}, ", "fedmf-ray, ") for name in rmse.index]
-    colours = [_OURS if name.startswith("fedmf-ray") else _THEIRS for name in names]
-    quality.barh(names, rmse, color=colours)
-    quality.set_xlim(rmse.min() - 0.01, rmse.max() + 0.006)
+    for at, (name, mean, spread) in enumerate(zip(names, rmse["mean"], rmse["std"], strict=True)):
+        colour = _OURS if name.startswith("fedmf-ray") else _THEIRS
+        # Points, not bars: the axis does not begin at zero.
+        quality.errorbar([mean], [at], xerr=[spread], fmt="o", color=colour, capsize=2)
+        quality.annotate(
+            f"{mean:.3f}", (mean + spread, at), (4, -2.5), textcoords="offset points", fontsize=7
+        )
+    quality.set_yticks(range(len(names)), names)
+    quality.set_xlim(right=float(rmse["mean"].max()) + 0.007)
     quality.invert_yaxis()
-    for at, value in enumerate(rmse):
-        quality.annotate(f"{value:.3f}", (value, at), (2, -2.5), textcoords="offset points", fontsize=7)
     quality.set_title("Quality: test RMSE, five folds")
     for course, look in zip(costs, series_styles(len(costs)), strict=True):
         label = course.label.replace(f" ({course.basis})", "")
@@ -66,7 +69,7 @@ def overview(rmse: pd.Series[Any], ours: str, costs: Sequence[Course], leaks: di
     cost.set_ylim(best - 0.005, best + 0.1)
     cost.set_xscale("log")
     cost.set_title(f"Cost: RMSE over protocol seconds ({costs[0].basis})")
-    cost.legend(fontsize=7)
+    cost.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     protection.barh(list(leaks), [100 * share for share in leaks.values()], color=_OURS)
     protection.set_xlim(0, 118)
     protection.invert_yaxis()
@@ -74,8 +77,8 @@ def overview(rmse: pd.Series[Any], ours: str, costs: Sequence[Course], leaks: di
         shown = f"{100 * share:.3g} %"
         protection.annotate(shown, (100 * share, at), (2, -2.5), textcoords="offset points", fontsize=7)
     protection.set_title("Protection: ratings recovered, %")
+    protection.grid(visible=False, axis="y")
     for axis in (quality, protection):
-        axis.grid(visible=False, axis="y")
         axis.tick_params(axis="y", length=0)
     return figure
 
