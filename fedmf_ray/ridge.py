@@ -9,7 +9,13 @@ curves no more than (1 + 1/BALANCE) L_j + reg_item along v_j and (1 + BALANCE) n
 taken together, where L_j = sum_i |u_i|**2 over its n_j raters. A gradient divided by these never overshoots
 (a majoriser is minimised), and it is a sum of what each rater works out by itself once it knows L_j and n_j:
 both are columns of the encrypted row, to which raters add their parts. Each rater carries 1/n_j of the
-regulariser. docs/quality.md derives all this.
+regulariser.
+
+Nobody knows n_j in the first round. So a row does not hold v_j and b_j but (n_j + c) / (1 + c) times those,
+where c is how many raters weigh as much as the regulariser: raters add as much more than their steps, which
+makes a number that does not depend on n_j if L_j = n_j |u_i|**2, that is, if each takes the others for its
+like; and users divide when n_j has arrived. Who counts itself adds 1 / (1 + c) of the value, too, so that it
+stays where it is. docs/quality.md derives all this.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.factors import RatingBlock, Steps, inner
-from fedmf_ray.rows import Items
+from fedmf_ray.rows import Items, RowLayout
 
 Floats = NDArray[np.float64]
 
@@ -35,6 +41,9 @@ CURVATURE_BITS = 7
 """Fraction bits of |u_i|**2 in L_j, which only scales steps. It is rounded up: they still cannot
 overshoot."""
 
+BIAS_BITS = 9
+"""Fraction bits of the column of b_j, at most: users divide what is in it by 1 + n_j / c with a small c."""
+
 LARGEST_CURVATURE = 16.0
 """Bound of a user's part of L_j. One with a longer vector takes steps that are shorter by as much."""
 
@@ -43,6 +52,15 @@ _FLOOR = 0.25
 
 _CHUNK = 128
 """Ratings whose products are in memory at once: (128, 32, 32) is a megabyte."""
+
+
+def row_layout(factors: int, bias: bool, steps: Steps) -> RowLayout:
+    """What the rule keeps of an item, and how many raters weigh as much as its regulariser: for the factors,
+    raters with the smallest |u_i|**2 on its grid."""
+    prior = [steps.reg_item * (1 << CURVATURE_BITS) / (1.0 + 1.0 / BALANCE)]
+    if bias:
+        prior.append(steps.reg_item_bias / (1.0 + BALANCE))
+    return RowLayout(factors, bias, raters=True, prior=tuple(prior))
 
 
 def refit(items: Items, block: RatingBlock, steps: Steps, bias: bool) -> Floats:
@@ -110,36 +128,63 @@ class Raters(NamedTuple):
 
 
 def item_steps(
-    vectors: Floats, items: Items, block: RatingBlock, steps: Steps, raters: Raters, bias: bool
+    vectors: Floats, items: Items, block: RatingBlock, steps: Steps, raters: Raters, layout: RowLayout
 ) -> Floats:
-    """(ratings, d or d + 1) steps of v_j and b_j; the item matrix moves by their negative.
+    """(ratings, d or d + 1) steps of the columns of v_j and b_j; the item matrix moves by their negative.
 
-    Where nobody's part is in L_j yet, in the round after the census, each takes the other raters for its
-    like. vectors: (users, d or d + 1) of the users in the block. A user who is not in L_j and n_j yet, or not
-    with all of its part, reckons with what is missing of its own.
+    vectors: (users, d or d + 1) of the users in the block. A user who is not in L_j and n_j yet, or not with
+    all of its part, reckons with what is missing of its own.
     """
-    assert items.curvature is not None
-    assert items.raters is not None
-    factors = vectors.shape[1] - bias
+    factors, bias = layout.factors, layout.bias
     owners = np.repeat(np.arange(len(vectors)), np.diff(block.starts))
     rows, u = items.vectors.take(block.items, axis=0), vectors.take(owners, axis=0)
     v = rows[:, :factors]
     error = block.values - inner(u[:, :factors], v)
-    count = items.raters[block.items] + (1.0 - raters.counted)[owners]
-    known, like_me = items.curvature[block.items], count * raters.now[owners]
-    growth = np.maximum(raters.now[owners] - raters.part, 0.0)
-    curvature = np.where(known > 0, np.maximum(known + growth, _FLOOR * like_me), like_me)
     if bias:
         error -= u[:, factors] + rows[:, -1]
+    missing, now = (1.0 - raters.counted)[owners], raters.now[owners]
     exact = squared_lengths(vectors, factors)
     shorter = np.minimum(1.0, np.divide(LARGEST_CURVATURE, exact, out=np.ones_like(exact), where=exact > 0))
-    result = np.empty((len(block.items), factors + bias))
-    pull = (steps.reg_item / count)[:, None] * v
-    gradient = (error * shorter[owners])[:, None] * u[:, :factors] - pull
-    along = (1.0 + 1.0 / BALANCE) * curvature + steps.reg_item
-    np.multiply(gradient, (-RELAXATION / along)[:, None], out=result[:, :factors])
+    gradient = (error * shorter[owners])[:, None] * u[:, :factors]
+    result = np.empty((len(block.items), layout.learned))
+    if items.raters is None or items.curvature is None:
+        scale, pulls = first_scale(now, layout), np.zeros(len(v))
+    else:
+        count = items.raters[block.items] + missing
+        curvature = _reckoned(items.curvature[block.items], count, now, now - raters.part)
+        scale, pulls = step_scale(count, curvature, steps, layout), 1.0 / count
+    gradient -= (steps.reg_item * pulls)[:, None] * v
+    np.multiply(gradient, -scale[:, None], out=result[:, :factors])
+    result[:, :factors] -= (missing / (1.0 + layout.prior[0]))[:, None] * v
     if bias:
-        pull_bias = steps.reg_item_bias / count * rows[:, -1]
-        along_bias = (1.0 + BALANCE) * count + steps.reg_item_bias
-        result[:, factors] = (error - pull_bias) * (-RELAXATION / along_bias)
+        pulled = error - steps.reg_item_bias * pulls * rows[:, -1]
+        stays = missing / (1.0 + layout.prior[1]) * rows[:, -1]
+        result[:, factors] = pulled * -bias_scale(steps) - stays
     return result
+
+
+def step_scale(count: Floats, curvature: Floats, steps: Steps, layout: RowLayout) -> Floats:
+    """(k,) what e_ij u_i is multiplied by in rows with so many raters and such a curvature."""
+    along = (1.0 + 1.0 / BALANCE) * curvature + steps.reg_item
+    prior = layout.prior[0]
+    return RELAXATION * (count + prior) / ((1.0 + prior) * along)
+
+
+def first_scale(now: Floats, layout: RowLayout) -> Floats:
+    """(k,) the same while nobody knows n_j: as if all raters were like oneself, for the n_j with the shortest
+    step. now: (k,) |u_i|**2 on its grid."""
+    along = (1.0 + 1.0 / BALANCE) * np.maximum(now, 1.0 / (1 << CURVATURE_BITS))
+    return RELAXATION / ((1.0 + layout.prior[0]) * along)
+
+
+def bias_scale(steps: Steps) -> float:
+    """What e_ij is multiplied by in the column of b_j, whatever n_j is: a lone rater's step."""
+    return RELAXATION / (1.0 + BALANCE + steps.reg_item_bias)
+
+
+def _reckoned(known: Floats, count: Floats, now: Floats, growth: Floats) -> Floats:
+    """(k,) L_j as a rater reckons it: what is known and its own growth. Where nothing is known it takes the
+    other raters for its like, as in the round after a census."""
+    like_me = count * now
+    current = np.maximum(known + np.maximum(growth, 0.0), _FLOOR * like_me)
+    return np.where(known > 0, current, like_me)

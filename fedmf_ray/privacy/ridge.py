@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from fedmf_ray.factors import Steps
 from fedmf_ray.privacy.gradients import nearest
 from fedmf_ray.privacy.participant import Found
-from fedmf_ray.ridge import BALANCE, RELAXATION
+from fedmf_ray.ridge import bias_scale, first_scale, step_scale
 from fedmf_ray.rows import Items, RowLayout
 
 Floats = NDArray[np.float64]
@@ -54,31 +54,42 @@ class RowSteps(NamedTuple):
     biases: Floats
 
 
-def read_steps(added: Floats, rows: Floats, layout: RowLayout, steps: Steps) -> RowSteps:
-    """Undo what the rule does to errors. added: (k, width) by one user, to rows (k, width) of V."""
+def read_steps(
+    added: Floats, rows: Floats, layout: RowLayout, steps: Steps, first: bool = False
+) -> RowSteps:
+    """Undo what the rule does to errors. added: (k, width) by one user, to rows (k, width) of V.
+
+    first: nobody had counted itself yet.
+    """
     d = layout.factors
-    items = Items.read(rows, layout, 1, counted=True)
+    items = Items.read(rows, layout, 1, counted=not first)
     vectors = items.vectors[:, :d]
     biases = items.vectors[:, -1] if layout.bias else np.zeros(len(rows))
-    count = np.maximum(rows[:, -1] + added[:, -1], 1.0)  # a newcomer counts itself
-    grown, before = added[:, layout.learned], rows[:, layout.learned]
-    # Nobody in L_j yet: all parts are new, and everybody takes the others for its like.
-    curvature = np.where(before > 0, before + np.maximum(grown, 0.0), count * grown)
-    along = (1 + 1 / BALANCE) * curvature + steps.reg_item
-    product = added[:, :d] * (along / RELAXATION)[:, None] + (steps.reg_item / count)[:, None] * vectors
+    new, grown = added[:, -1], added[:, layout.learned]  # a newcomer counts itself
+    if first:
+        scale, pulls = first_scale(grown, layout), np.zeros(len(rows))
+    else:
+        count, before = np.maximum(rows[:, -1] + new, 1.0), rows[:, layout.learned]
+        # Nobody in L_j yet: all parts are new, and everybody takes the others for its like.
+        curvature = np.where(before > 0, before + np.maximum(grown, 0.0), count * grown)
+        scale, pulls = step_scale(count, curvature, steps, layout), 1.0 / count
+    kept = new[:, None] / (1 + layout.prior[0]) * vectors
+    product = (added[:, :d] - kept) / scale[:, None] + (steps.reg_item * pulls)[:, None] * vectors
     error = np.full(len(rows), np.nan)
     if layout.bias:
-        along = (1 + BALANCE) * count + steps.reg_item_bias
-        error = added[:, d] * along / RELAXATION + steps.reg_item_bias / count * biases
+        kept = new / (1 + layout.prior[1]) * biases
+        error = (added[:, d] - kept) / bias_scale(steps) + steps.reg_item_bias * pulls * biases
     return RowSteps(error, product, vectors, biases)
 
 
-def recover(added: Floats, rows: Floats, layout: RowLayout, steps: Steps, grid: Floats) -> Floats:
+def recover(
+    added: Floats, rows: Floats, layout: RowLayout, steps: Steps, grid: Floats, first: bool = False
+) -> Floats:
     """(k,) ratings of one user from what it uploads in one round for the k rows that it rated.
 
-    grid: the possible ratings, evenly spaced and increasing.
+    grid: the possible ratings, evenly spaced and increasing. first: nobody had counted itself yet.
     """
-    seen = read_steps(added, rows, layout, steps)
+    seen = read_steps(added, rows, layout, steps, first)
     if layout.bias:
         vector = np.sum(seen.error[:, None] * seen.vectors, axis=0) / steps.reg_user
         own = np.sum(seen.error) / steps.reg_user_bias
@@ -97,11 +108,12 @@ def recover_from_changes(
     before: Floats, after: Floats, layout: RowLayout, steps: Steps, grid: Floats
 ) -> list[Found]:
     """Ratings in rows with one rater, from V (items, width) of two consecutive rounds."""
-    lone = np.flatnonzero((before[:, -1] == 1) & (after[:, -1] == 1))
+    first = not before[:, -1].any()
+    lone = np.flatnonzero(after[:, -1] == 1)
     lone = lone[(before[lone, : layout.learned] != after[lone, : layout.learned]).any(axis=1)]
     if not layout.bias or not len(lone):
         return []
-    seen = read_steps(after[lone] - before[lone], before[lone], layout, steps)
+    seen = read_steps(after[lone] - before[lone], before[lone], layout, steps, first)
     lengths = np.linalg.norm(seen.product, axis=1)
     sound = (lengths > 0) & (np.abs(seen.error) > 0)
     found = []

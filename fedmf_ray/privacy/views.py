@@ -30,7 +30,8 @@ class Agreed:
     """What users, server and any adversary know: the protocol's settings.
 
     least_rows: how many rows a user uploads at least, decoys included. rows_per_block: how many rows share
-    ciphertexts: uploads under encryption name blocks. factors, biases, raters: what columns a row has.
+    ciphertexts: uploads under encryption name blocks. factors, biases, raters, prior: what columns a row has.
+    census: in round 0 users count themselves and do nothing else.
     """
 
     scheme: str
@@ -47,12 +48,14 @@ class Agreed:
     factors: int = 0
     biases: bool = False
     raters: bool = False
+    prior: tuple[float, ...] = ()
+    census: bool = False
     rows_per_block: int = 1
 
     @property
     def layout(self) -> RowLayout:
         """The columns of an item row."""
-        return RowLayout(self.factors, self.biases, self.rule == "ridge", self.raters)
+        return RowLayout(self.factors, self.biases, self.raters, tuple(self.prior))
 
     @property
     def steps(self) -> Steps:

@@ -10,7 +10,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from fedmf_ray.crypto.fixed_point import first_beyond
+from fedmf_ray.crypto.fixed_point import first_beyond, repeated
 from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.protocol.messages import EncryptedItems
@@ -31,11 +31,12 @@ class TamperedError(FedMFError):
 def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> list[EncryptedItems]:
     """The matrix that opens round 0, a message a server: one key-holder encrypts it, so that no server
     ever reads it."""
-    if first_beyond(item_matrix, terms.grid.value_bounds) is not None:
-        bound = terms.grid.main.value_bound
+    beyond = first_beyond(item_matrix, terms.grid.value_bounds)
+    if beyond is not None:
+        bound = repeated(terms.grid.value_bounds, terms.layout.width)[beyond[1]]
         raise DivergenceError(
             "the initial item matrix",
-            f"is over protocol.value_bound {bound:g}: lower model.init_scale, or raise it",
+            f"is over its bound of {bound:g} (protocol.value_bound): lower model.init_scale, or raise it",
         )
     values, borders = terms.blocks.join(item_matrix), terms.blocks.borders
     messages = []
@@ -139,11 +140,12 @@ def _check_bound(values: Floats, blocks: NDArray[np.int64], round_number: int, t
     beyond = first_beyond(values, terms.grid.value_bounds)
     if beyond is None:
         return
-    (at, column), bound, layout = beyond, terms.grid.main.value_bound, terms.blocks
+    (at, column), layout = beyond, terms.blocks
+    bound = repeated(terms.grid.value_bounds, layout.columns)[column]
     row = int(blocks[at]) * layout.rows + column // layout.width
     item = terms.item_ids[min(row, layout.items - 1)]
     raise DivergenceError(
         f"round {round_number}, item {item}",
-        f"a factor is over protocol.value_bound {bound:g}, training has diverged: {terms.calmer}, or "
+        f"an entry is over its bound of {bound:g} (protocol.value_bound), training has diverged: {terms.calmer}, or "
         "raise the bound",
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fedmf_ray.crypto.fixed_point import FixedPoint, Grid, MixedGrid
 from fedmf_ray.factors import Steps
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.ridge import CURVATURE_BITS, LARGEST_CURVATURE
+from fedmf_ray.ridge import BIAS_BITS, CURVATURE_BITS, LARGEST_CURVATURE
 from fedmf_ray.rows import RowLayout
 
 RULES = ("sequential", "batch", "ridge")
@@ -22,9 +22,9 @@ class Terms:
 
     item_ids: (items,) int64, which item each row of the item matrix is.
     rule: one of :data:`RULES`.
-    layout: the columns of a row; with a column of raters, round 0 is the census. grid: what they are on.
+    layout: the columns of a row. grid: what they are on.
     part_text_sparsity: the dial between full text (0) and part text (1).
-    min_raters: users upload zeros for rows that fewer of them rated.
+    min_raters: users upload zeros for rows that fewer of them rated; above 1, round 0 is a census.
     init, init_scale, seed: where user vectors start.
     """
 
@@ -47,19 +47,28 @@ class Terms:
         return "raise model.reg_user and model.reg_item" if rule == "ridge" else "lower model.learning_rate"
 
     def census(self, round_number: int) -> bool:
-        """Whether users only count themselves in this round."""
-        return self.layout.raters and round_number == 0
+        """Whether users only count themselves in this round: nobody may learn before counts are known."""
+        return self.min_raters > 1 and round_number == 0
 
 
 def column_grids(layout: RowLayout, point: FixedPoint) -> Grid:
-    """Each column of a row on a grid of its own; point: that of the factors and the bias.
+    """Each column of a row on a grid of its own; point: that of a factor or a bias as it is.
 
-    Counts and curvatures grow with the raters, far over the bound of a factor, but need fewer fraction bits.
+    Sums over raters, counts and curvatures grow far over the bound of a factor, but need fewer fraction bits.
     """
+    if not layout.raters:
+        return point
     users, largest = point.contributors, LARGEST_CURVATURE
     parts = [(layout.learned, point)]
+    if layout.prior:
+        priors = zip([layout.factors, 1], layout.prior, strict=False)
+        bounds = [(columns, point.value_bound * (users + prior) / (1 + prior)) for columns, prior in priors]
+        bits = (point.fraction_bits, min(point.fraction_bits, BIAS_BITS))
+        parts = [
+            (columns, FixedPoint(fraction, bound, point.update_bound, users))
+            for (columns, bound), fraction in zip(bounds, bits, strict=False)
+        ]
     if layout.curvature:
         parts.append((1, FixedPoint(CURVATURE_BITS, users * largest, largest, users)))
-    if layout.raters:
-        parts.append((1, FixedPoint(0, users, 1, users)))
-    return point if len(parts) == 1 else MixedGrid(tuple(parts))
+    parts.append((1, FixedPoint(0, users, 1, users)))
+    return MixedGrid(tuple(parts))

@@ -179,7 +179,7 @@ class Users:
             mine = slice(self.train.starts[first], self.train.starts[stop])
             now = ridge.curvatures(vectors, layout.factors)
             raters = ridge.Raters(self.part[mine], self.counted[first:stop], now)
-            return vectors, ridge.item_steps(vectors, items, block, terms.steps, raters, layout.bias)
+            return vectors, ridge.item_steps(vectors, items, block, terms.steps, raters, layout)
         rule, side = factors.RULES[terms.rule], user_side(vectors, layout)
         moved, steps = rule(side, items.vectors, block, terms.steps, layout.bias)
         return moved[:, : layout.learned], item_columns(steps, layout)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray import factors
+from fedmf_ray import factors, ridge
 from fedmf_ray.crypto import schemes
 from fedmf_ray.crypto.fixed_point import FixedPoint, Grid
 from fedmf_ray.crypto.schemes import Matrices
@@ -85,8 +85,10 @@ class Plan:
     def _of(cls, scenario: Scenario, population: Population, scheme: str) -> Plan:
         model, protocol = scenario.model, scenario.protocol
         users, items = len(population.user_ids), len(population.item_ids)
-        ridge = model.rule == "ridge"
-        row = RowLayout(model.factors, model.biases, ridge, ridge or protocol.min_raters > 1)
+        if model.rule == "ridge":
+            row = ridge.row_layout(model.factors, model.biases, steps(scenario))
+        else:
+            row = RowLayout(model.factors, model.biases, raters=protocol.min_raters > 1)
         point = FixedPoint(
             protocol.fraction_bits, protocol.value_bound, protocol.update_bound, contributors=users
         )
@@ -156,6 +158,8 @@ class Plan:
             factors=terms.layout.factors,
             biases=terms.layout.bias,
             raters=terms.layout.raters,
+            prior=terms.layout.prior,
+            census=terms.census(0),
             rows_per_block=terms.blocks.rows,
         )
 

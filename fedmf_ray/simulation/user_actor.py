@@ -25,7 +25,7 @@ from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ranking import RankingSums, ranking_sums
 from fedmf_ray.ratings.synthetic import user_ratings
-from fedmf_ray.rows import Items
+from fedmf_ray.rows import Items, mean_change
 from fedmf_ray.simulation import user_files
 from fedmf_ray.simulation.allocator import keep_freed_memory
 from fedmf_ray.simulation.answers import Hosting, Joined, Members, Reading, Receipt, Report, SyntheticMembers
@@ -53,7 +53,7 @@ class UserActor:
         """Stores its arguments only: Ray hides the reason if a constructor fails."""
         self._members, self._terms, self._hosting = members, terms, hosting
         self._round = -1
-        self._item_matrix: Floats | None = None
+        self._open: tuple[Floats, Items] | None = None
         self._report: Report | None = None
 
     def set_up(
@@ -87,6 +87,8 @@ class UserActor:
         terms, layout = self._terms, self._terms.blocks
         matrix, d = np.zeros((layout.items, layout.width)), terms.layout.factors
         matrix[:, :d] = initial_items(terms.init, terms.init_scale, layout.items, d, terms.seed)
+        if terms.layout.prior:
+            matrix[:, : terms.layout.learned] *= terms.layout.weights(np.zeros(layout.items))
         return each(encrypt_items(matrix, self._key, terms))
 
     def read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
@@ -108,17 +110,18 @@ class UserActor:
         self._ledger.settle(shares)
         self._decrypt_cpu_s = cpu_clock() - started + sum(reading.cpu_s for reading in readings)
         self._download_bytes = readings[0].download_bytes
-        before, layout = self._item_matrix, self._terms.layout
+        before, layout = self._open and self._open[1], self._terms.layout
         matrix = self._terms.blocks.cut(np.concatenate([share.values for share in shares]))
-        users, self._item_matrix, self._round = self._users, matrix, shares[0].round
-        self._items = Items.read(matrix, layout, self._terms.min_raters, counted=self._round > 0)
+        users, self._round = self._users, shares[0].round
+        items = Items.read(matrix, layout, self._terms.min_raters, counted=self._round > 0)
+        self._open = matrix, items
         users.settle(np.concatenate([share.credited for share in shares]))
         self._refit()
         self._report = Report(
             users.user_ids,
-            users.errors(self._items, layout),
+            users.errors(items, layout),
             np.sum(np.abs(users.vectors - users.opened), axis=1),
-            float("nan") if before is None else float(np.mean(np.abs(matrix - before)[:, : layout.learned])),
+            float("nan") if before is None else mean_change(before, items, layout),
         )
         users.open()
         self._partial: list[PartialSum] | None = None
@@ -209,7 +212,9 @@ class UserActor:
 
     def items_in_the_clear(self) -> Floats:
         """V of the open round, as any user sees it: what a curious one would keep."""
-        return self._matrix
+        if self._open is None:
+            raise RuntimeError("no round is open")
+        return self._open[0]
 
     def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
         """What a user who colludes with the servers does with other users' uploads."""
@@ -245,10 +250,11 @@ class UserActor:
         return os.getpid()
 
     @property
-    def _matrix(self) -> Floats:
-        if self._item_matrix is None:
+    def _items(self) -> Items:
+        """What users read from the matrix of the open round."""
+        if self._open is None:
             raise RuntimeError("no round is open")
-        return self._item_matrix
+        return self._open[1]
 
     def _groups(self, first: int, stop: int, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
         """The chosen users among neighbours, in groups of neighbours that are worked on at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -71,7 +72,7 @@ def after_the_census(agreed: Agreed, views: list[View]) -> list[View]:
     """Rounds in which something is learned; refuses what no attack here can read."""
     if agreed.rule != "ridge" and agreed.biases:
         raise FedMFError(f"model.biases: no attack here reads them under rule {agreed.rule} (ridge: yes)")
-    learning = [view for view in views if view.round > 0] if agreed.raters else views
+    learning = [view for view in views if view.round > 0] if agreed.census else views
     if not learning:
         raise FedMFError("the view holds the census alone, and nothing is learned in it (observe.rounds)")
     return learning
@@ -87,7 +88,8 @@ def server_that_reads(agreed: Agreed, views: Sequence[View], truth: Truth, grid:
         later = {u.user_id: u.values for u in after.uploads} if isinstance(after, ClearView) else {}
         attacks: dict[str, Callable[..., Floats]] = {"grid": _grid_attack, "closed form": _closed_form}
         if agreed.rule == "ridge":
-            attacks = {"flat loss": _ridge_attack}
+            first = not view.items[:, -1].any()  # nobody has counted itself yet
+            attacks = {"flat loss": functools.partial(_ridge_attack, first=first)}
         for attack, recover in attacks.items():
             started, guesses = cpu_clock(), []
             for upload in view.uploads:
@@ -124,9 +126,14 @@ def _grid_attack(
 
 
 def _ridge_attack(
-    agreed: Agreed, values: Floats, items: Floats, grid: Floats, following: tuple[Floats, Floats] | None
+    agreed: Agreed,
+    values: Floats,
+    items: Floats,
+    grid: Floats,
+    following: tuple[Floats, Floats] | None,
+    first: bool,
 ) -> Floats:
-    return ridge.recover(values, items, agreed.layout, agreed.steps, grid)
+    return ridge.recover(values, items, agreed.layout, agreed.steps, grid, first)
 
 
 def _closed_form(

@@ -5,8 +5,8 @@ import pytest
 
 from fedmf_ray.factors import RatingBlock, Steps
 from fedmf_ray.privacy import ridge as attack
-from fedmf_ray.ridge import Raters, curvatures, item_steps, refit
-from fedmf_ray.rows import Items, RowLayout
+from fedmf_ray.ridge import Raters, curvatures, item_steps, refit, row_layout
+from fedmf_ray.rows import Items
 
 STEPS = Steps(1.0, reg_user=2.0, reg_item=3.0, reg_user_bias=2.0, reg_item_bias=1.0, mean=3.5)
 GRID = np.arange(1, 11) / 2
@@ -14,11 +14,11 @@ FACTORS, ITEMS = 6, 60
 
 
 class Planted:
-    """Users with known ratings, counted already, who upload once. known: L_j has their parts, too."""
+    """Users with known ratings who upload once. counted: they are in n_j; known: and in L_j, too."""
 
-    def __init__(self, counts, bias=True, known=True, seed=0, sole=False):
+    def __init__(self, counts, bias=True, known=True, seed=0, sole=False, counted=True):
         random = np.random.default_rng(seed)
-        self.layout = RowLayout(FACTORS, bias, curvature=True, raters=True)
+        self.layout = row_layout(FACTORS, bias, STEPS)
         pool = random.permutation(ITEMS)
         self.rated = [random.choice(ITEMS, count, replace=False) for count in counts]
         if sole:
@@ -26,20 +26,23 @@ class Planted:
         self.ratings = [random.choice(GRID, count) for count in counts]
         self.rows = np.zeros((ITEMS, self.layout.width))
         self.rows[:, : self.layout.learned] = random.normal(0, 0.4, (ITEMS, self.layout.learned))
-        np.add.at(self.rows[:, -1], np.concatenate(self.rated), 1.0)
+        if counted:
+            np.add.at(self.rows[:, -1], np.concatenate(self.rated), 1.0)
+            self.rows[:, : self.layout.learned] *= self.layout.weights(self.rows[:, -1])
         block = RatingBlock.of(
             [(rows, values - STEPS.mean) for rows, values in zip(self.rated, self.ratings, strict=True)]
         )
-        vectors = refit(Items.read(self.rows, self.layout, 1, True), block, STEPS, bias)
+        vectors = refit(Items.read(self.rows, self.layout, 1, counted), block, STEPS, bias)
         now = curvatures(vectors, FACTORS)
         owners = np.repeat(np.arange(len(counts)), counts)
-        part = now[owners] * known
+        part = now[owners] * (known and counted)
         np.add.at(self.rows[:, -2], block.items, part)
-        items = Items.read(self.rows, self.layout, 1, True)
-        raters = Raters(part, np.ones(len(counts)), now)
+        items = Items.read(self.rows, self.layout, 1, counted)
+        raters = Raters(part, np.full(len(counts), float(counted)), now)
         self.added = np.zeros((len(block.items), self.layout.width))
-        self.added[:, : self.layout.learned] = -item_steps(vectors, items, block, STEPS, raters, bias)
+        self.added[:, : self.layout.learned] = -item_steps(vectors, items, block, STEPS, raters, self.layout)
         self.added[:, -2] = now[owners] - part
+        self.added[:, -1] = float(not counted)
         self.starts = block.starts
 
     def upload(self, user):
@@ -47,12 +50,16 @@ class Planted:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("known", [True, False])
-def test_one_round_of_uploads_gives_every_rating(bias, known):
-    planted = Planted([5, 20, 40, 12], bias, known)
+@pytest.mark.parametrize(
+    "when",
+    [{"known": True}, {"known": False}, {"counted": False}],
+    ids=["later", "after a census", "first"],
+)
+def test_one_round_of_uploads_gives_every_rating(bias, when):
+    planted, first = Planted([5, 20, 40, 12], bias, **when), not when.get("counted", True)
     for user, (rows, ratings) in enumerate(zip(planted.rated, planted.ratings, strict=True)):
-        found = attack.recover(planted.upload(user), planted.rows[rows], planted.layout, STEPS, GRID)
-        assert found.tolist() == ratings.tolist()
+        seen = planted.upload(user), planted.rows[rows]
+        assert attack.recover(*seen, planted.layout, STEPS, GRID, first).tolist() == ratings.tolist()
 
 
 def test_errors_are_read_from_the_column_of_biases():
@@ -72,8 +79,9 @@ def after(planted):
     return rows
 
 
-def test_another_user_reads_rows_with_one_rater():
-    planted = Planted([15, 20, 10], sole=True)
+@pytest.mark.parametrize("counted", [True, False])
+def test_another_user_reads_rows_with_one_rater(counted):
+    planted = Planted([15, 20, 10], sole=True, counted=counted)
     found = attack.recover_from_changes(planted.rows, after(planted), planted.layout, STEPS, GRID)
     truth = {
         row: (user, rating)

@@ -197,7 +197,7 @@ class TestDivergence:
         matrix = np.zeros((ITEMS, FACTORS))
         matrix[4, 2] = 0.6
         with pytest.raises(
-            DivergenceError, match="round 0, item 40: a factor is over protocol.value_bound 0.5"
+            DivergenceError, match="round 0, item 40: an entry is over its bound of 0.5"
         ):
             read(encrypt_items(matrix, key, wide), key, narrow)
 

@@ -99,9 +99,18 @@ class Watched:
         return np.repeat(np.arange(len(self.users)), np.diff(self.users.train.starts))
 
 
+def test_without_a_census_users_learn_while_they_count_themselves():
+    """Who knows how many rated an item only when the round is over divides then."""
+    watched = Watched()
+    first = next(watched.federation.rounds())
+    raters = np.bincount(watched.users.train.items, minlength=len(watched.rows))
+    assert watched.rows[:, -1].tolist() == raters.tolist()
+    assert first.row["train_mse"] < 0.9 * watched.federation.setup["initial_train_mse"]
+
+
 class TestCensus:
     def test_counts_raters_and_leaves_the_rest_alone(self):
-        watched = Watched()
+        watched = Watched(protocol__min_raters=2)
         terms, layout = watched.plan.terms, watched.layout
         before = watched.rows.copy()
         next(watched.federation.rounds())
@@ -110,6 +119,7 @@ class TestCensus:
         assert after[:, -1].tolist() == raters.tolist()
         assert np.array_equal(after[:, :-1], before[:, :-1])
         start = initial_items("normal", terms.init_scale, terms.blocks.items, layout.factors, terms.seed)
+        start *= layout.prior[0] / (1 + layout.prior[0])
         assert np.abs(before[:, : layout.factors] - start).max() <= 2**-21
         assert (before[:, layout.factors :] == 0).all()
 
