@@ -82,6 +82,11 @@ def _show(found: Recommendations) -> None:
     out.print(table)
     if any(one.held_out is not None for one in (*found.before, *found.after)):
         out.print("★ rated by this user, and held out from training", style="dim")
+    if found.popularity:
+        out.print(
+            f"sorted by stars + {found.popularity:g} ln(1 + number of raters) (metrics.popularity)",
+            style="dim",
+        )
 
 
 def _stars(shown: Shown) -> str:

@@ -1,9 +1,10 @@
 """How good lists of recommendations are: hit rate, precision, recall and NDCG at k, as sums that users give.
 
-For each user, all items that it did not train on are ranked by predicted rating; of equal ones the first row
-comes first. What it held out and rated at least ``relevant_from`` is *relevant*. Users without anything
-relevant are left out: nothing could be found for them. (Herlocker et al., ACM TOIS 22(1), 2004; NDCG with
-gains of 1 and the ideal list of min(k, relevant) items: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.)
+For each user, all items that it did not train on are ranked by predicted rating, or by that and by how many
+rated them (:func:`ranked_by`); of equal ones the first row comes first. What it held out and rated at least
+``relevant_from`` is *relevant*. Users without anything relevant are left out: nothing could be found for them.
+(Herlocker et al., ACM TOIS 22(1), 2004; NDCG with gains of 1 and the ideal list of min(k, relevant) items:
+Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.)
 """
 
 from __future__ import annotations
@@ -18,6 +19,15 @@ from numpy.typing import NDArray
 from fedmf_ray.factors import RatingBlock
 
 Floats = NDArray[np.float64]
+
+
+class Lists(NamedTuple):
+    """What lists are made and measured by: their length; held-out ratings from where on they should find;
+    stars for popularity."""
+
+    k: int
+    relevant_from: float
+    popularity: float = 0.0
 
 
 class RankingSums(NamedTuple):
@@ -41,13 +51,25 @@ class Ranking(NamedTuple):
     ndcg: float
 
 
-def ranking_sums(
-    scores: Callable[[int], Floats], train: RatingBlock, test: RatingBlock, k: int, relevant_from: float
-) -> RankingSums:
-    """Rank all items for each user of a block. scores: (items,) predictions for the user at a position.
+def ranked_by(expected: Floats, raters: Floats | None, popularity: float) -> Floats:
+    """(items,) what a list is sorted by: the expected rating and ``popularity`` stars times ln(1 + n_j).
 
-    relevant_from: on the scale of the values of ``test``.
+    A model of ratings knows nothing of what people choose to rate: alone, it puts what few but fond people
+    rated before what everybody saw. raters: (items,) n_j; None if nobody has been counted.
     """
+    if raters is None or popularity == 0:
+        return expected
+    return expected + popularity * np.log1p(raters)
+
+
+def ranking_sums(
+    scores: Callable[[int], Floats], train: RatingBlock, test: RatingBlock, lists: Lists
+) -> RankingSums:
+    """Rank all items for each user of a block. scores: (items,) what to rank by, for the user at a position.
+
+    ``lists.relevant_from`` is on the scale of the values of ``test``.
+    """
+    k, relevant_from = lists.k, lists.relevant_from
     sums = RankingSums(*np.zeros((5, len(train.starts) - 1)))
     discounts = 1 / np.log2(np.arange(2, k + 2))
     for user in range(len(sums.counts)):

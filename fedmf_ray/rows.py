@@ -6,8 +6,8 @@ The factors come first. Then, where the run has them: the item's bias b_j, the c
 ``ridge`` rule scales its steps (:mod:`fedmf_ray.ridge`), and the number of raters n_j.
 
 Gradient rules keep v_j and b_j as they are. The ``ridge`` rule keeps sums over raters, (n_j + c) / (1 + c)
-times v_j and b_j, which users divide when they read them: that way raters can average before anybody knows how
-many they are.
+times v_j and b_j, which users divide when they read them: that way raters can average before anybody knows
+how many they are.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from fedmf_ray.crypto.keys import check_key_bits
+from fedmf_ray.ranking import Lists
 from fedmf_ray.scenario_ratings import FileSource, MovieLensSource, Section, SyntheticSource, TestSplit
 
 
@@ -101,6 +102,14 @@ class Metrics(Section):
     """Length of the lists for hit rate, precision, recall and NDCG; not measured if not given."""
     relevant_from: float = 4.0
     """Held-out ratings from here on are what a list should find."""
+    popularity: Annotated[float, Field(ge=0)] = 0.0
+    """Lists are sorted by the expected rating plus this many stars times ln(1 + number of raters): a model of
+    ratings knows nothing of what people choose to watch. Users read the numbers from the item matrix."""
+
+    @property
+    def lists(self) -> Lists | None:
+        """What lists are measured by, if they are."""
+        return Lists(self.top_k, self.relevant_from, self.popularity) if self.top_k else None
 
 
 class Stop(Section):
@@ -242,6 +251,16 @@ class Scenario(Section):
     def _something_to_observe(self) -> Scenario:
         if self.observe and self.model.central:
             raise ValueError(f"observe: {self.model.algorithm} has neither server nor users")
+        return self
+
+    @model_validator(mode="after")
+    def _popularity_is_known(self) -> Scenario:
+        counted = self.model.central or self.model.rule == "ridge" or self.protocol.min_raters > 1
+        if self.metrics.popularity and not counted:
+            raise ValueError(
+                f"metrics.popularity: users know no numbers of raters under rule {self.model.rule} "
+                "(ridge: yes; or protocol.min_raters above 1)"
+            )
         return self
 
     def to_yaml(self) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedmf_ray.factors import RatingBlock
-from fedmf_ray.ranking import combine_rankings, ranking_sums
+from fedmf_ray.ranking import Lists, combine_rankings, ranked_by, ranking_sums
 
 
 def block(*users):
@@ -17,7 +17,7 @@ def block(*users):
 
 def measured(scores, train, test, k=3, relevant_from=4.0):
     scores = np.array(scores, float)
-    return ranking_sums(lambda _user: scores, block(train), block(test), k, relevant_from)
+    return ranking_sums(lambda _user: scores, block(train), block(test), Lists(k, relevant_from))
 
 
 def of_one(sums):
@@ -55,6 +55,13 @@ def test_fewer_candidates_than_k():
     assert of_one(sums) == (1, 1, pytest.approx(0.1), 1, pytest.approx(1 / math.log2(3)))
 
 
+def test_popularity_lifts_what_many_have_rated():
+    expected, raters = np.array([4.0, 4.5, 3.0]), np.array([19.0, 0.0, 0.0])
+    assert ranked_by(expected, raters, 0.5) == pytest.approx([4 + math.log(20) / 2, 4.5, 3.0])
+    assert ranked_by(expected, raters, 0.0) is expected
+    assert ranked_by(expected, None, 0.5) is expected
+
+
 def test_more_relevant_than_k():
     sums = measured([4.0, 3.0, 2.0, 1.0], ([], []), ([0, 1, 2, 3], [5.0] * 4), k=2)
     assert of_one(sums) == (1, 1, 1, pytest.approx(0.5), pytest.approx(1))
@@ -82,13 +89,14 @@ def test_against_the_definitions(seed, k, users):
     users_of = list(zip(mine, cuts, values, strict=True))
     train = block(*((chosen[:cut], value[:cut]) for chosen, cut, value in users_of))
     test = block(*((chosen[cut:], value[cut:]) for chosen, cut, value in users_of))
-    sums = ranking_sums(lambda user: scores[user], train, test, k, 4.0)
+    sums = ranking_sums(lambda user: scores[user], train, test, Lists(k, 4.0))
     for user, (chosen, cut, value) in enumerate(users_of):
         held_out = dict(zip(chosen[cut:].tolist(), value[cut:].tolist(), strict=True))
         expected = naive(scores[user], set(chosen[:cut].tolist()), held_out, k, 4.0)
         assert tuple(float(column[user]) for column in sums) == pytest.approx(expected)
     parts = [(train.part(user, user + 1), test.part(user, user + 1)) for user in range(users)]
     alone = [
-        ranking_sums(lambda _one, user=user: scores[user], *part, k, 4.0) for user, part in enumerate(parts)
+        ranking_sums(lambda _one, user=user: scores[user], *part, Lists(k, 4.0))
+        for user, part in enumerate(parts)
     ]
     assert repr(combine_rankings(alone[::-1], k)) == repr(combine_rankings([sums], k))

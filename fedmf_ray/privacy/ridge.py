@@ -54,9 +54,7 @@ class RowSteps(NamedTuple):
     biases: Floats
 
 
-def read_steps(
-    added: Floats, rows: Floats, layout: RowLayout, steps: Steps, first: bool = False
-) -> RowSteps:
+def read_steps(added: Floats, rows: Floats, layout: RowLayout, steps: Steps, first: bool = False) -> RowSteps:
     """Undo what the rule does to errors. added: (k, width) by one user, to rows (k, width) of V.
 
     first: nobody had counted itself yet.

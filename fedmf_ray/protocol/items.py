@@ -146,6 +146,6 @@ def _check_bound(values: Floats, blocks: NDArray[np.int64], round_number: int, t
     item = terms.item_ids[min(row, layout.items - 1)]
     raise DivergenceError(
         f"round {round_number}, item {item}",
-        f"an entry is over its bound of {bound:g} (protocol.value_bound), training has diverged: {terms.calmer}, or "
-        "raise the bound",
+        f"an entry is over its bound of {bound:g} (protocol.value_bound), training has diverged: "
+        f"{terms.calmer}, or raise the bound",
     )

@@ -18,7 +18,7 @@ import numpy as np
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.protocol.server import Roster
-from fedmf_ray.ranking import Ranking, combine_rankings
+from fedmf_ray.ranking import Lists, Ranking, combine_rankings
 from fedmf_ray.simulation.answers import Hosting, Joined, Report
 from fedmf_ray.simulation.backends import Backend, Call, Handle, Lost, Reference
 from fedmf_ray.simulation.checkpoint_files import CheckpointError
@@ -133,13 +133,13 @@ class Crew:
             self._events("server_died", server=at, round=round_number, action="restarted from its matrix")
         return renewed
 
-    def rank(self, k: int, relevant_from: float) -> Ranking | None:
-        """How good users' lists of k items are; None if it cannot be had: a run is not lost over it."""
+    def rank(self, lists: Lists) -> Ranking | None:
+        """How good users' lists are; None if it cannot be had: a run is not lost over it."""
         try:
             for _ in range(3):
-                asked = [self.backend.call(user, "rank", k, relevant_from) for user in self.users]
+                asked = [self.backend.call(user, "rank", lists) for user in self.users]
                 try:
-                    return combine_rankings(self.backend.get(asked), k)
+                    return combine_rankings(self.backend.get(asked), lists.k)
                 except Lost:
                     self.heal(self.round)
             reason = "processes keep dying"

@@ -39,7 +39,8 @@ class Shown:
 class Recommendations:
     """Of one user. rounds: after how many. liked: what it rated highest, of what it trained on.
 
-    before, after: what its actor would show with the first item matrix, and with the latest.
+    before, after: what its actor would show with the first item matrix, and with the latest. popularity: the
+    stars for it by which ``after`` is sorted, beside those that are expected.
     """
 
     user_id: int
@@ -47,6 +48,7 @@ class Recommendations:
     liked: list[Shown]
     before: list[Shown]
     after: list[Shown]
+    popularity: float
 
 
 def recommend(path: Path, user_id: int, count: int) -> Recommendations:
@@ -76,9 +78,11 @@ def recommend(path: Path, user_id: int, count: int) -> Recommendations:
 
     best = np.argsort(-user.values, kind="stable")[:count]
     liked = shown(user.items[best], user.values[best])
-    before = shown(*_untrained(plan, user).recommend(user_id, count))
+    wanted = user_id, count, scenario.metrics.popularity
+    before = shown(*_untrained(plan, user).recommend(*wanted))
     rounds, actor = _trained(plan, user, checkpoints)
-    return Recommendations(user_id, rounds, liked, before, shown(*actor.recommend(user_id, count)))
+    after = shown(*actor.recommend(*wanted))
+    return Recommendations(user_id, rounds, liked, before, after, scenario.metrics.popularity)
 
 
 def _user_of(plan: Plan, user_id: int, path: Path) -> UserRatings:

@@ -195,9 +195,9 @@ class Federation:
         """What there is to say at the end of a run."""
         saved = self._crew.checkpoints
         said: Row = {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
-        wanted = self._scenario.metrics
-        if wanted.top_k:
-            ranking = self._crew.rank(wanted.top_k, wanted.relevant_from)
+        lists = self._scenario.metrics.lists
+        if lists:
+            ranking = self._crew.rank(lists)
             said |= {"ranking": ranking._asdict()} if ranking else {}
         return said
 

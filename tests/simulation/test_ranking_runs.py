@@ -2,13 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.rounds import Federation
 from fedmf_ray.simulation.run import checkpoints_of, resume, run
-from tests.simulation.test_ridge_runs import RIDGE
+from tests.simulation.test_ridge_runs import RIDGE, Watched
 from tests.support.faults import FaultyBackend
 from tests.support.small_runs import small
 
@@ -31,6 +33,28 @@ def test_schemes_placement_and_interruption_agree(local_ray, tmp_path):
     assert plain == ranked(tmp_path, cluster__backend="ray", cluster__users_per_actor=4)
     folder = run(small(**RIDGE | LISTS | {"stop__rounds": 2}), tmp_path, Silent())
     assert ranking_of(resume(folder, Silent(), ["stop.rounds=5"])) == plain
+
+
+def test_popularity_is_read_from_the_encrypted_counts(tmp_path):
+    """Enough of it, and a user is shown what most have rated of what it has not."""
+    watched = Watched()
+    assert len(list(watched.federation.rounds())) == 5
+    actor, users = watched.federation._crew.users[0], watched.users
+    raters = np.bincount(users.train.items, minlength=len(watched.rows))
+    for at, user_id in enumerate(users.user_ids.tolist()):
+        rows, _ = actor.recommend(user_id, 6, 1e6)
+        unseen = np.delete(raters, users.train.part(at, at + 1).items)
+        assert raters[rows].tolist() == sorted(unseen.tolist(), reverse=True)[:6]
+
+
+@pytest.mark.parametrize("changes", [{}, {"model__algorithm": "regular_mf"}], ids=["ridge", "central"])
+def test_popularity_changes_what_is_measured(tmp_path, changes):
+    assert ranked(tmp_path, **changes) != ranked(tmp_path, **changes, metrics__popularity=1e6)
+
+
+def test_popularity_needs_counts(tmp_path):
+    with pytest.raises(FedMFError, match=r"metrics.popularity: .* rule batch"):
+        ranked(tmp_path, metrics__popularity=0.5, model__rule="batch")
 
 
 def test_nothing_is_ranked_unless_asked(tmp_path):

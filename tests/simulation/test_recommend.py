@@ -75,6 +75,15 @@ def test_after_training_it_is_the_users_taste(data, tmp_path, user):
     assert [one.stars for one in found.after] == sorted((one.stars for one in found.after), reverse=True)
 
 
+def test_popularity_lifts_what_many_have_rated(data, tmp_path):
+    """With enough of it, a user is shown what most have rated, whatever its taste."""
+    folder = run(scenario(metrics__popularity=1e3), tmp_path, Silent())
+    found = recommend(folder, 3, 10)
+    assert {film % 2 for film in numbers(found.after)} == {0, 1}
+    printed = CliRunner().invoke(cli, ["recommend", str(folder), "--user", "3"])
+    assert "sorted by stars + 1000 ln(1 + number of raters)" in printed.output
+
+
 def test_titles_that_were_held_out_are_marked_and_trained_ones_left_out(data, tmp_path):
     folder = run(scenario(), tmp_path, Silent())
     found = recommend(folder, 3, FILMS)

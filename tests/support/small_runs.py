@@ -1,5 +1,7 @@
 """The small scenario that tests of whole runs start from."""
 
+import copy
+
 import pandas as pd
 
 from fedmf_ray import scenario_file
@@ -23,7 +25,7 @@ def small(**changes):
         node = tree
         for section in sections:
             node = node[section]
-        node[key] = value
+        node[key] = copy.deepcopy(value)  # later changes must not reach the caller's
     return scenario_file.parse(tree, "small.yaml")
 
 
