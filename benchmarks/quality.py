@@ -1,6 +1,6 @@
 """Test RMSE and MAE on seeded folds of real ratings, beside scikit-surprise's models on the same folds.
 
-python benchmarks/quality.py [SCENARIO] [KEY=VALUE...] [--rounds 3,11,26] [--models SVD,SVD++]
+python benchmarks/quality.py [SCENARIO] [KEY=VALUE...] [--rounds 2,10,25] [--models SVD,SVD++]
 
 Everybody trains on the same ratings and is asked for the same ones: the folds are those of `test.folds`, and
 test ratings of items that nobody rated in training count, too. Figures are means and standard deviations
@@ -15,7 +15,7 @@ every combination within each fold's own training part (`test.validation`: the n
 set), takes the best for that fold, and only then looks at its test set. Each fold may choose otherwise.
 
 Ours run in the clear, the same model as under encryption to the last bit, and are not cut. There is a row for
-each of the chosen numbers of rounds; the census, with which `ridge` begins, is counted as one.
+each of the chosen numbers of rounds.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def numbers(_context: click.Context, _option: click.Parameter, text: str) -> lis
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Of folds and of everybody's initial values.")
 @click.option(
-    "--rounds", callback=numbers, default="2,3,11,26", show_default=True, help="Of ours; empty for none."
+    "--rounds", callback=numbers, default="1,2,3,10,25", show_default=True, help="Of ours; empty for none."
 )
 @click.option(
     "--models", callback=names, default=",".join(MODELS), show_default=True, help="Theirs; empty for none."
@@ -181,7 +181,7 @@ def numbers(_context: click.Context, _option: click.Parameter, text: str) -> lis
 @click.option(
     "--choose", "grid", multiple=True, metavar="KEY=V,V...", help="Settings of ours to choose from."
 )
-@click.option("--after", default=11, show_default=True, help="Rounds of the runs that choose.")
+@click.option("--after", default=10, show_default=True, help="Rounds of the runs that choose.")
 @click.option("--envs", type=Path, default=Path.home() / ".cache" / "fedmf-ray" / "bench", show_default=True)
 @click.option("-o", "--output", type=Path, help="Also write a row per model and fold as CSV.")
 def main(

@@ -2,9 +2,9 @@
 
 For each user, all items that it did not train on are ranked by predicted rating, or by that and by how many
 rated them (:func:`ranked_by`); of equal ones the first row comes first. What it held out and rated at least
-``relevant_from`` is *relevant*. Users without anything relevant are left out: nothing could be found for them.
-(Herlocker et al., ACM TOIS 22(1), 2004; NDCG with gains of 1 and the ideal list of min(k, relevant) items:
-Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.)
+``relevant_from`` is *relevant*. Users with nothing relevant are left out: there is nothing to be found for
+them. (Herlocker et al., ACM TOIS 22(1), 2004; NDCG with gains of 1 and the ideal list of min(k, relevant)
+items: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.)
 """
 
 from __future__ import annotations

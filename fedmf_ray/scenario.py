@@ -28,7 +28,7 @@ class Model(Section):
     factors: PositiveInt = 100
     rule: Literal["sequential", "batch", "ridge"] = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
-    exactly, items take curvature-scaled steps (no learning rate), and round 0 is a census."""
+    exactly, items take curvature-scaled steps, and there is no learning rate."""
     biases: bool = False
     """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone."""
     mean: float = 0.0
