@@ -51,6 +51,10 @@ class Ranking(NamedTuple):
     ndcg: float
 
 
+MEASURES = Ranking._fields[2:]
+"""Columns of ``study.csv``, too."""
+
+
 def ranked_by(expected: Floats, raters: Floats | None, popularity: float) -> Floats:
     """(items,) what a list is sorted by: the expected rating and ``popularity`` stars times ln(1 + n_j).
 

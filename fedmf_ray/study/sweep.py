@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from fedmf_ray.errors import DivergenceError, FedMFError
+from fedmf_ray.ranking import MEASURES
 from fedmf_ray.simulation.backends import Backend, open_backend
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.run import forget, preflight, resume, run_into
@@ -119,7 +120,8 @@ def _went_on(folder: Path, progress: Progress) -> bool:
 
 
 def _write_tables(path: Path, states: list[CellState]) -> None:
-    """``cells.csv`` of all cells and ``study.csv`` of the rounds of those that have ended."""
+    """``cells.csv`` of all cells and ``study.csv`` of the rounds of those that have ended; what lists are
+    measured by is in the last round's row."""
     cells, rounds = [], []
     for state in states:
         keys = {
@@ -130,6 +132,9 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
         file = path / "cells" / state.cell.name / "rounds.csv"
         if state.status in ENDED and file.exists():
             table = pd.read_csv(file)
+            for measure, value in (_summary(path, state.cell).get("ranking") or {}).items():
+                if measure in MEASURES:
+                    table.loc[table.index[-1], measure] = value
             rounds.append(pd.concat([pd.DataFrame([keys] * len(table), index=table.index), table], axis=1))
     pd.DataFrame(cells).to_csv(path / "cells.csv", index=False)
     if rounds:
@@ -147,12 +152,18 @@ def _check_same(path: Path, study: Study) -> None:
         raise FedMFError(f"{path}: holds a study of another scenario: choose another folder, or no folder")
 
 
-def _state(path: Path, cell: Cell, failure: str | None = None) -> CellState:
-    """Where a cell stands by what its run folder says; a folder without an end counts for nothing."""
+def _summary(path: Path, cell: Cell) -> dict[str, Any]:
+    """What a run folder says of its end; nothing if it has none."""
     try:
         summary: dict[str, Any] = json.loads((path / "cells" / cell.name / "summary.json").read_text())
     except (OSError, ValueError):
-        summary = {}
+        return {}
+    return summary
+
+
+def _state(path: Path, cell: Cell, failure: str | None = None) -> CellState:
+    """Where a cell stands by what its run folder says; a folder without an end counts for nothing."""
+    summary = _summary(path, cell)
     if summary.get("status") in ENDED:
         return CellState(cell, summary["status"], summary.get("reason", ""))
     return CellState(cell, "failed", failure) if failure else CellState(cell, "missing")

@@ -90,6 +90,17 @@ def test_every_cell_is_a_run_folder_and_the_table_has_a_row_per_cell_and_round(l
         assert yaml.safe_load((folder / "scenario.yaml").read_text())["seed"] == cell.keys["seed"]
 
 
+def test_what_lists_are_measured_by_is_in_the_last_row_of_a_cell(load, tmp_path):
+    study = load({"seed": [1, 2]}, test={"last": 1}, metrics={"top_k": 2, "relevant_from": 1})
+    outcome = sweep.run_study(study, tmp_path, Watch())
+    table = pd.read_csv(outcome.path / "study.csv")
+    for cell, rows in table.groupby("cell"):
+        summary = json.loads((outcome.path / "cells" / study.cells[cell].name / "summary.json").read_text())
+        for measure in ("hit_rate", "precision", "recall", "ndcg"):
+            assert rows[measure].isna().tolist() == [True, False]
+            assert rows[measure].iloc[-1] == summary["ranking"][measure]
+
+
 def test_folds_can_be_swept_and_share_no_test_rating(load, tmp_path):
     study = load({"test.fold": [0, 1, 2]}, test={"folds": 3})
     held = [
