@@ -106,7 +106,7 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
         user.uploads(0, 1, 0, step, key, terms)[0][0]
         for user, step, terms in zip(raters, steps, (small, large), strict=True)
     ]
-    readers = _terms(rule, _MANY_RATINGS, layout)
+    readers = _terms(rule, _MANY_RATINGS, layout, update_bound=1e6)  # nobody trains: any step will do
     matrix = np.ones((_MANY_RATINGS, layout.width))  # somebody has rated everything
     matrix[:, : layout.factors] = initial_items("normal", 0.1, _MANY_RATINGS, layout.factors, seed=0)
     items = Items.read(matrix, layout, min_raters=1, counted=True)
@@ -173,8 +173,8 @@ def _line(
     return Line(max(0.0, small - each * sizes[0]), each)
 
 
-def _terms(rule: str, items: int, layout: RowLayout) -> Terms:
-    point = FixedPoint(fraction_bits=20, value_bound=16.0, update_bound=0.5, contributors=1000)
+def _terms(rule: str, items: int, layout: RowLayout, update_bound: float = 0.5) -> Terms:
+    point = FixedPoint(fraction_bits=20, value_bound=16.0, update_bound=update_bound, contributors=1000)
     return Terms(
         item_ids=np.arange(items),
         rule=rule,

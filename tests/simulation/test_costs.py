@@ -8,6 +8,8 @@ import pytest
 
 from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.factors import Steps
+from fedmf_ray.ridge import row_layout
 from fedmf_ray.rows import RowLayout
 from fedmf_ray.simulation import rounds
 from fedmf_ray.simulation.costs import SLOWEST, RoundCosts, UserCosts
@@ -156,9 +158,23 @@ def test_unit_costs_are_measured_once_for_a_setting(monkeypatch, tmp_path, ratin
     ]
 
 
-@pytest.mark.parametrize("scheme", ["plain", "packed", "elementwise"])
-def test_measured_unit_costs_are_positive_and_grow_with_size(scheme):
-    unit = measure(scheme, 0 if scheme == "plain" else 1024, RowLayout(8), "batch")
+WEAK, STRONG = Steps(1, 1e-2, 1e-2, 1e-2, 1e-2), Steps(1, 1e3, 1e3, 1e3, 1e3)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "layout", "rule"),
+    [
+        ("plain", RowLayout(8), "batch"),
+        ("packed", RowLayout(8), "batch"),
+        ("elementwise", RowLayout(8), "batch"),
+        # Whatever the regularisers of the run are: it is time that is measured, nobody trains.
+        ("packed", row_layout(8, True, STRONG), "ridge"),
+        ("plain", row_layout(8, True, WEAK), "ridge"),
+        ("plain", row_layout(8, False, WEAK), "ridge"),
+    ],
+)
+def test_measured_unit_costs_are_positive_and_grow_with_size(scheme, layout, rule):
+    unit = measure(scheme, 0 if scheme == "plain" else 1024, layout, rule)
     for name in ("decrypt", "update", "encrypt", "receive", "publish"):
         line = getattr(unit, name)
         assert line.fixed >= 0, name
