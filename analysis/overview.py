@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pandas as pd
+import yaml
 from matplotlib.figure import Figure
 
 from analysis.figures import PAGE_INCHES, drawing, save, series_styles, styled
@@ -39,7 +40,7 @@ def recovered(folder: str, keys: dict[str, str]) -> float:
     for key, value in keys.items():
         if key not in table:
             raise FedMFError(f"{folder}: its audit has no key {key}")
-        table = table[table[key].astype(str) == value]
+        table = table[table[key] == yaml.safe_load(value)]
     if table.empty:
         raise FedMFError(f"{folder}: no finding of its audit has {keys}")
     return float(table["recovered"].max())
@@ -89,7 +90,9 @@ def _named(word: str) -> tuple[str, float]:
     folder, _, pick = place.partition(":")
     if not (name and folder):
         raise FedMFError(f"--audit {word}: reads NAME=FOLDER or NAME=FOLDER:KEY=VALUE")
-    return name, recovered(folder, dict([pick.split("=", 1)]) if "=" in pick else {})
+    if pick and "=" not in pick:
+        raise FedMFError(f"--audit {word}: {pick} has no value (KEY=VALUE)")
+    return name, recovered(folder, dict([pick.split("=", 1)]) if pick else {})
 
 
 @click.command(help=__doc__.splitlines()[0])

@@ -84,7 +84,8 @@ def _show(found: Recommendations) -> None:
         out.print("★ rated by this user, and held out from training", style="dim")
     if found.popularity:
         out.print(
-            f"sorted by stars + {found.popularity:g} ln(1 + number of raters) (metrics.popularity)",
+            f"after training, sorted by stars + {found.popularity:g} ln(1 + number of raters) "
+            "(metrics.popularity)",
             style="dim",
         )
 

@@ -8,25 +8,27 @@ regression on its own ratings, which nobody else is needed for. Given all users,
 curves no more than (1 + 1/BALANCE) L_j + reg_item along v_j and (1 + BALANCE) n_j + reg_item_bias along b_j,
 taken together, where L_j = sum_i |u_i|**2 over its n_j raters. A gradient divided by these never overshoots
 (a majoriser is minimised), and it is a sum of what each rater works out by itself once it knows L_j and n_j:
-both are columns of the encrypted row, to which raters add their parts. Each rater carries 1/n_j of the
-regulariser.
+both are columns of the encrypted row, to which raters add their parts. Each of the raters that are in n_j
+carries 1/n_j of the regulariser.
 
 Nobody knows n_j in the first round. So a row does not hold v_j and b_j but (n_j + c) / (1 + c) times those,
-where c is how many raters weigh as much as the regulariser: raters add as much more than their steps, which
-makes a number that does not depend on n_j if L_j = n_j |u_i|**2, that is, if each takes the others for its
-like; and users divide when n_j has arrived. Who counts itself adds 1 / (1 + c) of the value, too, so that it
-stays where it is. docs/quality.md derives all this.
+where c is how many raters weigh as much as the regulariser. Raters add as much more than their steps. For the
+bias that makes a number which does not depend on n_j, and for the factors too where everybody's |u_i|**2 is
+the smallest on its grid, as it nearly is when vectors are young; with a longer one a user takes what many
+raters like itself would: a shorter step, never a longer one. Users divide when n_j has arrived. Who counts
+itself adds 1 / (1 + c) of the value, too, so that it stays where it is. docs/quality.md derives all this.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.factors import RatingBlock, Steps, inner
-from fedmf_ray.rows import Items, RowLayout
+from fedmf_ray.rows import Items, RowLayout, item_columns
 
 Floats = NDArray[np.float64]
 
@@ -41,11 +43,14 @@ CURVATURE_BITS = 7
 """Fraction bits of |u_i|**2 in L_j, which only scales steps. It is rounded up: they still cannot
 overshoot."""
 
-BIAS_BITS = 9
-"""Fraction bits of the column of b_j, at most: users divide what is in it by 1 + n_j / c with a small c."""
-
 LARGEST_CURVATURE = 16.0
 """Bound of a user's part of L_j. One with a longer vector takes steps that are shorter by as much."""
+
+_FEWEST = 48.0
+"""Least c of the factors: with a smaller one, first steps would be long, and the start lost in rounding."""
+
+_BIAS_BITS = 9
+"""Fraction bits of a lone rater's step of b_j, at most, before it is divided by 1 + c."""
 
 _FLOOR = 0.25
 """L_j below this share of n_j times a rater's own part is out of date: users came, or came back."""
@@ -57,10 +62,15 @@ _CHUNK = 128
 def row_layout(factors: int, bias: bool, steps: Steps) -> RowLayout:
     """What the rule keeps of an item, and how many raters weigh as much as its regulariser: for the factors,
     raters with the smallest |u_i|**2 on its grid."""
-    prior = [steps.reg_item * (1 << CURVATURE_BITS) / (1.0 + 1.0 / BALANCE)]
+    prior = [max(_FEWEST, steps.reg_item * (1 << CURVATURE_BITS) / (1.0 + 1.0 / BALANCE))]
     if bias:
         prior.append(steps.reg_item_bias / (1.0 + BALANCE))
     return RowLayout(factors, bias, raters=True, prior=tuple(prior))
+
+
+def bias_bits(layout: RowLayout) -> int:
+    """Fraction bits that the column of b_j needs: the more, the less of a step is a rater's own."""
+    return _BIAS_BITS + math.ceil(math.log2(1.0 + layout.prior[1]))
 
 
 def refit(items: Items, block: RatingBlock, steps: Steps, bias: bool) -> Floats:
@@ -152,15 +162,22 @@ def item_steps(
     else:
         count = items.raters[block.items] + missing
         curvature = _reckoned(items.curvature[block.items], count, now, now - raters.part)
-        scale, pulls = step_scale(count, curvature, steps, layout), 1.0 / count
+        scale, pulls = step_scale(count, curvature, steps, layout), (1.0 - missing) / count
     gradient -= (steps.reg_item * pulls)[:, None] * v
     np.multiply(gradient, -scale[:, None], out=result[:, :factors])
-    result[:, :factors] -= (missing / (1.0 + layout.prior[0]))[:, None] * v
     if bias:
-        pulled = error - steps.reg_item_bias * pulls * rows[:, -1]
-        stays = missing / (1.0 + layout.prior[1]) * rows[:, -1]
-        result[:, factors] = pulled * -bias_scale(steps) - stays
+        result[:, factors] = (error - steps.reg_item_bias * pulls * rows[:, -1]) * -bias_scale(steps)
+    if missing.any():
+        result += standing(rows, missing, layout)
     return result
+
+
+def standing(rows: Floats, missing: Floats, layout: RowLayout) -> Floats:
+    """(ratings, d or d + 1) steps that leave values where they are although n_j grows.
+
+    rows: (ratings, d or d + 2) as users read them. missing: (ratings,) 1 of who counts itself, else 0.
+    """
+    return missing[:, None] * item_columns(rows, layout) * -layout.shares
 
 
 def step_scale(count: Floats, curvature: Floats, steps: Steps, layout: RowLayout) -> Floats:

@@ -51,9 +51,17 @@ class RowLayout:
 
         raters: (n,) n_j of each row.
         """
+        return np.asarray((raters[:, None] + self._priors) * self.shares)
+
+    @property
+    def shares(self) -> Floats:
+        """(learned,) by how much the weights grow with each rater: 1 / (1 + c)."""
+        return np.asarray(1.0 / (1.0 + self._priors))
+
+    @property
+    def _priors(self) -> Floats:
         assert self.prior
-        priors = np.repeat(self.prior, [self.factors, 1][: 1 + self.bias])
-        return np.asarray((raters[:, None] + priors) / (1.0 + priors))
+        return np.repeat(self.prior, [self.factors, 1][: 1 + self.bias])
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ from fedmf_ray.ridge import (
     CURVATURE_BITS,
     LARGEST_CURVATURE,
     Raters,
+    bias_scale,
     curvatures,
     item_steps,
     refit,
     row_layout,
     solve,
+    step_scale,
 )
 from fedmf_ray.rows import Items, RowLayout, user_side
 from tests.test_factors import alone, some_users
@@ -162,6 +164,14 @@ def test_who_comes_late_leaves_everything_where_it_is_but_for_its_step(seed, bia
     steps = item_steps(vectors, items, block, STEPS, late, layout)
     one_more = dataclasses.replace(items, raters=items.raters + 1)
     own = item_steps(vectors, one_more, block, STEPS, late._replace(counted=nobody + 1), layout)
+    # Those who are in n_j carry the regulariser; a newcomer does from its second round on.
+    v = np.delete(items.vectors, 5, axis=1)[block.items] if bias else items.vectors[block.items]
+    count = one_more.raters[block.items]
+    like_me = np.maximum(items.curvature[block.items] + raters.now.repeat(np.diff(block.starts)), 0)
+    pull = STEPS.reg_item / count * step_scale(count, like_me, STEPS, layout)
+    own[:, :5] -= pull[:, None] * v[:, :5]
+    if bias:
+        own[:, 5] -= STEPS.reg_item_bias / count * bias_scale(STEPS) * v[:, 5]
     counts = np.bincount(block.items, minlength=len(items.vectors)).astype(float)
     after = moved(items, block, steps, bias, counts)
     sums = np.zeros((len(counts), layout.learned))

@@ -24,7 +24,7 @@ class Grid(Protocol):
 
     @property
     def main(self) -> FixedPoint:
-        """Of the first columns: what a scenario calls fraction_bits, value_bound and update_bound."""
+        """What a scenario calls fraction_bits, value_bound and update_bound, of a value as it is."""
 
     @property
     def value_bounds(self) -> NDArray[np.float64]:
@@ -108,14 +108,11 @@ class FixedPoint:
 class MixedGrid:
     """Columns of different kinds: (how many, on which grid), from left to right, row after row.
 
-    One slot width serves all of them, the widest that one needs: it is the factors' in practice.
+    One slot width serves all of them, the widest that one needs. main: as of :class:`Grid`.
     """
 
+    main: FixedPoint
     parts: tuple[tuple[int, FixedPoint], ...]
-
-    @property
-    def main(self) -> FixedPoint:
-        return self.parts[0][1]
 
     @cached_property
     def slot_bits(self) -> int:

@@ -27,7 +27,7 @@ from fedmf_ray.factors import Steps
 from fedmf_ray.privacy.gradients import nearest
 from fedmf_ray.privacy.participant import Found
 from fedmf_ray.ridge import bias_scale, first_scale, step_scale
-from fedmf_ray.rows import Items, RowLayout
+from fedmf_ray.rows import Items, RowLayout, item_columns
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -70,13 +70,12 @@ def read_steps(added: Floats, rows: Floats, layout: RowLayout, steps: Steps, fir
         count, before = np.maximum(rows[:, -1] + new, 1.0), rows[:, layout.learned]
         # Nobody in L_j yet: all parts are new, and everybody takes the others for its like.
         curvature = np.where(before > 0, before + np.maximum(grown, 0.0), count * grown)
-        scale, pulls = step_scale(count, curvature, steps, layout), 1.0 / count
-    kept = new[:, None] / (1 + layout.prior[0]) * vectors
-    product = (added[:, :d] - kept) / scale[:, None] + (steps.reg_item * pulls)[:, None] * vectors
+        scale, pulls = step_scale(count, curvature, steps, layout), (1.0 - new) / count
+    kept = new[:, None] * layout.shares * item_columns(items.vectors, layout)
+    product = (added[:, :d] - kept[:, :d]) / scale[:, None] + (steps.reg_item * pulls)[:, None] * vectors
     error = np.full(len(rows), np.nan)
     if layout.bias:
-        kept = new / (1 + layout.prior[1]) * biases
-        error = (added[:, d] - kept) / bias_scale(steps) + steps.reg_item_bias * pulls * biases
+        error = (added[:, d] - kept[:, d]) / bias_scale(steps) + steps.reg_item_bias * pulls * biases
     return RowSteps(error, product, vectors, biases)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from fedmf_ray.crypto.fixed_point import first_beyond, repeated
+from fedmf_ray.crypto.fixed_point import first_beyond
 from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.protocol.messages import EncryptedItems
@@ -31,12 +31,11 @@ class TamperedError(FedMFError):
 def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> list[EncryptedItems]:
     """The matrix that opens round 0, a message a server: one key-holder encrypts it, so that no server
     ever reads it."""
-    beyond = first_beyond(item_matrix, terms.grid.value_bounds)
-    if beyond is not None:
-        bound = repeated(terms.grid.value_bounds, terms.layout.width)[beyond[1]]
+    if _first_beyond(item_matrix, terms) is not None:
+        bound = terms.grid.main.value_bound
         raise DivergenceError(
             "the initial item matrix",
-            f"is over its bound of {bound:g} (protocol.value_bound): lower model.init_scale, or raise it",
+            f"is over protocol.value_bound {bound:g}: lower model.init_scale, or raise it",
         )
     values, borders = terms.blocks.join(item_matrix), terms.blocks.borders
     messages = []
@@ -136,16 +135,28 @@ class Ledger:
 
 
 def _check_bound(values: Floats, blocks: NDArray[np.int64], round_number: int, terms: Terms) -> None:
-    """Beyond its bound training has diverged."""
-    beyond = first_beyond(values, terms.grid.value_bounds)
-    if beyond is None:
+    """Beyond its bound training has diverged. values: (blocks, columns)."""
+    layout = terms.blocks
+    at = _first_beyond(values.reshape(-1, layout.width), terms)
+    if at is None:
         return
-    (at, column), layout = beyond, terms.blocks
-    bound = repeated(terms.grid.value_bounds, layout.columns)[column]
-    row = int(blocks[at]) * layout.rows + column // layout.width
+    row = int(blocks[at // layout.rows]) * layout.rows + at % layout.rows
     item = terms.item_ids[min(row, layout.items - 1)]
     raise DivergenceError(
         f"round {round_number}, item {item}",
-        f"an entry is over its bound of {bound:g} (protocol.value_bound), training has diverged: "
+        f"a value is over protocol.value_bound {terms.grid.main.value_bound:g}, training has diverged: "
         f"{terms.calmer}, or raise the bound",
     )
+
+
+def _first_beyond(rows: Floats, terms: Terms) -> int | None:
+    """The first row of (n, width) with a number beyond its column's bound, or one that stands for a value
+    beyond ``value_bound``; None if there is none."""
+    beyond, layout = first_beyond(rows, terms.grid.value_bounds), terms.layout
+    if beyond is not None:
+        return beyond[0]
+    if not layout.prior:
+        return None
+    limits = terms.grid.main.value_bound * layout.weights(rows[:, -1])
+    over = (np.abs(rows[:, : layout.learned]) > limits).any(axis=1)
+    return int(np.argmax(over)) if over.any() else None

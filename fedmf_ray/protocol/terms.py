@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fedmf_ray.crypto.fixed_point import FixedPoint, Grid, MixedGrid
 from fedmf_ray.factors import Steps
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.ridge import BIAS_BITS, CURVATURE_BITS, LARGEST_CURVATURE
+from fedmf_ray.ridge import CURVATURE_BITS, LARGEST_CURVATURE, bias_bits
 from fedmf_ray.rows import RowLayout
 
 RULES = ("sequential", "batch", "ridge")
@@ -61,14 +61,12 @@ def column_grids(layout: RowLayout, point: FixedPoint) -> Grid:
     users, largest = point.contributors, LARGEST_CURVATURE
     parts = [(layout.learned, point)]
     if layout.prior:
-        priors = zip([layout.factors, 1], layout.prior, strict=False)
-        bounds = [(columns, point.value_bound * (users + prior) / (1 + prior)) for columns, prior in priors]
-        bits = (point.fraction_bits, min(point.fraction_bits, BIAS_BITS))
-        parts = [
-            (columns, FixedPoint(fraction, bound, point.update_bound, users))
-            for (columns, bound), fraction in zip(bounds, bits, strict=False)
-        ]
+        bound, most = layout.weights(np.array([float(users)]))[0] * point.value_bound, point.fraction_bits
+        parts = [(layout.factors, replace(point, value_bound=bound[0]))]
+        if layout.bias:
+            bits = min(most, bias_bits(layout))
+            parts.append((1, replace(point, fraction_bits=bits, value_bound=bound[-1])))
     if layout.curvature:
         parts.append((1, FixedPoint(CURVATURE_BITS, users * largest, largest, users)))
     parts.append((1, FixedPoint(0, users, 1, users)))
-    return MixedGrid(tuple(parts))
+    return MixedGrid(point, tuple(parts))

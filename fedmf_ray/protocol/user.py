@@ -146,6 +146,9 @@ class Users:
         with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported below, with a name
             if census:
                 moved, learned = self.opened[first:stop], np.zeros((len(block.items), layout.learned))
+                if layout.prior:
+                    missing = np.repeat(1.0 - self.counted[first:stop], np.diff(block.starts))
+                    learned = ridge.standing(items.vectors.take(block.items, axis=0), missing, layout)
             else:
                 moved, learned = self._learn(first, stop, items, block, terms)
             steps = learned
@@ -176,13 +179,17 @@ class Users:
         """New vectors of some neighbours, and the steps of the columns that predictions are made of."""
         layout, vectors = terms.layout, self.opened[first:stop]
         if terms.rule == "ridge":
-            mine = slice(self.train.starts[first], self.train.starts[stop])
-            now = ridge.curvatures(vectors, layout.factors)
-            raters = ridge.Raters(self.part[mine], self.counted[first:stop], now)
+            raters = self._raters(first, stop, layout)
             return vectors, ridge.item_steps(vectors, items, block, terms.steps, raters, layout)
         rule, side = factors.RULES[terms.rule], user_side(vectors, layout)
         moved, steps = rule(side, items.vectors, block, terms.steps, layout.bias)
         return moved[:, : layout.learned], item_columns(steps, layout)
+
+    def _raters(self, first: int, stop: int, layout: RowLayout) -> ridge.Raters:
+        """What some neighbours know of themselves, under the ``ridge`` rule."""
+        mine = slice(self.train.starts[first], self.train.starts[stop])
+        now = ridge.curvatures(self.opened[first:stop], layout.factors)
+        return ridge.Raters(self.part[mine], self.counted[first:stop], now)
 
     def _with_counts(
         self,

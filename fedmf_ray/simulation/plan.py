@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from fedmf_ray import factors, ridge
 from fedmf_ray.crypto import schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint, Grid
+from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.crypto.schemes import Matrices
-from fedmf_ray.crypto.slots import SlotLayout
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.protocol.messages import ItemBlocks
@@ -21,14 +20,12 @@ from fedmf_ray.protocol.terms import Terms, column_grids
 from fedmf_ray.protocol.user import uploaded_count
 from fedmf_ray.rows import RowLayout
 from fedmf_ray.scenario import Scenario
-from fedmf_ray.simulation import placement
+from fedmf_ray.simulation import packing, placement
+from fedmf_ray.simulation.packing import Packing
 from fedmf_ray.simulation.placement import WORKER_BYTES, Memory
 from fedmf_ray.simulation.population import Population
 from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts
 from fedmf_ray.simulation.uploads import Uploads
-
-_MOST_ROWS_PER_BLOCK = 8
-"""In full text, rows share ciphertexts in blocks of at most this many: larger ones save no more."""
 
 _USER_OBJECTS_BYTES = 2000
 """What Python takes for a user beyond the numbers in its arrays."""
@@ -96,10 +93,9 @@ class Plan:
         key_bits = 0 if scheme == "plain" else protocol.key_bits
         rows = 1
         if scheme == "packed":
-            _check_slot(grid, key_bits)
             full_text = protocol.part_text_sparsity == 0
             most = items // scenario.cluster.server_shards
-            rows = rows_per_block(grid.slot_bits, row.width, items, key_bits, most, full_text)
+            rows = Packing.of(grid.slot_bits, row.width, items, key_bits, most, full_text).rows
         blocks = ItemBlocks(items, row.width, rows, scenario.cluster.server_shards)
         if blocks.servers > blocks.count:
             raise FedMFError(
@@ -183,7 +179,7 @@ class Plan:
         return Tariff(unit, self.terms.blocks, ciphertexts, block_bytes, tag_bytes, self.asked)
 
     def layout_line(self) -> str:
-        """One line for people: how a row is packed, and the cheap change that would save a ciphertext."""
+        """One line for people: how a row is packed."""
         grid, blocks = self.terms.grid, self.terms.blocks
         if self.charged:
             return f"plain integers, charged as {self.charged.scheme}: {self.charged.layout_line()}"
@@ -191,18 +187,7 @@ class Plan:
             return f"plain integers, {grid.slot_bits} bits of 64 in use"
         if self.scheme == "elementwise":
             return f"one value a ciphertext, {blocks.width} ciphertexts a row"
-        slots = self.matrices.slots
-        packing = _count(slots.ciphertexts_per_row, "ciphertext")
-        line = (
-            f"{grid.slot_bits} bits a slot, {slots.slots_per_ciphertext} slots a ciphertext, "
-            f"{packing} {'a row' if blocks.rows == 1 else f'per {blocks.rows} rows'}"
-        )
-        if blocks.rows > 1:
-            alone = (
-                blocks.items * SlotLayout(slots.slot_bits, blocks.width, slots.key_bits).ciphertexts_per_row
-            )
-            line += f": {blocks.count * slots.ciphertexts_per_row:,} for all items instead of {alone:,}"
-        return line + _saving(slots)
+        return packing.line(self.terms, self.matrices.key_bits)
 
 
 def steps(scenario: Scenario) -> factors.Steps:
@@ -217,42 +202,3 @@ def steps(scenario: Scenario) -> factors.Steps:
         model.reg_item if item_bias is None else item_bias,
         model.mean,
     )
-
-
-def rows_per_block(slot_bits: int, width: int, items: int, key_bits: int, most: int, full_text: bool) -> int:
-    """How many item rows share ciphertexts, ``most`` of them at most.
-
-    In full text, where all blocks are uploaded: the fewest ciphertexts, then the fewest rows. Otherwise what
-    fits one ciphertext, so that nobody uploads two for the sake of one row.
-    """
-    if not full_text:
-        fitting = SlotLayout(slot_bits, 1, key_bits).slots_per_ciphertext // width
-        return max(1, min(fitting, most))
-
-    def ciphertexts(rows: int) -> int:
-        return -(-items // rows) * SlotLayout(slot_bits, rows * width, key_bits).ciphertexts_per_row
-
-    return min(range(1, max(1, min(_MOST_ROWS_PER_BLOCK, most)) + 1), key=ciphertexts)
-
-
-def _check_slot(grid: Grid, key_bits: int) -> None:
-    if SlotLayout(grid.slot_bits, 1, key_bits).slots_per_ciphertext < 1:
-        raise FedMFError(f"protocol: no slot of {grid.slot_bits} bits fits a key of {key_bits} bits")
-
-
-def _saving(slots: SlotLayout) -> str:
-    """Names up to three bits less a slot, if that saves a ciphertext a row."""
-    for fewer in (1, 2, 3):
-        tighter = SlotLayout(slots.slot_bits - fewer, slots.columns, slots.key_bits)
-        saved = slots.ciphertexts_per_row - tighter.ciphertexts_per_row
-        if saved > 0:
-            bits = _count(fewer, "bit")
-            return (
-                f" ({bits} less a slot would save {saved} of {slots.ciphertexts_per_row}: "
-                f"lower protocol.fraction_bits by {fewer}, or value_bound and update_bound)"
-            )
-    return ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

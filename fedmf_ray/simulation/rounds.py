@@ -28,7 +28,7 @@ from fedmf_ray.simulation.participation import ABSENT, IN_TIME, Fates, Participa
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
 from fedmf_ray.simulation.training import Trainer, Training
-from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts, measure
+from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts, measure, typical
 
 _ATTEMPTS = 9
 """After so many failures with nothing done in between, something is wrong that no restart mends."""
@@ -68,7 +68,7 @@ _unit_costs: dict[tuple[Any, ...], UnitCosts] = {}
 def tariff(plan: Plan, actors: int, backend: Backend) -> Tariff:
     """What a plan's work costs where it runs, with as many CPUs busy at once as the run keeps busy."""
     busy = min(actors, backend.cpus)
-    setting = (plan.scheme, plan.matrices.key_bits, plan.terms.layout, plan.terms.rule)
+    setting = (plan.scheme, plan.matrices.key_bits, typical(plan.terms.layout), plan.terms.rule)
     at = (backend.name, busy, *setting)
     if at not in _unit_costs:
         measured = [backend.run(measure, *setting) for _ in range(busy)]

@@ -89,6 +89,11 @@ class UnitCosts:
         return cls(**lines)
 
 
+def typical(layout: RowLayout) -> RowLayout:
+    """The same columns, whatever the regularisers: cells that differ in these alone are charged alike."""
+    return dataclasses.replace(layout, prior=(100.0,) * len(layout.prior))
+
+
 def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCosts:
     """Measure here, in a few seconds (the key pair and its table included)."""
     # One-value ciphertexts all cost the same: a short row does.
@@ -197,7 +202,8 @@ def _user(terms: Terms, ratings: int) -> Users:
 
 
 def _encrypted_items(key: schemes.KeyHolder, terms: Terms) -> EncryptedItems:
-    matrix = initial_items("normal", 0.1, terms.blocks.items, terms.layout.width, seed=0)
+    matrix, learned = np.zeros((terms.blocks.items, terms.layout.width)), terms.layout.learned
+    matrix[:, :learned] = initial_items("normal", 0.1, terms.blocks.items, learned, seed=0)
     return encrypt_items(matrix, key, terms)[0]
 
 

@@ -81,24 +81,25 @@ def after_the_census(agreed: Agreed, views: list[View]) -> list[View]:
 def server_that_reads(agreed: Agreed, views: Sequence[View], truth: Truth, grid: Floats) -> Iterator[Finding]:
     """Gradients in the clear, or decrypted by a colluding user."""
     name = "server" if agreed.scheme == "plain" else "server with a user's key"
-    step, learned = float(grid[1] - grid[0]), agreed.layout.learned or None
+    step, ridge_rule = float(grid[1] - grid[0]), agreed.rule == "ridge"
+    telling = None if ridge_rule else agreed.layout.learned or None
     pairs: list[tuple[View, View | None]] = list(consecutive(views))
     for view, after in pairs or [(views[0], None)]:
         assert isinstance(view, ClearView)
         later = {u.user_id: u.values for u in after.uploads} if isinstance(after, ClearView) else {}
         attacks: dict[str, Callable[..., Floats]] = {"grid": _grid_attack, "closed form": _closed_form}
-        if agreed.rule == "ridge":
+        if ridge_rule:
             first = not view.items[:, -1].any()  # nobody has counted itself yet
             attacks = {"flat loss": functools.partial(_ridge_attack, first=first)}
         for attack, recover in attacks.items():
             started, guesses = cpu_clock(), []
             for upload in view.uploads:
                 # Zeros fill up a full text, and stand for items with too few raters.
-                rated = upload.values[:, :learned].any(axis=1)
+                rated = upload.values[:, :telling].any(axis=1)
                 rows = upload.rows[rated]
                 if len(rows):
                     following = None
-                    if isinstance(after, ClearView):
+                    if isinstance(after, ClearView) and upload.user_id in later:
                         following = (later[upload.user_id][rated], after.items[rows])
                     guess = recover(agreed, upload.values[rated], view.items[rows], grid, following)
                     guesses.append((upload.user_id, rows, guess))
@@ -106,7 +107,7 @@ def server_that_reads(agreed: Agreed, views: Sequence[View], truth: Truth, grid:
             right = [truth.right(user_id, rows, guess, step) for user_id, rows, guess in guesses]
             taken = sum(len(rows) for _, rows, _ in guesses)
             rated_right = sum(truth.rated(user_id, rows) for user_id, rows, _ in guesses)
-            alone = after is None or agreed.rule == "ridge"
+            alone = after is None or ridge_rule
             alone = alone or (attack == "closed form" and agreed.rule == "sequential")
             lost = sum(count > 0 for count in right)
             yield Finding(

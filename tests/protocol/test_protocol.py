@@ -196,7 +196,9 @@ class TestDivergence:
         _, key = schemes.create("plain", schemes.Matrices(FACTORS, wide.grid, 0))
         matrix = np.zeros((ITEMS, FACTORS))
         matrix[4, 2] = 0.6
-        with pytest.raises(DivergenceError, match="round 0, item 40: an entry is over its bound of 0.5"):
+        with pytest.raises(
+            DivergenceError, match="round 0, item 40: a value is over protocol.value_bound 0.5"
+        ):
             read(encrypt_items(matrix, key, wide), key, narrow)
 
     @pytest.mark.parametrize("rule", ["sequential", "batch"])

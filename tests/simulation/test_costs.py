@@ -16,7 +16,7 @@ from fedmf_ray.simulation.costs import SLOWEST, RoundCosts, UserCosts
 from fedmf_ray.simulation.devices import Devices
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
-from fedmf_ray.simulation.unit_costs import Line, UnitCosts, measure
+from fedmf_ray.simulation.unit_costs import Line, UnitCosts, measure, typical
 
 PRICES = UnitCosts(
     decrypt=Line(0.5, 0.01),
@@ -158,6 +158,18 @@ def test_unit_costs_are_measured_once_for_a_setting(monkeypatch, tmp_path, ratin
     ]
 
 
+def test_cells_that_differ_in_regularisers_are_charged_alike(monkeypatch, tmp_path, ratings_file):
+    seen = []
+    monkeypatch.setattr(rounds, "_unit_costs", {})
+    monkeypatch.setattr(rounds, "measure", lambda *setting: seen.append(setting) or PRICES)
+    for weight in (1.0, 30.0):
+        tree = chosen(ratings_file, charge="packed").model_dump(mode="json")
+        tree["model"] |= {"rule": "ridge", "reg_user": weight, "reg_item": weight, "biases": True}
+        tree["protocol"]["update_bound"] = 8.0
+        run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent())
+    assert len(seen) == 1
+
+
 WEAK, STRONG = Steps(1, 1e-2, 1e-2, 1e-2, 1e-2), Steps(1, 1e3, 1e3, 1e3, 1e3)
 
 
@@ -168,9 +180,9 @@ WEAK, STRONG = Steps(1, 1e-2, 1e-2, 1e-2, 1e-2), Steps(1, 1e3, 1e3, 1e3, 1e3)
         ("packed", RowLayout(8), "batch"),
         ("elementwise", RowLayout(8), "batch"),
         # Whatever the regularisers of the run are: it is time that is measured, nobody trains.
-        ("packed", row_layout(8, True, STRONG), "ridge"),
-        ("plain", row_layout(8, True, WEAK), "ridge"),
-        ("plain", row_layout(8, False, WEAK), "ridge"),
+        ("packed", typical(row_layout(8, True, STRONG)), "ridge"),
+        ("plain", typical(row_layout(8, True, WEAK)), "ridge"),
+        ("plain", typical(row_layout(8, False, WEAK)), "ridge"),
     ],
 )
 def test_measured_unit_costs_are_positive_and_grow_with_size(scheme, layout, rule):

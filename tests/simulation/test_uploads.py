@@ -1,5 +1,7 @@
 """How much users will upload, foretold before anybody does."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,8 @@ from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
 from fedmf_ray.ratings.table import Split
 from fedmf_ray.simulation import uploads
-from fedmf_ray.simulation.plan import Plan, rows_per_block
+from fedmf_ray.simulation.packing import Packing
+from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
 from tests.support.small_runs import rounds_of, small
@@ -74,11 +77,11 @@ class TestRowsThatShareACiphertext:
         [(30, 33, 9999, 3), (30, 100, 9999, 1), (31, 100, 9999, 1), (23, 33, 9999, 4), (23, 33, 3, 3)],
     )
     def test_in_part_text_a_block_is_one_ciphertext(self, slot_bits, width, most, rows):
-        assert rows_per_block(slot_bits, width, 9999, 3072, most, full_text=False) == rows
+        assert Packing.of(slot_bits, width, 9999, 3072, most, full_text=False).rows == rows
 
     def test_in_full_text_rows_may_share_several(self):
-        assert rows_per_block(30, 100, 9999, 2048, 9999, full_text=False) == 1
-        assert rows_per_block(30, 100, 9999, 2048, 9999, full_text=True) > 1
+        assert Packing.of(30, 100, 9999, 2048, 9999, full_text=False).rows == 1
+        assert Packing.of(30, 100, 9999, 2048, 9999, full_text=True).rows > 1
 
     def test_every_server_keeps_a_block(self):
         assert Plan.of(small(cluster__server_shards=12)).terms.blocks.rows == 1
@@ -87,6 +90,22 @@ class TestRowsThatShareACiphertext:
     def test_the_layout_line_says_what_is_saved(self):
         line = Plan.of(small(ratings__items=60)).layout_line()
         assert "1 ciphertext per 9 rows: 7 for all items instead of 60" in line
+
+    @pytest.mark.parametrize("sparsity", [0.0, 1.0])
+    def test_advice_is_true(self, sparsity):
+        """Who follows it has as many ciphertexts as it says; where a column of counts sets the width of
+        slots, there is none."""
+        changes = {"ratings__items": 60, "model__factors": 40, "protocol__part_text_sparsity": sparsity}
+        line = Plan.of(small(**changes)).layout_line()
+        then, now, fewer = re.search(
+            r"\((\d+) instead of (\d+) with .*fraction_bits lower by (\d)", line
+        ).groups()
+        followed = Plan.of(small(**changes, protocol__fraction_bits=20 - int(fewer)))
+        assert (
+            followed.terms.blocks.count * followed.matrices.slots.ciphertexts_per_row == int(then) < int(now)
+        )
+        ridge = {"model__rule": "ridge", "protocol__fraction_bits": 9}
+        assert "fraction_bits" not in Plan.of(small(**changes | ridge)).layout_line()
 
     def test_they_change_cost_and_nothing_else(self, tmp_path):
         """Twelve servers hold a row each, one server holds them all in two blocks."""

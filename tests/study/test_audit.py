@@ -244,8 +244,9 @@ def ridge(observe, scheme="plain", rounds=4, **protocol):
 
 
 @pytest.mark.parametrize("scheme", ["plain", "packed"])
-def test_one_learning_round_of_ridge_in_the_clear_gives_everything(tmp_path, scheme):
-    observe = {"who": "server", "rounds": [1, 3], "collusion": scheme == "packed"}
+@pytest.mark.parametrize("learning", [0, 1])
+def test_one_learning_round_of_ridge_in_the_clear_gives_everything(tmp_path, scheme, learning):
+    observe = {"who": "server", "rounds": [learning, 4], "collusion": scheme == "packed"}
     findings = audit_run(run(ridge(observe, scheme), tmp_path, Silent()), GRID)
     assert [finding.attack for finding in findings] == ["flat loss"]
     assert findings[0].recovered == 1
@@ -253,7 +254,7 @@ def test_one_learning_round_of_ridge_in_the_clear_gives_everything(tmp_path, sch
 
 
 def test_the_census_alone_is_no_view_to_attack(tmp_path):
-    folder = run(ridge({"who": "server", "rounds": [0]}), tmp_path, Silent())
+    folder = run(ridge({"who": "server", "rounds": [0]}, min_raters=2), tmp_path, Silent())
     with pytest.raises(FedMFError, match="census alone"):
         audit_run(folder, GRID)
 
@@ -272,6 +273,17 @@ def test_min_raters_hides_lone_raters_from_other_users(tmp_path, least):
         assert linked.rated_recall > 0.3
     else:
         assert changes.rated_recall == linked.rated_recall == 0
+
+
+@pytest.mark.parametrize("rule", ["ridge", "batch"])
+def test_users_whom_the_next_round_does_not_ask_are_read_all_the_same(tmp_path, rule):
+    observe = {"who": "server", "rounds": [1, 2]}
+    shared = ridge(observe) if rule == "ridge" else chosen(observe, fraction_bits=40)
+    tree = shared.model_dump(mode="json") | {"participation": {"share": 0.5}}
+    finding = audit_run(run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent()), GRID)[0]
+    assert finding.rated_precision == 1
+    assert finding.recovered == pytest.approx(finding.rated_recall, abs=0.05)
+    assert 0.3 < finding.recovered < 0.7
 
 
 def test_biases_under_a_gradient_rule_are_refused(tmp_path):
