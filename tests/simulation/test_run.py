@@ -70,7 +70,7 @@ class RevealingUserActor(UserActor):
     """A user actor that shows the item matrix it has decrypted."""
 
     def reveal(self):
-        return self._item_matrix
+        return self.items_in_the_clear()
 
 
 def items_and_losses(chosen, monkeypatch):
