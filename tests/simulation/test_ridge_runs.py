@@ -100,6 +100,57 @@ class Watched:
         return np.repeat(np.arange(len(self.users)), np.diff(self.users.train.starts))
 
 
+def as_the_page_says(block, start, steps, rounds):
+    """v_j and b_j after each round by docs/quality.md: real numbers, values and no sums, loops, LAPACK."""
+    items, d = start.shape
+    v, b, counts = start.copy(), np.zeros(items), np.bincount(block.items, minlength=items)
+    users = [block.part(user, user + 1) for user in range(len(block.starts) - 1)]
+    penalty = np.diag([steps.reg_user] * d + [steps.reg_user_bias])
+    fewest = max(48.0, steps.reg_item * 128 * 3 / 4)
+    parts, curvature = np.zeros(len(users)), np.zeros(items)
+    for number in range(rounds):
+        dv, db, grown = np.zeros_like(v), np.zeros_like(b), np.zeros(items)
+        for at, mine in enumerate(users):
+            j = mine.items
+            x = np.column_stack([v[j], np.ones(len(j))])
+            u = np.linalg.solve(x.T @ x + penalty, x.T @ (mine.values - b[j]))
+            error = mine.values - b[j] - x @ u
+            part = np.ceil(u[:d] @ u[:d] * 128) / 128
+            if number == 0:
+                dv[j] += (
+                    1.6
+                    * error[:, None]
+                    * u[:d]
+                    / (4 / 3 * max(part, 1 / 128) * (counts[j] + fewest))[:, None]
+                )
+                db[j] += 1.6 * error / (4 * counts[j] + steps.reg_item_bias)
+            else:
+                along = np.maximum(curvature[j] + max(part - parts[at], 0), counts[j] * part / 4)
+                pull = steps.reg_item * v[j] / counts[j, None]
+                dv[j] += 1.6 * (error[:, None] * u[:d] - pull) / (4 / 3 * along + steps.reg_item)[:, None]
+                pull = steps.reg_item_bias * b[j] / counts[j]
+                db[j] += 1.6 * (error - pull) / (4 * counts[j] + steps.reg_item_bias)
+            parts[at] = part
+            grown[j] += part
+        v, b, curvature = v + dv, b + db, grown
+        yield v, b
+
+
+@pytest.mark.parametrize("weight", [0.1, 1.0, 4.0])
+def test_a_run_does_what_the_page_says(weight):
+    """Through sums, counts, columns, grids and credits: up to rounding, of biases to ten bits or so."""
+    changes = {"model__reg_item": weight, "protocol__fraction_bits": 30, "protocol__update_bound": 8.0}
+    watched = Watched(**changes, ratings__users=30, cluster__users_per_actor=30)
+    terms, block = watched.plan.terms, watched.users.train
+    start = Items.read(watched.rows, watched.layout, 1, counted=False).vectors[:, : terms.layout.factors]
+    expected = as_the_page_says(block, start, terms.steps, 5)
+    for _, (v, b) in zip(watched.federation.rounds(), expected, strict=True):
+        read = Items.read(watched.rows, watched.layout, 1, counted=True).vectors
+        rated = watched.rows[:, -1] > 0
+        assert read[rated, :-2] == pytest.approx(v[rated], abs=5e-3)
+        assert read[rated, -1] == pytest.approx(b[rated], abs=5e-3)
+
+
 def test_without_a_census_users_learn_while_they_count_themselves():
     """Who knows how many rated an item only when the round is over divides then."""
     watched = Watched()
