@@ -9,6 +9,7 @@ on each is shown.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from analysis.quality import COLUMNS, WIDTH, Course, courses
 from analysis.runs import read_audit, read_study
 from fedmf_ray.errors import FedMFError
 
-_OURS, _THEIRS = "#c04a10", "#7fb0dc"
+_OURS, _THEIRS, _DARK = "#c04a10", "#7fb0dc", "#0b2c55"
 
 
 def errors(file: Path) -> pd.DataFrame:
@@ -63,9 +64,11 @@ def overview(rmse: pd.DataFrame, ours: str, costs: Sequence[Course], leaks: dict
     quality.set_xlim(right=float(rmse["mean"].max()) + 0.007)
     quality.invert_yaxis()
     quality.set_title("Quality: test RMSE, five folds")
-    for course, look in zip(costs, series_styles(len(costs)), strict=True):
+    colours = itertools.cycle([_OURS, _THEIRS, _DARK])  # the first line is ours in all panels
+    for course, look, colour in zip(costs, series_styles(len(costs)), colours, strict=False):
         label = course.label.replace(f" ({course.basis})", "")
-        cost.plot(course.spent["protocol_s"], course.spent["test_rmse"], label=label, **look | WIDTH)
+        look |= WIDTH | {"color": colour}
+        cost.plot(course.spent["protocol_s"], course.spent["test_rmse"], label=label, **look)
     best = min(float(course.spent["test_rmse"].min()) for course in costs)
     cost.set_ylim(best - 0.005, best + 0.1)
     cost.set_xscale("log")

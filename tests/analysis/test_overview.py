@@ -23,7 +23,11 @@ def audited(tmp_path):
     """Two cells, and two attacks on the first of them."""
     found = [(1, "a", 0.02), (1, "b", 0.01), (2, "a", 0.0)]
     rows = [
-        {"keys": {"protocol.min_raters": least}, "attack": attack, "recovered": share}
+        {
+            "keys": {"protocol.min_raters": least, "model.biases": least == 1},
+            "attack": attack,
+            "recovered": share,
+        }
         for least, attack, share in found
     ]
     (tmp_path / "audit.json").write_text(json.dumps(rows))
@@ -52,6 +56,7 @@ def test_errors_are_means_and_spreads_over_folds_the_best_first(bench):
 def test_the_worst_attack_on_the_cells_that_are_asked_for(audited):
     assert recovered(str(audited), {}) == 0.02
     assert recovered(str(audited), {"protocol.min_raters": "2"}) == 0.0
+    assert recovered(str(audited), {"model.biases": "false"}) == 0.0
     with pytest.raises(FedMFError, match="no finding"):
         recovered(str(audited), {"protocol.min_raters": "3"})
     with pytest.raises(FedMFError, match="has no key x"):
@@ -66,5 +71,7 @@ def test_the_command_draws(bench, audited, study, tmp_path):
     assert picture.stat().st_size > 10_000
     wrong = CliRunner().invoke(main, [*words, "--audit", "curious"])
     assert "reads NAME=FOLDER" in wrong.output
+    wrong = CliRunner().invoke(main, [*words, "--audit", f"curious={audited}:protocol.min_raters"])
+    assert "protocol.min_raters has no value" in wrong.output
     none = CliRunner().invoke(main, [*words, "--line", "rule batch", "--audit", f"curious={audited}"])
     assert "the study has rule ridge" in none.output

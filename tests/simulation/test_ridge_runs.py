@@ -147,8 +147,8 @@ def test_a_run_does_what_the_page_says(weight):
     for _, (v, b) in zip(watched.federation.rounds(), expected, strict=True):
         read = Items.read(watched.rows, watched.layout, 1, counted=True).vectors
         rated = watched.rows[:, -1] > 0
-        assert read[rated, :-2] == pytest.approx(v[rated], abs=5e-3)
-        assert read[rated, -1] == pytest.approx(b[rated], abs=5e-3)
+        assert read[rated, :-2] == pytest.approx(v[rated], abs=1e-3)
+        assert read[rated, -1] == pytest.approx(b[rated], abs=1e-3)
 
 
 def test_without_a_census_users_learn_while_they_count_themselves():
