@@ -38,8 +38,10 @@ _FEWEST, _MOST = 5, 100
 _BUNCH = 8
 """Uploads that the server adds in one go when that is measured."""
 
-_ROWS = {"plain": 2048, "elementwise": 4, "packed": 12}
-"""The large size of cryptographic work, in rows of the item matrix."""
+ROWS = {"plain": (1, 2048), "elementwise": (1, 4), "packed": (3, 35)}
+"""The small and the large size of cryptographic work, in rows of the item matrix. A kernel may work on eight
+numbers at once: sizes 32 apart have the slope of any large size, whatever is begun and not full, and from 3
+on a line that is half a turn of the kernel above the fullest."""
 
 _FEW_RATINGS, _MANY_RATINGS = 4, 256
 _CREDITED = (0, 512)
@@ -98,12 +100,11 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
     """Measure here, in a few seconds (the key pair and its table included)."""
     # One-value ciphertexts all cost the same: a short row does.
     row = RowLayout(min(layout.width, 4)) if scheme == "elementwise" else layout
-    columns, rows = row.width, _ROWS[scheme]
-    small, large = (_terms(rule, count, row) for count in (1, rows))
+    columns = row.width
+    small, large = (_terms(rule, count, row) for count in ROWS[scheme])
     evaluator, key = schemes.create(scheme, schemes.Matrices(columns, small.grid, key_bits))
     few, many = (_encrypted_items(key, terms) for terms in (small, large))
-    per_row = few.ciphertexts.shape[1]
-    sizes = (per_row, rows * per_row)
+    sizes = few.ciphertexts[:, :, 0].size, many.ciphertexts[:, :, 0].size
 
     raters = [_user(terms, terms.blocks.items) for terms in (small, large)]
     steps = [np.full((terms.blocks.items, columns), 0.01) for terms in (small, large)]

@@ -16,7 +16,7 @@ from fedmf_ray.simulation.costs import SLOWEST, RoundCosts, UserCosts
 from fedmf_ray.simulation.devices import Devices
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
-from fedmf_ray.simulation.unit_costs import Line, UnitCosts, measure, typical
+from fedmf_ray.simulation.unit_costs import ROWS, Line, UnitCosts, measure, typical
 
 PRICES = UnitCosts(
     decrypt=Line(0.5, 0.01),
@@ -156,6 +156,22 @@ def test_unit_costs_are_measured_once_for_a_setting(monkeypatch, tmp_path, ratin
         ("packed", 1024, RowLayout(4), "sequential"),
         ("elementwise", 1024, RowLayout(4), "sequential"),
     ]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4, 8])
+@pytest.mark.parametrize("more", [0, 1])  # the tag of an upload
+def test_sizes_that_are_measured_do_not_mislead_where_a_kernel_works_on_several(at_once, more):
+    """The line through two sizes, if eight cost as much as one: right for thousands, and for few on average."""
+    small, large = ROWS["packed"]
+
+    def turns(size):
+        return -(-(size + more) // at_once)
+
+    each = (turns(large) - turns(small)) / (large - small)
+    fixed = turns(small) - each * small
+    assert fixed + each * 4000 == pytest.approx(turns(4000), rel=0.001)
+    errors = [fixed + each * size - turns(size) for size in range(1, 161)]
+    assert abs(np.mean(errors)) < 0.5
 
 
 def test_cells_that_differ_in_regularisers_are_charged_alike(monkeypatch, tmp_path, ratings_file):
