@@ -22,7 +22,7 @@ from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.factors import Steps, initial_items
 from fedmf_ray.protocol.items import encrypt_items, read_share
 from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks, Upload
-from fedmf_ray.protocol.server import NOBODY, Roster, Server
+from fedmf_ray.protocol.server import Roster, Server
 from fedmf_ray.protocol.terms import Terms, column_grids
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
@@ -118,7 +118,7 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
     items = Items.read(matrix, layout, min_raters=1, counted=True)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
     receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
-    publishing = [Server(evaluator, items, Roster(NOBODY, NOBODY)) for items in (few, many)]
+    publishing = [_Publishing(evaluator, *each) for each in zip((few, many), uploads, strict=True)]
     credited = [dataclasses.replace(few, round=1, credited=np.arange(count)) for count in _CREDITED]
 
     def upload(at: int) -> None:
@@ -134,6 +134,11 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
         """In a run, encryptions come between small pieces of work, or go on beside them: caches are cold."""
         upload(1)
 
+    def uploads_arrive() -> None:
+        other_work()
+        for server in publishing:
+            server.receive()
+
     return UnitCosts(
         decrypt=_line(sizes, lambda at: read_share([(few, many)[at]], 0, 1, key, (small, large)[at])),
         update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh, other_work),
@@ -141,7 +146,7 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
         receive=_line((_BUNCH * sizes[0], _BUNCH * sizes[1]), lambda at: receivers[at](), other_work).shared(
             _BUNCH
         ),
-        publish=_line(sizes, lambda at: publishing[at].publish(), other_work),
+        publish=_line(sizes, lambda at: publishing[at](), uploads_arrive),
         # What reading takes without any credits is in the line of decryption.
         credit=Line(0.0, _line(_CREDITED, lambda at: read_share([credited[at]], 0, 1, key, small)).each),
     )
@@ -158,6 +163,22 @@ class _Receiving:
     def __call__(self) -> None:
         for _ in range(_BUNCH):
             self._server.receive(dataclasses.replace(self._upload, user_id=next(self._user_ids)))
+
+
+class _Publishing:
+    """A server publishes what it has added something to: sums are put into shape then, not before."""
+
+    def __init__(self, evaluator: schemes.Evaluator, items: EncryptedItems, upload: Upload) -> None:
+        user = np.array([upload.user_id])
+        self._server = Server(evaluator, items, Roster(user, np.array([len(upload.blocks)])))
+        self._upload = upload
+
+    def receive(self) -> None:
+        if not len(self._server.added):
+            self._server.receive(dataclasses.replace(self._upload, round=self._server.round))
+
+    def __call__(self) -> None:
+        self._server.publish()
 
 
 def _line(

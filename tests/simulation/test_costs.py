@@ -161,7 +161,7 @@ def test_unit_costs_are_measured_once_for_a_setting(monkeypatch, tmp_path, ratin
 @pytest.mark.parametrize("at_once", [1, 2, 4, 8])
 @pytest.mark.parametrize("more", [0, 1])  # the tag of an upload
 def test_sizes_that_are_measured_do_not_mislead_where_a_kernel_works_on_several(at_once, more):
-    """The line through two sizes, if eight cost as much as one: right for thousands, and for few on average."""
+    """The line through two sizes, if eight cost as much as one: right for many, and for few on average."""
     small, large = ROWS["packed"]
 
     def turns(size):
