@@ -35,8 +35,12 @@ _BUDGET_S = 1.0
 _FEWEST, _MOST = 5, 100
 """Repeats of each measurement: as many as fit the budget, but not fewer or more than these."""
 
-_BUNCH = 8
-"""Uploads that the server adds in one go when that is measured."""
+_BUNCH = 3
+"""Uploads that the server adds in one go when that is measured. In a run they come between encryptions, and
+find caches neither as cold as a single one would here, nor as warm as many (benchmarks/estimates.py)."""
+
+_UPLOADERS = 16
+"""Uploads that are in a matrix whose publishing is measured: the more, the more is left to do at the end."""
 
 ROWS = {"plain": (1, 2048), "elementwise": (1, 4), "packed": (3, 35)}
 """The small and the large size of cryptographic work, in rows of the item matrix. A kernel may work on eight
@@ -153,7 +157,7 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
 
 
 class _Receiving:
-    """A server adds some more copies of an upload, each of another user: they come in bunches."""
+    """A server adds some more copies of an upload, each of another user."""
 
     def __init__(self, evaluator: schemes.Evaluator, items: EncryptedItems, upload: Upload) -> None:
         users = np.arange(_BUNCH * (_MOST + 2))
@@ -169,13 +173,15 @@ class _Publishing:
     """A server publishes what it has added something to: sums are put into shape then, not before."""
 
     def __init__(self, evaluator: schemes.Evaluator, items: EncryptedItems, upload: Upload) -> None:
-        user = np.array([upload.user_id])
-        self._server = Server(evaluator, items, Roster(user, np.array([len(upload.blocks)])))
-        self._upload = upload
+        self._users = np.arange(_UPLOADERS)
+        roster = Roster(self._users, np.full(_UPLOADERS, len(upload.blocks)))
+        self._server, self._upload = Server(evaluator, items, roster), upload
 
     def receive(self) -> None:
-        if not len(self._server.added):
-            self._server.receive(dataclasses.replace(self._upload, round=self._server.round))
+        """Everybody's upload of the round, if it has not arrived."""
+        for user_id in np.setdiff1d(self._users, self._server.added).tolist():
+            now = self._server.round
+            self._server.receive(dataclasses.replace(self._upload, round=now, user_id=user_id))
 
     def __call__(self) -> None:
         self._server.publish()
