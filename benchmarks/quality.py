@@ -168,8 +168,7 @@ def numbers(_context: click.Context, _option: click.Parameter, text: str) -> lis
 
 
 @click.command(help=__doc__)
-@click.argument("scenario", type=Path, default=SCENARIO)
-@click.argument("overrides", nargs=-1)
+@click.argument("words", nargs=-1, metavar="[SCENARIO] [KEY=VALUE...]")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Of folds and of everybody's initial values.")
 @click.option(
@@ -185,8 +184,7 @@ def numbers(_context: click.Context, _option: click.Parameter, text: str) -> lis
 @click.option("--envs", type=Path, default=Path.home() / ".cache" / "fedmf-ray" / "bench", show_default=True)
 @click.option("-o", "--output", type=Path, help="Also write a row per model and fold as CSV.")
 def main(
-    scenario: Path,
-    overrides: tuple[str, ...],
+    words: tuple[str, ...],
     folds: int,
     seed: int,
     rounds: list[int],
@@ -196,6 +194,9 @@ def main(
     envs: Path,
     output: Path | None,
 ) -> None:
+    scenario, overrides = SCENARIO, words
+    if words and "=" not in words[0]:
+        scenario, overrides = Path(words[0]), words[1:]
     if not (rounds or models):
         raise click.UsageError("nothing to do: --rounds and --models are both empty")
     if rounds:

@@ -20,6 +20,8 @@ from fedmf_ray.protocol.terms import Terms
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_AT_ONCE = 8
+
 _INITIAL = -1
 """What stands for user and round in the label of the tag under the very first matrix."""
 
@@ -75,8 +77,7 @@ def read_share(
 
     Raises :class:`DivergenceError` for an entry beyond its bound.
     """
-    count = terms.blocks.count
-    begin, end = count * part // parts, count * (part + 1) // parts
+    begin, end = _cut(terms.blocks.count, part, parts), _cut(terms.blocks.count, part + 1, parts)
     authenticator, round_number = key.authenticator, messages[0].round
     values, weighed, pads, tags = [], [], [], []
     for message in messages:
@@ -94,6 +95,12 @@ def read_share(
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
     return Share(round_number, np.concatenate(values), credited, weighed, pads, tags)
+
+
+def _cut(count: int, part: int, parts: int) -> int:
+    """Where a part begins. Kernels may work on eight ciphertexts at once, and users are charged for all
+    parts: only the last one may leave such a turn unfilled."""
+    return count if part == parts else min(count, _AT_ONCE * round(count * part / parts / _AT_ONCE))
 
 
 class Ledger:

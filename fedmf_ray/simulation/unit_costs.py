@@ -35,7 +35,7 @@ _BUDGET_S = 1.0
 _FEWEST, _MOST = 5, 100
 """Repeats of each measurement: as many as fit the budget, but not fewer or more than these."""
 
-_BUNCH = 3
+_BUNCH = 2
 """Uploads that the server adds in one go when that is measured. In a run they come between encryptions, and
 find caches neither as cold as a single one would here, nor as warm as many (benchmarks/estimates.py)."""
 
