@@ -13,7 +13,7 @@ from fedmf_ray.metrics import ErrorSums
 from fedmf_ray.protocol.items import Share
 from fedmf_ray.ratings.synthetic import Synthetic
 from fedmf_ray.ratings.table import Split, UserRatings
-from fedmf_ray.simulation.unit_costs import Tariff
+from fedmf_ray.simulation.tariff import Tariff
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -24,7 +24,7 @@ from fedmf_ray.simulation import packing, placement
 from fedmf_ray.simulation.packing import Packing
 from fedmf_ray.simulation.placement import WORKER_BYTES, Memory
 from fedmf_ray.simulation.population import Population
-from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts
+from fedmf_ray.simulation.tariff import Tariff, UnitCosts
 from fedmf_ray.simulation.uploads import Uploads
 
 _USER_OBJECTS_BYTES = 2000

@@ -27,8 +27,9 @@ from fedmf_ray.simulation.observation import recorded_rounds, view_of
 from fedmf_ray.simulation.participation import ABSENT, IN_TIME, Fates, Participation
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.progress import Progress
+from fedmf_ray.simulation.tariff import Tariff, UnitCosts
 from fedmf_ray.simulation.training import Trainer, Training
-from fedmf_ray.simulation.unit_costs import Tariff, UnitCosts, measure, typical
+from fedmf_ray.simulation.unit_costs import measure, typical
 
 _ATTEMPTS = 9
 """After so many failures with nothing done in between, something is wrong that no restart mends."""

@@ -1,8 +1,8 @@
-"""What a piece of work costs on this machine, and what a round costs at those prices.
+"""What a piece of work costs on this machine.
 
 Unit costs come from the very functions that real runs time (:mod:`fedmf_ray.protocol`), each measured at
-a small and a large size, so that a piece costs ``fixed + each * size``. A *tariff* applies them to the
-layout of a scenario: calibrated runs charge users and server by it, and estimates foretell with it.
+a small and a large size, so that a piece costs ``fixed + each * size``. A tariff applies them
+(:mod:`fedmf_ray.simulation.tariff`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ import dataclasses
 import itertools
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedmf_ray.crypto import schemes
 from fedmf_ray.crypto.fixed_point import FixedPoint
@@ -27,9 +24,8 @@ from fedmf_ray.protocol.terms import Terms, column_grids
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.rows import Items, RowLayout
-from fedmf_ray.simulation.costs import UserCosts, cpu_clock
-
-Integers = NDArray[np.int64]
+from fedmf_ray.simulation.costs import cpu_clock
+from fedmf_ray.simulation.tariff import Line, UnitCosts
 
 _BUDGET_S = 1.0
 _FEWEST, _MOST = 5, 100
@@ -49,50 +45,6 @@ on a line that is half a turn of the kernel above the fullest."""
 
 _FEW_RATINGS, _MANY_RATINGS = 4, 256
 _CREDITED = (0, 512)
-
-
-class Line(NamedTuple):
-    """CPU seconds of a piece of work of a given size: fixed + each * size."""
-
-    fixed: float
-    each: float
-
-    def shared(self, pieces: int) -> Line:
-        """The line of one piece, if this is that of several together, by their common size."""
-        return Line(self.fixed / pieces, self.each)
-
-    def __call__(self, size: int | Integers) -> NDArray[np.float64]:
-        return np.asarray(self.fixed + self.each * np.asarray(size))
-
-
-@dataclass(frozen=True)
-class UnitCosts:
-    """CPU seconds of this machine for one scheme, key size, row of columns and update rule.
-
-    decrypt, publish: the item matrix, by its ciphertexts. encrypt, receive: one upload, by its
-    ciphertexts (values for ``plain``). update: one user, by its ratings. credit: checking the tags of a
-    round, by the users that were credited. Tags are part of the others.
-    """
-
-    decrypt: Line
-    update: Line
-    encrypt: Line
-    receive: Line
-    publish: Line
-    credit: Line
-
-    def named(self) -> dict[str, dict[str, float]]:
-        """CPU seconds by name of the piece of work: fixed, and of each ciphertext or rating."""
-        return {name: getattr(self, name)._asdict() for name in self.__dataclass_fields__}
-
-    @classmethod
-    def mean(cls, measured: list[UnitCosts]) -> UnitCosts:
-        """The average over several CPUs."""
-        lines = {
-            name: Line(*np.mean([getattr(one, name) for one in measured], axis=0).tolist())
-            for name in cls.__dataclass_fields__
-        }
-        return cls(**lines)
 
 
 def typical(layout: RowLayout) -> RowLayout:
@@ -233,46 +185,3 @@ def _encrypted_items(key: schemes.KeyHolder, terms: Terms) -> EncryptedItems:
     matrix, learned = np.zeros((terms.blocks.items, terms.layout.width)), terms.layout.learned
     matrix[:, :learned] = initial_items("normal", 0.1, terms.blocks.items, learned, seed=0)
     return encrypt_items(matrix, key, terms)[0]
-
-
-@dataclass(frozen=True)
-class Tariff:
-    """Unit costs applied to a layout: what each user and the server are charged for a round.
-
-    blocks: how item rows are cut. ciphertexts, block_bytes: of one block (for ``plain``, its values).
-    tag_bytes: of the tag of an upload, and of the matrix, for each server. asked: users in a round.
-    """
-
-    unit: UnitCosts
-    blocks: ItemBlocks
-    ciphertexts: int
-    block_bytes: int
-    tag_bytes: int
-    asked: int
-
-    def users(
-        self, user_ids: Integers, ratings: Integers, upload_rows: Integers, upload_blocks: Integers
-    ) -> UserCosts:
-        """Costs of users with so many training ratings who upload so many rows in so many blocks, all
-        (users,) int64."""
-        users, whole, tags = len(user_ids), self.blocks.count, self.blocks.servers * self.tag_bytes
-        decrypt_cpu_s = self.unit.decrypt(whole * self.ciphertexts) + self.unit.credit(self.asked)
-        return UserCosts(
-            user_id=user_ids,
-            decrypt_cpu_s=np.full(users, decrypt_cpu_s),
-            update_cpu_s=self.unit.update(ratings),
-            encrypt_cpu_s=self.unit.encrypt(upload_blocks * self.ciphertexts),
-            download_bytes=np.full(users, whole * self.block_bytes + tags),
-            upload_bytes=upload_blocks * (self.block_bytes + 8) + tags,  # a block's number is an int64
-            upload_rows=upload_rows,
-            upload_blocks=upload_blocks,
-        )
-
-    def receive_cpu_s(self, upload_blocks: Integers) -> float:
-        """What the server is charged for adding these users' uploads."""
-        return float(self.unit.receive(upload_blocks * self.ciphertexts).sum())
-
-    @property
-    def publish_cpu_s(self) -> float:
-        """What the server is charged for the matrix that opens the next round."""
-        return float(self.unit.publish(self.blocks.count * self.ciphertexts))

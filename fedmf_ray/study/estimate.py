@@ -26,7 +26,7 @@ from fedmf_ray.simulation.participation import ABSENT, IN_TIME, LATE, Participat
 from fedmf_ray.simulation.placement import Memory
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.rounds import tariff
-from fedmf_ray.simulation.unit_costs import UnitCosts
+from fedmf_ray.simulation.tariff import UnitCosts
 from fedmf_ray.study.cells import table_value
 
 

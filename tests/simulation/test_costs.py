@@ -16,7 +16,8 @@ from fedmf_ray.simulation.costs import SLOWEST, RoundCosts, UserCosts
 from fedmf_ray.simulation.devices import Devices
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
-from fedmf_ray.simulation.unit_costs import ROWS, Line, UnitCosts, measure, typical
+from fedmf_ray.simulation.tariff import Line, UnitCosts
+from fedmf_ray.simulation.unit_costs import ROWS, measure, typical
 
 PRICES = UnitCosts(
     decrypt=Line(0.5, 0.01),

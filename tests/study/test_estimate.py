@@ -14,7 +14,7 @@ from fedmf_ray.simulation.backends import SerialBackend
 from fedmf_ray.simulation.placement import Memory
 from fedmf_ray.simulation.progress import Silent
 from fedmf_ray.simulation.run import run
-from fedmf_ray.simulation.unit_costs import Line, UnitCosts
+from fedmf_ray.simulation.tariff import Line, UnitCosts
 from fedmf_ray.study.estimate import Estimate, Work, estimate
 
 PRICES = UnitCosts(*(Line(1.0 / 2**k, 1.0 / 2 ** (k + 4)) for k in range(6)))
