@@ -7,10 +7,8 @@ computes does not depend, by a single bit, on who its neighbours are.
 from __future__ import annotations
 
 import hashlib
-import math
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +19,9 @@ from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.factors import RatingBlock, initial_user, inner
 from fedmf_ray.metrics import ErrorSums, error_sums
-from fedmf_ray.protocol.messages import ItemBlocks, Upload
+from fedmf_ray.protocol.messages import Upload
 from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.upload_rows import UploadRows, draw_decoys
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.rows import Items, RowLayout, item_columns, user_side
 
@@ -40,20 +39,18 @@ class Users:
     gives the same steps.
     counted, part: what the item matrix has of them as raters: (users,) 1 in n_j or not yet, and (ratings,)
     how much of L_j.
-    decoys: the rows without ratings that each uploads, drawn once: fresh ones each round would fall to
-    intersecting the rounds. Drawn here unless given.
+    upload_rows: what each uploads every round; decoys are drawn here unless given.
     """
 
     def __init__(
         self, ratings: Sequence[UserRatings], terms: Terms, decoys: Sequence[Integers] | None = None
     ) -> None:
         if decoys is None:
-            decoys = [_draw_decoys(user.items, terms) for user in ratings]
+            decoys = [draw_decoys(user.items, terms) for user in ratings]
         self.user_ids = np.array([user.user_id for user in ratings], np.int64)
         mean = terms.steps.mean
         self.train = RatingBlock.of([(user.items, user.values - mean) for user in ratings])
         self.test = RatingBlock.of([(user.test_items, user.test_values - mean) for user in ratings])
-        self.decoys = decoys
         self.rating_counts = np.diff(self.train.starts)
         """(users,) training ratings."""
         layout = terms.layout
@@ -65,19 +62,7 @@ class Users:
         self.counted = np.zeros(len(ratings))
         self.part = np.zeros(len(self.train.items) if layout.curvature else 0)
         self._offered = self.part.copy()
-        self._blocks = _Ragged.of(
-            [
-                np.unique(np.concatenate([user.items, extra]) // terms.blocks.rows)
-                for user, extra in zip(ratings, decoys, strict=True)
-            ]
-        )
-        self._row_of_rating = self._find_rows(terms.blocks)
-        self.upload_rows = np.array(
-            [len(np.unique(user.items)) + len(extra) for user, extra in zip(ratings, decoys, strict=True)]
-        )
-        """(users,) how many item rows each uploads every round, rated ones and decoys."""
-        self.upload_blocks = np.diff(self._blocks.starts)
-        """(users,) how many blocks those rows are in."""
+        self.upload_rows = UploadRows(self.train, decoys, terms.blocks)
 
     def settle(self, credited: Integers) -> None:
         """Learn whose uploads are in the matrix that opens a round; credited: ids of users, ours or
@@ -101,31 +86,8 @@ class Users:
         self.vectors[:] = self.opened
         self._offered[:] = self.part
 
-    def _find_rows(self, layout: ItemBlocks) -> Integers:
-        """(ratings,) where each rating's item row is among all rows of all blocks that users upload."""
-        users = np.arange(len(self))
-        # One number a (user, block), and they increase.
-        places = np.repeat(users, np.diff(self._blocks.starts)) * layout.count + self._blocks.values
-        rated = np.repeat(users, self.rating_counts) * layout.count + self.train.items // layout.rows
-        return np.searchsorted(places, rated) * layout.rows + self.train.items % layout.rows
-
     def __len__(self) -> int:
         return len(self.user_ids)
-
-    def blocks_within(self, first: int, stop: int) -> Integers:
-        """(users,) how many blocks of a range each uploads every round."""
-        inside = np.concatenate(
-            [[0], np.cumsum((self._blocks.values >= first) & (self._blocks.values < stop))]
-        )
-        return np.diff(inside[self._blocks.starts])
-
-    def blocks_under(self, rows: int) -> Integers:
-        """(users,) how many blocks each would upload if so many item rows made one."""
-        counts = []
-        for user, decoys in enumerate(self.decoys):
-            items = self.train.part(user, user + 1).items
-            counts.append(len(np.unique(np.concatenate([items, decoys]) // rows)))
-        return np.array(counts, np.int64)
 
     def digests(self) -> NDArray[np.uint8]:
         """(users, 16) of each one's ratings: a checkpoint belongs to these users if it has the same."""
@@ -227,41 +189,25 @@ class Users:
 
         item_steps: (ratings, factors), as :meth:`update` returns them.
         """
-        layout, blocks = terms.blocks, self._blocks.part(first, stop)
-        begin, end = self.train.starts[first], self.train.starts[stop]
-        at = self._row_of_rating[begin:end] - self._blocks.starts[first] * layout.rows
-        values = np.zeros((len(blocks.values), layout.columns))
-        values.reshape(-1, layout.width)[at] = -item_steps
-        pieces = self._pieces(first, stop, layout)
+        mine = slice(self.train.starts[first], self.train.starts[stop])
+        blocks, values = self.upload_rows.filled(first, stop, mine, -item_steps)
+        pieces, user_ids = self.upload_rows.pieces(first, stop), self.user_ids[first:stop].tolist()
         tags = []
         if key.authenticator is not None:
-            for user_id, server_first, begin, end in pieces:
+            for user, server_first, begin, end in pieces:
                 plaintexts = key.plaintexts(values[begin:end])
-                label = user_id, round_number, server_first
-                tags.append(key.authenticator.tag(blocks.values[begin:end], plaintexts, *label))
+                label = user_ids[user], round_number, server_first
+                tags.append(key.authenticator.tag(blocks[begin:end], plaintexts, *label))
         wire = key.encrypt(values, tags)
         uploads = [
-            Upload(round_number, user_id, blocks.values[begin:end], wire[begin:end], None)
-            for user_id, _, begin, end in pieces
+            Upload(round_number, user_ids[user], blocks[begin:end], wire[begin:end], None)
+            for user, _, begin, end in pieces
         ]
         if tags:
             rows = wire[len(values) :, 0]
             uploads = [replace(upload, tag=tag) for upload, tag in zip(uploads, rows, strict=True)]
-        servers = layout.servers
+        servers = terms.blocks.servers
         return [uploads[at : at + servers] for at in range(0, len(uploads), servers)]
-
-    def _pieces(self, first: int, stop: int, layout: ItemBlocks) -> list[tuple[int, int, int, int]]:
-        """For each user and server: its id, the server's first block, and which blocks are in its piece."""
-        blocks, borders = self._blocks.part(first, stop), layout.borders
-        starts, user_ids = blocks.starts.tolist(), self.user_ids[first:stop].tolist()
-        pieces = []
-        for user_id, begin, end in zip(user_ids, starts[:-1], starts[1:], strict=True):
-            cuts = [begin, end]
-            if layout.servers > 1:
-                cuts = (begin + np.searchsorted(blocks.values[begin:end], borders)).tolist()
-            for at, server_first in enumerate(borders[:-1]):
-                pieces.append((user_id, server_first, cuts[at], cuts[at + 1]))
-        return pieces
 
     def scores(self, user: int, items: Items, layout: RowLayout) -> Floats:
         """(items,) what a user would rate every item, less the mean."""
@@ -270,37 +216,3 @@ class Users:
     def errors(self, items: Items, layout: RowLayout) -> ErrorSums:
         """Each user's errors under the given items, as sums."""
         return error_sums(user_side(self.vectors, layout), items.vectors, self.train, self.test)
-
-
-@dataclass(frozen=True)
-class _Ragged:
-    """Arrays of different lengths, one after the other: number k is values[starts[k] : starts[k + 1]]."""
-
-    starts: Integers
-    values: Integers
-
-    @classmethod
-    def of(cls, arrays: Sequence[Integers]) -> _Ragged:
-        starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays])])
-        return cls(starts, np.concatenate(arrays).astype(np.int64))
-
-    def part(self, first: int, stop: int) -> _Ragged:
-        begin, end = self.starts[first], self.starts[stop]
-        return _Ragged(self.starts[first : stop + 1] - begin, self.values[begin:end])
-
-
-def uploaded_count(rated: int, items: int, part_text_sparsity: float) -> int:
-    """max(|rated|, ceil((1 - s) * items)), with the product rounded so that 0.3 * 40 is 12."""
-    return max(rated, math.ceil(round((1.0 - part_text_sparsity) * items, 9)))
-
-
-def _draw_decoys(rated: Integers, terms: Terms) -> Integers:
-    items = terms.blocks.items
-    count = uploaded_count(len(np.unique(rated)), items, terms.part_text_sparsity) - len(np.unique(rated))
-    if not count:
-        return np.array([], np.int64)
-    others = np.setdiff1d(np.arange(items), rated)
-    # Not from the scenario's seed: whoever knows that could tell decoys from rated rows. Results do not
-    # depend on decoys, they carry zeros.
-    random = np.random.default_rng(secrets.randbits(128))
-    return np.sort(random.choice(others, size=count, replace=False))

@@ -17,7 +17,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.protocol.terms import Terms, column_grids
-from fedmf_ray.protocol.user import uploaded_count
+from fedmf_ray.protocol.upload_rows import uploaded_count
 from fedmf_ray.rows import RowLayout
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation import packing, placement

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.protocol.user import uploaded_count
+from fedmf_ray.protocol.upload_rows import uploaded_count
 from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, popularity
 from fedmf_ray.ratings.table import Split, UserRatings
 

@@ -71,12 +71,13 @@ class UserActor:
             self._users, self._ledger = Users(members, self._terms), Ledger(key, self._terms)
         users, borders = self._users, self._terms.blocks.borders
         self._members = ()  # nothing is kept twice; a new actor is made with members of its own
-        blocks = np.stack([users.blocks_within(*border) for border in pairwise(borders)], axis=1)
+        blocks = np.stack([users.upload_rows.within(*border) for border in pairwise(borders)], axis=1)
         together = self._hosting.together
-        work, most = (users.rating_counts, _CALL_RATINGS) if together else (users.upload_blocks, _CALL_BLOCKS)
+        uploaded = users.upload_rows.block_counts
+        work, most = (users.rating_counts, _CALL_RATINGS) if together else (uploaded, _CALL_BLOCKS)
         self._calls = cut(work, most)
         tariff = self._hosting.tariff
-        self._charged_blocks = users.blocks_under(tariff.blocks.rows) if tariff else users.upload_blocks
+        self._charged_blocks = users.upload_rows.under(tariff.blocks.rows) if tariff else uploaded
         self._roster = [Roster(users.user_ids, column) for column in blocks.T]
         # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
         key.encrypt(np.zeros((1, self._terms.blocks.columns)))
@@ -285,7 +286,8 @@ class UserActor:
         """Of the chosen users among some neighbours, measured or by the tariff."""
         users = self._users
         user_ids, rows, blocks = (
-            array[first:stop][chosen] for array in (users.user_ids, users.upload_rows, self._charged_blocks)
+            array[first:stop][chosen]
+            for array in (users.user_ids, users.upload_rows.counts, self._charged_blocks)
         )
         if self._hosting.tariff is not None:
             ratings = users.rating_counts[first:stop][chosen]

@@ -45,7 +45,9 @@ class Federation:
         self.messages = encrypt_items(matrix, self.key, self.terms)
         borders = zip(layout.borders[:-1], layout.borders[1:], strict=True)
         self.servers = [
-            Server(self.evaluator, message, Roster(self.users.user_ids, self.users.blocks_within(*border)))
+            Server(
+                self.evaluator, message, Roster(self.users.user_ids, self.users.upload_rows.within(*border))
+            )
             for message, border in zip(self.messages, borders, strict=True)
         ]
         self.open()

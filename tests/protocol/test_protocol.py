@@ -15,7 +15,8 @@ from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
 from fedmf_ray.protocol.messages import ItemBlocks, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, Server, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
-from fedmf_ray.protocol.user import Users, uploaded_count
+from fedmf_ray.protocol.upload_rows import uploaded_count
+from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.reference import fedmf
 from fedmf_ray.rows import Items, RowLayout
@@ -62,7 +63,8 @@ def read(messages, key, agreed, ledger=None, parts=1):
 
 def rosters(users, layout):
     return [
-        Roster(users.user_ids, users.blocks_within(*border)) for border in itertools.pairwise(layout.borders)
+        Roster(users.user_ids, users.upload_rows.within(*border))
+        for border in itertools.pairwise(layout.borders)
     ]
 
 

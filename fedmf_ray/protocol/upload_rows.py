@@ -1,0 +1,131 @@
+"""Which rows of the item matrix users upload: the rated ones and decoys, and the blocks that these are in."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.factors import RatingBlock
+from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.protocol.terms import Terms
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Piece(NamedTuple):
+    """What of some users' blocks is one user's and goes to one server: blocks[begin:end].
+
+    first: the block with which the server's range begins.
+    """
+
+    user: int
+    first: int
+    begin: int
+    end: int
+
+
+class UploadRows:
+    """Rows and blocks of some users, the same every round.
+
+    decoys: the rows without ratings that each uploads. counts, block_counts: (users,) how many rows each
+    uploads, rated ones and decoys, and how many blocks these are in.
+    """
+
+    def __init__(self, train: RatingBlock, decoys: Sequence[Integers], layout: ItemBlocks) -> None:
+        self.decoys, self._layout, self._train = decoys, layout, train
+        rows = list(self._rows())
+        self.counts = np.array([len(mine) for mine in rows], np.int64)
+        self._blocks = _Ragged.of([np.unique(mine // layout.rows) for mine in rows])
+        self.block_counts = np.diff(self._blocks.starts)
+        self._row_of_rating = self._find_rows()
+
+    def _rows(self) -> Iterator[Integers]:
+        """Of each user, increasing."""
+        for user, decoys in enumerate(self.decoys):
+            yield np.union1d(self._train.part(user, user + 1).items, decoys)
+
+    def _find_rows(self) -> Integers:
+        """(ratings,) where each rating's item row is among all rows of all blocks that users upload."""
+        layout, train, users = self._layout, self._train, np.arange(len(self.decoys))
+        # One number a (user, block), and they increase.
+        places = np.repeat(users, self.block_counts) * layout.count + self._blocks.values
+        rated = np.repeat(users, np.diff(train.starts)) * layout.count + train.items // layout.rows
+        return np.searchsorted(places, rated) * layout.rows + train.items % layout.rows
+
+    def within(self, first: int, stop: int) -> Integers:
+        """(users,) how many blocks of a range each uploads."""
+        inside = np.concatenate(
+            [[0], np.cumsum((self._blocks.values >= first) & (self._blocks.values < stop))]
+        )
+        return np.diff(inside[self._blocks.starts])
+
+    def under(self, rows: int) -> Integers:
+        """(users,) how many blocks each would upload if so many item rows made one."""
+        return np.array([len(np.unique(mine // rows)) for mine in self._rows()], np.int64)
+
+    def filled(self, first: int, stop: int, ratings: slice, steps: Floats) -> tuple[Integers, Floats]:
+        """The blocks of some neighbours, one user after the other, and (blocks, columns) what is in them.
+
+        ratings: those of these neighbours; steps: (ratings, width) of theirs. Zeros elsewhere.
+        """
+        layout, blocks = self._layout, self._blocks.part(first, stop)
+        at = self._row_of_rating[ratings] - self._blocks.starts[first] * layout.rows
+        values = np.zeros((len(blocks.values), layout.columns))
+        values.reshape(-1, layout.width)[at] = steps
+        return blocks.values, values
+
+    def pieces(self, first: int, stop: int) -> list[Piece]:
+        """For each of some neighbours (numbered from 0) and each server, which of their blocks it gets."""
+        blocks, borders = self._blocks.part(first, stop), self._layout.borders
+        starts = blocks.starts.tolist()
+        pieces = []
+        for user, (begin, end) in enumerate(itertools.pairwise(starts)):
+            cuts = [begin, end]
+            if len(borders) > 2:
+                cuts = (begin + np.searchsorted(blocks.values[begin:end], borders)).tolist()
+            pieces += [Piece(user, border, cuts[at], cuts[at + 1]) for at, border in enumerate(borders[:-1])]
+        return pieces
+
+
+def uploaded_count(rated: int, items: int, part_text_sparsity: float) -> int:
+    """max(|rated|, ceil((1 - s) * items)), with the product rounded so that 0.3 * 40 is 12."""
+    return max(rated, math.ceil(round((1.0 - part_text_sparsity) * items, 9)))
+
+
+def draw_decoys(rated: Integers, terms: Terms) -> Integers:
+    """Rows that a user did not rate and uploads all the same, increasing. Drawn once: fresh ones each round
+    would fall to intersecting the rounds."""
+    items = terms.blocks.items
+    count = uploaded_count(len(np.unique(rated)), items, terms.part_text_sparsity) - len(np.unique(rated))
+    if not count:
+        return np.array([], np.int64)
+    others = np.setdiff1d(np.arange(items), rated)
+    # Not from the scenario's seed: whoever knows that could tell decoys from rated rows. Results do not
+    # depend on decoys, they carry zeros.
+    random = np.random.default_rng(secrets.randbits(128))
+    return np.sort(random.choice(others, size=count, replace=False))
+
+
+@dataclass(frozen=True)
+class _Ragged:
+    """Arrays of different lengths, one after the other: number k is values[starts[k] : starts[k + 1]]."""
+
+    starts: Integers
+    values: Integers
+
+    @classmethod
+    def of(cls, arrays: Sequence[Integers]) -> _Ragged:
+        starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays])])
+        return cls(starts, np.concatenate(arrays).astype(np.int64))
+
+    def part(self, first: int, stop: int) -> _Ragged:
+        begin, end = self.starts[first], self.starts[stop]
+        return _Ragged(self.starts[first : stop + 1] - begin, self.values[begin:end])
