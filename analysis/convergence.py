@@ -55,7 +55,8 @@ def convergence(runs: Sequence[Run], title: str | None = None, width: float = PA
 def _setting(run: Run) -> str:
     model = run.scenario["model"]
     users = int(run.rounds["users"].iloc[0])
-    return f"{users} users, d = {model['factors']}, {model['rule']}, γ = {model['learning_rate']:g}"
+    step = "" if model["rule"] == "ridge" else f", γ = {model['learning_rate']:g}"
+    return f"{users} users, d = {model['factors']}, {model['rule']}{step}"
 
 
 @click.command(help=__doc__.splitlines()[0])

@@ -39,6 +39,9 @@ def run_brief(summary: dict[str, Any], rounds: pd.DataFrame) -> list[list[str]]:
     for column in ("train_mse", "test_rmse"):
         if column in last and not pd.isna(last[column]):
             rows.append([f"{column}, last round", _number(column, last[column])])
+    if ranking := summary.get("ranking"):
+        measures = {name: value for name, value in ranking.items() if name not in ("k", "users")}
+        rows += [[f"{name}, lists of {ranking['k']}", f"{value:.4f}"] for name, value in measures.items()]
     costs = [column for column in (*_COSTS, "cpu_s") if column in means]
     return rows + [[f"{_name(column)}, mean round", _number(column, means[column])] for column in costs]
 

@@ -48,6 +48,8 @@ MODELS = (
     "KNNBaseline",
     "KNNBaseline Pearson",
     "KNNBaseline Pearson items",
+    "BaselineOnly tuned",
+    "KNNBaseline tuned",
 )
 FIGURES = ("rmse", "mae", "unclipped", "seconds")
 Row = dict[str, str | float]

@@ -258,8 +258,8 @@ class Scenario(Section):
         counted = self.model.central or self.model.rule == "ridge" or self.protocol.min_raters > 1
         if self.metrics.popularity and not counted:
             raise ValueError(
-                f"metrics.popularity: users know no numbers of raters under rule {self.model.rule} "
-                "(ridge: yes; or protocol.min_raters above 1)"
+                f"metrics.popularity: users know no numbers of raters under rule {self.model.rule}: set it "
+                "to 0, or protocol.min_raters above 1, or model.rule to ridge"
             )
         return self
 

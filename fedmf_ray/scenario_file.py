@@ -146,7 +146,7 @@ def _explain(error: Any, source: str) -> str:
         message = "should start with a letter or digit and hold only letters, digits, '.', '_' and '-'"
     message = message.removeprefix("Value error, ").replace("Input should", "should", 1)
     shown = "" if isinstance(value, dict | BaseModel) else f"{value!r} "
-    return f"{source}: {key}: {shown}{message}"
+    return ": ".join(part for part in (source, key, f"{shown}{message}") if part)
 
 
 def _one_line(error: Exception) -> str:

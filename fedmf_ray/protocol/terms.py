@@ -43,8 +43,9 @@ class Terms:
     @property
     def calmer(self) -> str:
         """What to change where training diverges."""
-        rule = self.rule
-        return "raise model.reg_user and model.reg_item" if rule == "ridge" else "lower model.learning_rate"
+        if self.rule == "ridge":
+            return "raise model.reg_user and model.reg_item, or lower model.init_scale"
+        return "lower model.learning_rate"
 
     def census(self, round_number: int) -> bool:
         """Whether users only count themselves in this round: nobody may learn before counts are known."""
