@@ -13,7 +13,8 @@ gives its length.
 
 Another user sees sums only, except in rows with one rater, and the column n_j says which those are. It knows
 e_ij and u_i there, but not all that the user rated: b_i is then known up to the grid of ratings, and taken
-for the smallest that fits.
+for the smallest that fits. In rows with two raters, one of them knows what it added itself, and is left with
+the other's step.
 """
 
 from __future__ import annotations
@@ -23,10 +24,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.factors import Steps
+from fedmf_ray.factors import RatingBlock, Steps
 from fedmf_ray.privacy.gradients import nearest
 from fedmf_ray.privacy.participant import Found
-from fedmf_ray.ridge import bias_scale, first_scale, step_scale
+from fedmf_ray.ridge import (
+    Raters,
+    bias_scale,
+    curvatures,
+    first_scale,
+    item_steps,
+    refit,
+    step_scale,
+)
 from fedmf_ray.rows import Items, RowLayout, item_columns
 
 Floats = NDArray[np.float64]
@@ -105,12 +114,42 @@ def recover_from_changes(
     before: Floats, after: Floats, layout: RowLayout, steps: Steps, grid: Floats
 ) -> list[Found]:
     """Ratings in rows with one rater, from V (items, width) of two consecutive rounds."""
-    first = not before[:, -1].any()
     lone = np.flatnonzero(after[:, -1] == 1)
-    lone = lone[(before[lone, : layout.learned] != after[lone, : layout.learned]).any(axis=1)]
+    return _of_single_users(lone, after - before, before, layout, steps, grid)
+
+
+def recover_beside(
+    own: RatingBlock, before: Floats, after: Floats, layout: RowLayout, steps: Steps, grid: Floats, least: int
+) -> list[Found]:
+    """The same for a user who is one of two raters: it takes its own step away, and the other's is left.
+
+    own: its ratings minus the mean. before, after: of the first round in which users learn, before which none
+    of them is in L_j. least: min_raters.
+    """
+    if before[:, layout.learned].any():
+        raise ValueError("only the first round that learns can be read from two matrices alone")
+    counted = bool(before[:, -1].any())
+    items = Items.read(before, layout, least, counted)
+    vector = refit(items, own, steps, layout.bias)
+    now = curvatures(vector, layout.factors)
+    raters = Raters(np.zeros(len(own.items)), np.array([float(counted)]), now)
+    change = after - before
+    change[own.items, : layout.learned] += item_steps(vector, items, own, steps, raters, layout)
+    change[own.items, layout.learned] -= now
+    change[own.items, -1] -= not counted
+    shared = own.items[after[own.items, -1] == 2]
+    moved = (before[shared, : layout.learned] != after[shared, : layout.learned]).any(axis=1)
+    return _of_single_users(shared[moved], change, before, layout, steps, grid)
+
+
+def _of_single_users(
+    rows: Integers, change: Floats, before: Floats, layout: RowLayout, steps: Steps, grid: Floats
+) -> list[Found]:
+    """Ratings in rows that one user each has changed; change: (items, width) by that user."""
+    lone = rows[change[rows, : layout.learned].any(axis=1)]
     if not layout.bias or not len(lone):
         return []
-    seen = read_steps(after[lone] - before[lone], before[lone], layout, steps, first)
+    seen = read_steps(change[lone], before[lone], layout, steps, first=not before[:, -1].any())
     lengths = np.linalg.norm(seen.product, axis=1)
     sound = (lengths > 0) & (np.abs(seen.error) > 0)
     found = []

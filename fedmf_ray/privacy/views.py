@@ -31,7 +31,7 @@ class Agreed:
 
     least_rows: how many rows a user uploads at least, decoys included. rows_per_block: how many rows share
     ciphertexts: uploads under encryption name blocks. factors, biases, raters, prior: what columns a row has.
-    census: in round 0 users count themselves and do nothing else.
+    min_raters: users upload zeros for rows with fewer; above 1, round 0 is a census.
     """
 
     scheme: str
@@ -49,13 +49,18 @@ class Agreed:
     biases: bool = False
     raters: bool = False
     prior: tuple[float, ...] = ()
-    census: bool = False
+    min_raters: int = 1
     rows_per_block: int = 1
 
     @property
     def layout(self) -> RowLayout:
         """The columns of an item row."""
         return RowLayout(self.factors, self.biases, self.raters, tuple(self.prior))
+
+    @property
+    def census(self) -> bool:
+        """Whether users do nothing but count themselves in round 0."""
+        return self.min_raters > 1
 
     @property
     def steps(self) -> Steps:

@@ -155,7 +155,7 @@ class Plan:
             biases=terms.layout.bias,
             raters=terms.layout.raters,
             prior=terms.layout.prior,
-            census=terms.census(0),
+            min_raters=terms.min_raters,
             rows_per_block=terms.blocks.rows,
         )
 

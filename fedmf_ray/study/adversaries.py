@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.factors import RatingBlock
 from fedmf_ray.privacy import closed_forms, gradients, membership, participant, ridge
 from fedmf_ray.privacy.views import Agreed, ClearView, SealedView, UserView, View, consecutive
 from fedmf_ray.ratings.table import UserRatings
@@ -55,13 +56,17 @@ class Truth:
 
     def right(self, user_id: int, rows: Integers, ratings: Floats, step: float) -> int:
         """How many of these ratings the user has."""
+        return len(self.which_right(user_id, rows, ratings, step))
+
+    def which_right(self, user_id: int, rows: Integers, ratings: Floats, step: float) -> list[int]:
+        """The rows that the user rated so."""
         mine = self.of.get(user_id, {})
         pairs = zip(rows.tolist(), ratings.tolist(), strict=True)
-        return sum(row in mine and abs(mine[row] - rating) < step / 2 for row, rating in pairs)
+        return [row for row, rating in pairs if row in mine and abs(mine[row] - rating) < step / 2]
 
-    def owner(self, rows: Integers) -> int:
-        """Who rated most of these rows."""
-        return max(self.of, key=lambda user: self.rated(user, rows))
+    def owner(self, rows: Integers, but: int | None = None) -> int:
+        """Who rated most of these rows, but for one."""
+        return max((user for user in self.of if user != but), key=lambda user: self.rated(user, rows))
 
     def rated(self, user_id: int, rows: Integers) -> int:
         mine = self.of.get(user_id, {})
@@ -239,6 +244,29 @@ def curious_user(agreed: Agreed, views: Sequence[View], truth: Truth, grid: Floa
         )  # fmt: skip
         if agreed.rule == "ridge":
             yield _linked(before.round, ridge.linked_by_curvature(after.items, layout), truth)
+            if agreed.biases and not before.items[:, layout.learned].any():
+                yield _insiders(agreed, before, after, truth, grid)
+
+
+def _insiders(agreed: Agreed, before: UserView, after: UserView, truth: Truth, grid: Floats) -> Finding:
+    """Every user in turn is curious, and takes away its own steps: what all of them together have named."""
+    step, started = float(grid[1] - grid[0]), cpu_clock()
+    named: set[tuple[int, int]] = set()
+    taken = rated = 0
+    for insider, mine in truth.of.items():
+        rows, values = np.array(sorted(mine), np.int64), np.array([mine[row] for row in sorted(mine)])
+        own = RatingBlock.of([(rows, values - agreed.mean)])
+        groups = ridge.recover_beside(
+            own, before.items, after.items, agreed.layout, agreed.steps, grid, agreed.min_raters
+        )
+        for found in groups:
+            victim = truth.owner(found.rows, but=insider)
+            taken, rated = taken + len(found.rows), rated + truth.rated(victim, found.rows)
+            right = truth.which_right(victim, *found, step)
+            named |= {(victim, row) for row in right}
+    victims, share = {victim for victim, _ in named}, len(named) / truth.count
+    return Finding("curious user", "pairs of raters, less its own", before.round, 2, truth.count, share,
+                   len(victims), rated / taken if taken else None, share, cpu_clock() - started)  # fmt: skip
 
 
 def _linked(round_number: int, groups: list[Integers], truth: Truth) -> Finding:

@@ -95,6 +95,26 @@ def test_another_user_reads_rows_with_one_rater(counted):
         assert max(off) - min(off) <= 0.5, "right but for a common offset, and the ends of the scale"
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_one_of_two_raters_reads_the_other(counted):
+    """It knows what it has added itself."""
+    planted = Planted([ITEMS, 40], known=False, counted=counted)
+    mine = RatingBlock.of([(planted.rated[0], planted.ratings[0] - STEPS.mean)])
+    seen = planted.rows, after(planted), planted.layout, STEPS, GRID
+    (found,) = attack.recover_beside(mine, *seen, least=1)
+    truth = dict(zip(planted.rated[1], planted.ratings[1], strict=True))
+    assert sorted(found.rows) == sorted(truth)
+    off = [truth[row] - rating for row, rating in zip(*found, strict=True)]
+    assert max(off) - min(off) <= 0.5, "right but for a common offset, and the ends of the scale"
+
+
+def test_three_raters_hide_each_other_from_one_of_them():
+    planted = Planted([ITEMS, ITEMS, ITEMS], known=False)
+    mine = RatingBlock.of([(planted.rated[0], planted.ratings[0] - STEPS.mean)])
+    seen = planted.rows, after(planted), planted.layout, STEPS, GRID
+    assert attack.recover_beside(mine, *seen, least=1) == []
+
+
 def test_rows_with_two_raters_are_left_alone():
     planted = Planted([ITEMS, ITEMS])
     assert attack.recover_from_changes(planted.rows, after(planted), planted.layout, STEPS, GRID) == []

@@ -261,7 +261,7 @@ def test_the_census_alone_is_no_view_to_attack(tmp_path):
 
 @pytest.mark.parametrize("least", [1, 2])
 def test_min_raters_hides_lone_raters_from_other_users(tmp_path, least):
-    observe = {"who": "user", "rounds": [2, 3]}
+    observe = {"who": "user", "rounds": [2, 3]}  # later than the first that learns: nobody takes its own away
     tree = ridge(observe, min_raters=least).model_dump(mode="json")
     tree["ratings"] |= {"sparsity": 0.85, "items": 200, "popularity_skew": 0.2, "users": 4}
     changes, linked = audit_run(run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent()), GRID)
@@ -273,6 +273,24 @@ def test_min_raters_hides_lone_raters_from_other_users(tmp_path, least):
         assert linked.rated_recall > 0.3
     else:
         assert changes.rated_recall == linked.rated_recall == 0
+
+
+@pytest.mark.parametrize("least", [1, 2, 3])
+def test_one_of_two_raters_is_an_insider_and_three_hide_each_other(tmp_path, least):
+    learning = int(least > 1)
+    tree = ridge({"who": "user", "rounds": [learning, learning + 1]}, min_raters=least).model_dump(
+        mode="json"
+    )
+    tree["ratings"] |= {"sparsity": 0.7, "items": 120, "popularity_skew": 0.2, "users": 6}
+    findings = audit_run(run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent()), GRID)
+    pairs = findings[2]
+    assert pairs.attack == "pairs of raters, less its own"
+    if least < 3:
+        assert pairs.rated_precision == 1
+        assert pairs.users == 6
+        assert pairs.recovered > 0.05
+    else:
+        assert (pairs.users, pairs.recovered) == (0, 0)
 
 
 @pytest.mark.parametrize("rule", ["ridge", "batch"])
