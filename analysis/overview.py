@@ -80,7 +80,7 @@ def overview(rmse: pd.DataFrame, ours: str, costs: Sequence[Course], leaks: dict
     for at, share in enumerate(leaks.values()):
         shown = f"{100 * share:.3g} %"
         protection.annotate(shown, (100 * share, at), (2, -2.5), textcoords="offset points", fontsize=7)
-    protection.set_title("Protection: ratings recovered, %")
+    protection.set_title("Protection: % recovered")
     protection.grid(visible=False, axis="y")
     for axis in (quality, protection):
         axis.tick_params(axis="y", length=0)

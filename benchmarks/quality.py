@@ -87,10 +87,12 @@ def ours(scenario: Scenario, rounds: Sequence[int], results: Path) -> Iterator[R
     """Figures of one fold after each number of rounds of one run."""
     table = pd.read_csv(run(scenario, results, Silent()) / "rounds.csv")
     table["seconds"] = table["wall_s"].cumsum()
+    least = scenario.protocol.min_raters
+    name = scenario.name + (f", min_raters {least}" if least > 1 else "")
     for count in rounds:
         row = table.loc[table["round"] == count - 1].iloc[0]
         yield {
-            "model": f"{scenario.name}, {count} round{'' if count == 1 else 's'}",
+            "model": f"{name}, {count} round{'' if count == 1 else 's'}",
             "rmse": row["test_rmse"],
             "mae": row["test_mae"],
             "unclipped": row["test_rmse"],

@@ -70,8 +70,8 @@ class Protocol(Section):
     """0 is full text (all rows), 1 part text (rated rows); in between, decoys fill up to the share 1 - s."""
     min_raters: PositiveInt = 1
     """Users upload zeros for items that fewer users rated, and learn nothing from them: a lone rater's steps
-    could be read off V. Above 1, round 0 is a census: encrypted counts that users read, and the server
-    cannot."""
+    could be read off V by anybody, and those of one of two by the other: 3 hides both. Above 1, round 0 is
+    a census: encrypted counts that users read, and the server cannot."""
     fraction_bits: Annotated[int, Field(ge=8, le=50)] = 20
     """Bits after the point; 20 is the grid of phe's precision=1e-5."""
     value_bound: PositiveFloat = 16.0

@@ -22,11 +22,11 @@ from fedmf_ray.simulation import placement
 from fedmf_ray.simulation.backends import Backend
 from fedmf_ray.simulation.costs import ESTIMATED, RoundCosts
 from fedmf_ray.simulation.devices import Devices
-from fedmf_ray.simulation.participation import ABSENT, IN_TIME, LATE, Participation
+from fedmf_ray.simulation.participation import ABSENT, IN_TIME, LATE, Fates, Participation
 from fedmf_ray.simulation.placement import Memory
 from fedmf_ray.simulation.plan import Plan
 from fedmf_ray.simulation.rounds import tariff
-from fedmf_ray.simulation.tariff import UnitCosts
+from fedmf_ray.simulation.tariff import Tariff, UnitCosts
 from fedmf_ray.study.cells import table_value
 
 
@@ -137,10 +137,34 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     users = len(plan.population.user_ids)
     actors = placement.actor_count(users, scenario.cluster.users_per_actor, backend.cpus)
     prices = tariff(costed, actors, backend)
+    fates = Participation.of(scenario, users).fates(0)
+    costs, deployed = _priced(costed, prices, scenario, fates, actors)
+    # A calibrated run simulates in the clear: what it takes here is not what it charges.
+    here = deployed
+    if plan.charged:
+        here = _priced(plan, tariff(plan, actors, backend), scenario, fates, actors)[1]
+    server_cpu_s = deployed.receive_s + deployed.publish_s
+    arriving = {"uploads": int((fates == IN_TIME).sum()), "refused": int((fates == LATE).sum())}
+    row = costs.row(server_cpu_s, ESTIMATED) | arriving
+    return Estimate(
+        row={**row, "user_actors": actors, "wall_s": here.wall_s(actors, backend.cpus)},
+        rounds=scenario.stop.rounds,
+        users=users,
+        actors=actors,
+        deployed_cpu_s=costs.user_cpu_s + server_cpu_s,
+        work=here,
+        memory=plan.memory,
+        layout=costed.layout_line(),
+        unit=prices.unit,
+    )
 
-    devices, costs, receive_cpu_s = Devices.of(scenario), RoundCosts(), 0.0
-    fates, done = Participation.of(scenario, users).fates(0), 0
-    for some in costed.uploads():
+
+def _priced(
+    plan: Plan, prices: Tariff, scenario: Scenario, fates: Fates, actors: int
+) -> tuple[RoundCosts, Work]:
+    """A round of a plan at these prices: what users are charged, and the work that it is."""
+    devices, costs, receive_cpu_s, done = Devices.of(scenario), RoundCosts(), 0.0, 0
+    for some in plan.uploads():
         asked = fates[done : done + len(some.user_ids)] != ABSENT
         done += len(some.user_ids)
         if not asked.any():
@@ -148,30 +172,17 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
         charged = prices.users(*(column[asked] for column in some))
         receive_cpu_s += prices.receive_cpu_s(charged.upload_blocks)
         costs.add(charged, devices.seconds(charged))
-    server_cpu_s = receive_cpu_s + prices.publish_cpu_s
     decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user
-    arriving = {"uploads": int((fates == IN_TIME).sum()), "refused": int((fates == LATE).sum())}
-    row = costs.row(server_cpu_s, ESTIMATED) | arriving
     work = Work(
         decrypt_s,
-        costs.user_cpu_s - row["users"] * decrypt_s,
+        costs.user_cpu_s - int((fates != ABSENT).sum()) * decrypt_s,
         receive_cpu_s,
         prices.publish_cpu_s,
-        shared=costed.scheme != "plain",
-        combined=actors < users,
-        servers=costed.terms.blocks.servers,
+        shared=plan.scheme != "plain",
+        combined=actors < len(fates),
+        servers=plan.terms.blocks.servers,
     )
-    return Estimate(
-        row={**row, "user_actors": actors, "wall_s": work.wall_s(actors, backend.cpus)},
-        rounds=scenario.stop.rounds,
-        users=users,
-        actors=actors,
-        deployed_cpu_s=costs.user_cpu_s + server_cpu_s,
-        work=work,
-        memory=costed.memory,
-        layout=costed.layout_line(),
-        unit=prices.unit,
-    )
+    return costs, work
 
 
 def write_rows(output: Path, estimates: Sequence[tuple[dict[str, Any], Estimate]]) -> Path:

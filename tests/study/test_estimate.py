@@ -38,6 +38,21 @@ def chosen(users=7, items=12, **changes):
     return scenario_file.parse(tree | changes, "x.yaml")
 
 
+def test_a_calibrated_run_takes_here_what_a_run_in_the_clear_takes(monkeypatch):
+    """It charges encryption's seconds and spends its own."""
+    cheap = UnitCosts(*(Line(line.fixed / 100, line.each / 100) for line in vars(PRICES).values()))
+    monkeypatch.setattr(rounds, "_unit_costs", {})
+    monkeypatch.setattr(rounds, "measure", lambda scheme, *_: cheap if scheme == "plain" else PRICES)
+    clear, calibrated = (
+        estimate(chosen(protocol={"scheme": "plain", "key_bits": 1024, **charge}), SerialBackend())
+        for charge in ({}, {"charge": "packed"})
+    )
+    for total in ("simulation_cpu_s", "simulation_wall_s", "simulation_memory_bytes"):
+        assert calibrated.totals[total] == clear.totals[total]
+    assert calibrated.row["protocol_s"] > 10 * clear.row["protocol_s"]
+    assert calibrated.totals["deployed_cpu_s"] > 10 * clear.totals["deployed_cpu_s"]
+
+
 @pytest.mark.parametrize("sparsity", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("charge", ["packed", "elementwise"])
 def test_an_estimate_is_the_row_of_a_calibrated_run(tmp_path, charge, sparsity):
