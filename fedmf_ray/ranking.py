@@ -29,6 +29,10 @@ class Lists(NamedTuple):
     relevant_from: float
     popularity: float = 0.0
 
+    def less(self, mean: float) -> Lists:
+        """The same for ratings that are reckoned from a mean."""
+        return self._replace(relevant_from=self.relevant_from - mean)
+
 
 class RankingSums(NamedTuple):
     """Of each user, an entry each: whether it counts (0 or 1), and its measures (0 if it does not)."""
@@ -67,9 +71,14 @@ def ranked_by(expected: Floats, raters: Floats | None, popularity: float) -> Flo
 
 
 def ranking_sums(
-    scores: Callable[[int], Floats], train: RatingBlock, test: RatingBlock, lists: Lists
+    scores: Callable[[int], Floats],
+    train: RatingBlock,
+    test: RatingBlock,
+    lists: Lists,
+    raters: Floats | None = None,
 ) -> RankingSums:
-    """Rank all items for each user of a block. scores: (items,) what to rank by, for the user at a position.
+    """Rank all items for each user of a block. scores: (items,) the ratings that the user at a position is
+    expected to give. raters: as of :func:`ranked_by`.
 
     ``lists.relevant_from`` is on the scale of the values of ``test``.
     """
@@ -81,9 +90,9 @@ def ranking_sums(
         relevant = held_out.items[held_out.values >= relevant_from]
         if not len(relevant):
             continue
-        expected = scores(user).copy()
-        expected[train.part(user, user + 1).items] = -np.inf
-        found = np.isin(_first(expected, k), relevant)
+        sorted_by = ranked_by(scores(user), raters, lists.popularity).copy()
+        sorted_by[train.part(user, user + 1).items] = -np.inf
+        found = np.isin(_first(sorted_by, k), relevant)
         sums.counts[user] = 1.0
         sums.hit[user] = found.any()
         sums.precision[user] = found.sum() / k

@@ -20,6 +20,8 @@ from fedmf_ray.errors import FedMFError
 
 VARIABLE = "FEDMF_KERNEL"
 KERNELS = ("gmpy2", "native")
+AT_ONCE = 8
+"""The most numbers that a kernel works on in one turn: fewer than that may cost as much."""
 
 Bytes = NDArray[np.uint8]
 

@@ -11,6 +11,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from fedmf_ray.crypto.fixed_point import first_beyond
+from fedmf_ray.crypto.kernels import AT_ONCE
 from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.protocol.messages import EncryptedItems
@@ -19,8 +20,6 @@ from fedmf_ray.protocol.terms import Terms
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-_AT_ONCE = 8
 
 _INITIAL = -1
 """What stands for user and round in the label of the tag under the very first matrix."""
@@ -98,9 +97,9 @@ def read_share(
 
 
 def _cut(count: int, part: int, parts: int) -> int:
-    """Where a part begins. Kernels may work on eight ciphertexts at once, and users are charged for all
+    """Where a part begins. Kernels may work on several ciphertexts at once, and users are charged for all
     parts: only the last one may leave such a turn unfilled."""
-    return count if part == parts else min(count, _AT_ONCE * round(count * part / parts / _AT_ONCE))
+    return count if part == parts else min(count, AT_ONCE * round(count * part / parts / AT_ONCE))
 
 
 class Ledger:

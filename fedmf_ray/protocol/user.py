@@ -22,6 +22,7 @@ from fedmf_ray.metrics import ErrorSums, error_sums
 from fedmf_ray.protocol.messages import Upload
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.upload_rows import UploadRows, draw_decoys
+from fedmf_ray.ranking import Lists, RankingSums, ranked_by, ranking_sums
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.rows import Items, RowLayout, item_columns, user_side
 
@@ -212,6 +213,27 @@ class Users:
     def scores(self, user: int, items: Items, layout: RowLayout) -> Floats:
         """(items,) what a user would rate every item, less the mean."""
         return inner(user_side(self.vectors[user : user + 1], layout), items.vectors)
+
+    def recommend(
+        self, user_id: int, items: Items, terms: Terms, count: int, popularity: float
+    ) -> tuple[Integers, Floats]:
+        """What a user would be shown: (k,) rows of items that it did not train on, the best first, and the
+        ratings that it is expected to give. Equal ones: the first row first. popularity: stars for it."""
+        user = int(np.flatnonzero(self.user_ids == user_id)[0])
+        expected = self.scores(user, items, terms.layout) + terms.steps.mean
+        best = np.argsort(-ranked_by(expected, items.raters, popularity), kind="stable")
+        best = best[~np.isin(best, self.train.part(user, user + 1).items)][:count]
+        return best, expected[best]
+
+    def rank(self, items: Items, terms: Terms, lists: Lists) -> RankingSums:
+        """How good each user's list would be under the given items, as sums."""
+        return ranking_sums(
+            lambda user: self.scores(user, items, terms.layout),
+            self.train,
+            self.test,
+            lists.less(terms.steps.mean),
+            items.raters,
+        )
 
     def errors(self, items: Items, layout: RowLayout) -> ErrorSums:
         """Each user's errors under the given items, as sums."""

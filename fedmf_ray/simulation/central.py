@@ -15,7 +15,7 @@ from fedmf_ray.errors import DivergenceError
 from fedmf_ray.factors import RatingBlock, initial_items, initial_user
 from fedmf_ray.metrics import combine, error_sums
 from fedmf_ray.privacy.views import Agreed
-from fedmf_ray.ranking import combine_rankings, ranked_by, ranking_sums
+from fedmf_ray.ranking import combine_rankings, ranking_sums
 from fedmf_ray.rows import RowLayout, item_side, user_side
 from fedmf_ray.scenario import Scenario
 from fedmf_ray.simulation.costs import cpu_clock
@@ -50,9 +50,8 @@ class Central:
         lists = self._scenario.metrics.lists
         if lists is None or self._epoch is None:
             return {}
-        scores = self._scores(self._epoch, lists.popularity)
-        lists = lists._replace(relevant_from=lists.relevant_from - self._steps.mean)
-        sums = ranking_sums(scores, self._train, self._test, lists)
+        raters, scores = baselines.popularity(self._train, self._items), self._scores(self._epoch)
+        sums = ranking_sums(scores, self._train, self._test, lists.less(self._steps.mean), raters)
         return {"ranking": combine_rankings([sums], lists.k)._asdict()}
 
     def interrupt(self) -> None:
@@ -106,11 +105,9 @@ class Central:
         sides = user_side(vectors, layout), item_side(matrix, layout)
         return baselines.regular_mf(*sides, self._train, self._steps, model.biases)
 
-    def _scores(self, epoch: Epoch, popularity: float) -> Callable[[int], Floats]:
-        """What each user's list is sorted by: what it would rate, or how many have rated."""
-        raters = baselines.popularity(self._train, self._items)
+    def _scores(self, epoch: Epoch) -> Callable[[int], Floats]:
+        """What each user is ranked by: what it would rate, or how many have rated."""
         if self._scenario.model.algorithm == "popularity":
+            raters = baselines.popularity(self._train, self._items)
             return lambda _user: raters
-        return lambda user: ranked_by(
-            np.add.reduce(epoch.user_vectors[user] * epoch.item_matrix, axis=1), raters, popularity
-        )
+        return lambda user: np.add.reduce(epoch.user_vectors[user] * epoch.item_matrix, axis=1)

@@ -39,9 +39,9 @@ _UPLOADERS = 16
 """Uploads that are in a matrix whose publishing is measured: the more, the more is left to do at the end."""
 
 ROWS = {"plain": (1, 2048), "elementwise": (1, 4), "packed": (3, 35)}
-"""The small and the large size of cryptographic work, in rows of the item matrix. A kernel may work on eight
-numbers at once: sizes 32 apart have the slope of any large size, whatever is begun and not full, and from 3
-on a line that is half a turn of the kernel above the fullest."""
+"""The small and the large size of cryptographic work, in rows of the item matrix. Kernels may work on
+``kernels.AT_ONCE`` numbers in a turn: packed sizes are whole turns apart, so that a turn that is not full
+tilts no line, and begin in the middle of one, so that it lies as often above the truth as below."""
 
 _FEW_RATINGS, _MANY_RATINGS = 4, 256
 _CREDITED = (0, 512)

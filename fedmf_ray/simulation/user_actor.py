@@ -23,7 +23,7 @@ from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
-from fedmf_ray.ranking import Lists, RankingSums, ranked_by, ranking_sums
+from fedmf_ray.ranking import Lists, RankingSums
 from fedmf_ray.ratings.synthetic import user_ratings
 from fedmf_ray.rows import Items, mean_change
 from fedmf_ray.simulation import user_files
@@ -229,24 +229,12 @@ class UserActor:
         return clear
 
     def recommend(self, user_id: int, count: int, popularity: float) -> tuple[Integers, Floats]:
-        """What a user here would be shown: (k,) rows of items that it did not train on, the best first, and
-        the ratings that it is expected to give. Equal ones: the first row first. popularity: stars for it."""
-        users, mean = self._users, self._terms.steps.mean
-        user = int(np.flatnonzero(users.user_ids == user_id)[0])
-        expected = users.scores(user, self._items, self._terms.layout) + mean
-        best = np.argsort(-ranked_by(expected, self._items.raters, popularity), kind="stable")
-        best = best[~np.isin(best, users.train.part(user, user + 1).items)][:count]
-        return best, expected[best]
+        """What a user here would be shown, as :meth:`Users.recommend` says."""
+        return self._users.recommend(user_id, self._items, self._terms, count, popularity)
 
     def rank(self, lists: Lists) -> RankingSums:
         """How good lists would be for the users here, under the open round's matrix."""
-        users, items, layout = self._users, self._items, self._terms.layout
-
-        def scores(user: int) -> Floats:
-            return ranked_by(users.scores(user, items, layout), items.raters, lists.popularity)
-
-        lists = lists._replace(relevant_from=lists.relevant_from - self._terms.steps.mean)
-        return ranking_sums(scores, users.train, users.test, lists)
+        return self._users.rank(self._items, self._terms, lists)
 
     def ping(self) -> int:
         """Answers, if it lives, with the number of its process."""
