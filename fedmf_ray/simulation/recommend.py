@@ -59,6 +59,8 @@ def recommend(path: Path, user_id: int, count: int) -> Recommendations:
     titles, no such user, or no checkpoint to read.
     """
     path = path.expanduser().absolute()
+    if not (path / "scenario.yaml").is_file():
+        raise FedMFError(f"{path}: is no run folder: a run prints the path of its own when it ends")
     scenario = scenario_file.load(path / "scenario.yaml")
     if not isinstance(scenario.ratings, MovieLensSource):
         raise FedMFError(f"{path}: its ratings have no titles: recommend needs a MovieLens data set")

@@ -124,6 +124,11 @@ def test_what_cannot_be_shown_is_said(data, tmp_path, user, changes, message):
         recommend(folder, user, 5)
 
 
+def test_what_is_no_run_folder_is_said(tmp_path):
+    with pytest.raises(FedMFError, match="is no run folder"):
+        recommend(tmp_path, 1, 5)
+
+
 def test_ratings_without_titles_are_refused(tmp_path):
     with pytest.raises(FedMFError, match="have no titles"):
         recommend(run(small(), tmp_path, Silent()), 1, 5)
