@@ -43,7 +43,9 @@ def convergence(runs: Sequence[Run], title: str | None = None, width: float = PA
             axis.plot(rounds["round"] + 1, rounds[column], label=name, marker=marker, markersize=3, **style)
         axis.set_xlabel("rounds completed")
         axis.set_title(label)
-        axis.set_ylim(bottom=0)
+        lowest, highest = axis.dataLim.intervaly
+        if lowest < highest / 2:  # otherwise the line would be flat
+            axis.set_ylim(0, 1.05 * highest)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     if title or (len(runs) == 1 and width >= PAGE_INCHES):
         figure.suptitle(title or f"{runs[0].label}: {_setting(runs[0])}", x=0.01, ha="left")

@@ -40,6 +40,13 @@ def test_a_run_without_a_test_set_has_one_panel(make_run):
     assert len(convergence([read_run(make_run("r", [(4, "nan"), (3, "nan")]))]).axes) == 1
 
 
+def test_an_error_that_falls_by_little_is_no_flat_line(make_run):
+    falling, little = convergence([read_run(make_run("r", [(4, 0.90), (3, 0.86), (1, 0.85)]))]).axes
+    assert falling.get_ylim() == (0, pytest.approx(4.2))
+    assert 0.8 < little.get_ylim()[0] < 0.85
+    assert 0.90 < little.get_ylim()[1] < 0.95
+
+
 def test_runs_without_any_loss_are_refused(make_run):
     with pytest.raises(FedMFError, match="no run has a loss to draw"):
         convergence([read_run(make_run("r", [("nan", "nan")]))])
