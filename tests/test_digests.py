@@ -1,0 +1,61 @@
+"""Nothing that is rebuilt may change a bit of V, a loss, a byte on the wire, or the format of a ciphertext."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fedmf_ray.crypto import schemes
+from fedmf_ray.crypto.fixed_point import FixedPoint
+from tests.support import digests
+
+KNOWN = json.loads(digests.FILE.read_text())
+VECTORS = json.loads((digests.ROOT / "tests" / "vectors.json").read_text())
+PRIMES = int(VECTORS["p"], 16), int(VECTORS["q"], 16)
+GRID = FixedPoint(20, value_bound=16, update_bound=1, contributors=8)
+
+
+def test_every_scenario_computes_and_sends_what_it_did(movielens_small, monkeypatch):
+    monkeypatch.setenv("FEDMF_DATA", str(movielens_small))
+    found = {name: digests.digest(scenario) for name, scenario in digests.all_cuts()}
+    assert [name for name in KNOWN if found.get(name) != KNOWN[name]] == []
+    assert list(found) == list(KNOWN)
+
+
+def test_without_movielens_those_on_synthetic_ratings_do():
+    for name, scenario in digests.all_cuts():
+        if scenario.ratings.source == "synthetic":
+            assert digests.digest(scenario) == KNOWN[name], name
+
+
+def sides(scheme):
+    matrices = schemes.Matrices(5, GRID, 0 if scheme == "plain" else 1024)
+    return schemes.create(scheme, matrices, None if scheme == "plain" else PRIMES)
+
+
+@pytest.mark.parametrize("scheme", ["plain", "elementwise", "packed"])
+class TestKnownAnswers:
+    """Bytes that an earlier version wrote."""
+
+    def wire(self, scheme):
+        known = VECTORS["wire"][scheme]
+        return np.frombuffer(bytes.fromhex(known["bytes"]), np.uint8).reshape(known["shape"])
+
+    def test_bytes_of_an_earlier_version_are_read(self, scheme):
+        _, key = sides(scheme)
+        assert np.array_equal(key.decrypt(self.wire(scheme)) * 2**20, VECTORS["integers"])
+
+    def test_bytes_have_the_same_shape_today(self, scheme):
+        _, key = sides(scheme)
+        wire = key.encrypt(np.array(VECTORS["integers"]) / 2**20)
+        assert wire.shape == self.wire(scheme).shape
+        assert scheme != "plain" or np.array_equal(wire, self.wire(scheme))
+
+    def test_tags_are_the_same_numbers(self, scheme):
+        _, key = sides(scheme)
+        if scheme == "plain":
+            assert key.authenticator is None
+            return
+        plaintexts = key.plaintexts(np.array(VECTORS["integers"]) / 2**20)
+        tag = key.authenticator.tag(np.array([2, 4, 9]), plaintexts, 7, 3, 2)
+        assert hex(tag) == VECTORS["tags"][scheme]
