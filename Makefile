@@ -19,27 +19,27 @@ test-slow: $(VENV)/.test  ## run only the slow tests
 	$(RUN)/python -m pytest -m slow
 
 test-faults: $(VENV)/.test  ## kill processes and nodes, and throw malformed input, for ten minutes
-	$(RUN)/python -m pytest -m slow tests/simulation tests/protocol tests/test_scenario_fuzz.py
+	$(RUN)/python -m pytest -m slow tests/engine tests/storage tests/protocol tests/scenario
 
 test-kernels: $(VENV)/.test  ## run the crypto tests with gmpy2, and with the native kernel where it can run
-	FEDMF_KERNEL=gmpy2 $(RUN)/python -m pytest -m "not slow" tests/crypto
-	@$(RUN)/python -c "from fedmf_ray.crypto import native_kernel; print(native_kernel.obstacle() or '')" > $(VENV)/.obstacle
+	FEDMF_KERNEL=gmpy2 $(RUN)/python -m pytest -m "not slow" tests/schemes
+	@$(RUN)/python -c "from fedmf_ray.schemes.paillier import native_kernel; print(native_kernel.obstacle() or '')" > $(VENV)/.obstacle
 	@if [ -s $(VENV)/.obstacle ] && grep -q . $(VENV)/.obstacle; then \
 		echo "no tests of the native kernel: $$(cat $(VENV)/.obstacle)"; \
-	else FEDMF_KERNEL=native $(RUN)/python -m pytest -m "not slow" tests/crypto; fi
+	else FEDMF_KERNEL=native $(RUN)/python -m pytest -m "not slow" tests/schemes; fi
 
 # A copy of the package with a kernel of its own; the interpreter itself leaks by design.
 SANITIZED := build/sanitized
 sanitize: $(VENV)/.test  ## run the native kernel's tests under address and undefined-behaviour sanitizers
 	rm -rf $(SANITIZED) && mkdir -p $(SANITIZED) && cp -r fedmf_ray $(SANITIZED)
-	rm -f $(SANITIZED)/fedmf_ray/crypto/*.so
+	rm -f $(SANITIZED)/fedmf_ray/schemes/paillier/*.so
 	$(CC) -std=gnu11 -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
 		-DFEDMF_ROLLED -Wall -Wextra -Werror -shared -fPIC \
 		-I"$$($(RUN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
-		fedmf_ray/crypto/native/module.c -o $(SANITIZED)/fedmf_ray/crypto/_ifma.so
+		fedmf_ray/schemes/paillier/native/module.c -o $(SANITIZED)/fedmf_ray/schemes/paillier/_ifma.so
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 FEDMF_KERNEL=native \
-		$(RUN)/python -m pytest -m "not slow" -o pythonpath=$(SANITIZED) tests/crypto/test_native.py
+		$(RUN)/python -m pytest -m "not slow" -o pythonpath=$(SANITIZED) tests/schemes/test_native.py
 
 lint: $(VENV)/.test  ## check style
 	$(RUN)/ruff check .
@@ -74,12 +74,12 @@ bench-tools: $(VENV)/.run  ## compare with phe, sf-heu and tenseal, each in an e
 	$(RUN)/python benchmarks/other_tools.py
 
 clean:           ## remove the environment and caches
-	rm -rf $(VENV) build *.egg-info fedmf_ray/crypto/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info fedmf_ray/schemes/paillier/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-KERNEL := setup.py $(wildcard fedmf_ray/crypto/native/*)
+KERNEL := setup.py $(wildcard fedmf_ray/schemes/paillier/native/*)
 $(VENV)/.run: pyproject.toml $(KERNEL) | $(VENV)/bin/python
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@

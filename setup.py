@@ -5,10 +5,10 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "fedmf_ray.crypto._ifma",
-            ["fedmf_ray/crypto/native/module.c"],
+            "fedmf_ray.schemes.paillier._ifma",
+            ["fedmf_ray/schemes/paillier/native/module.c"],
             depends=[
-                f"fedmf_ray/crypto/native/{name}.h"
+                f"fedmf_ray/schemes/paillier/native/{name}.h"
                 for name in ("convert", "key", "lanes", "number", "power", "sums", "tile", "work")
             ],
             extra_compile_args=["-O3", "-std=gnu11", "-Wall", "-Wextra"],

@@ -3,72 +3,7 @@
 python analysis/convergence.py RUN... [-o FILE]
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
-
-import click
-from matplotlib.figure import Figure
-
-from analysis.figures import (
-    PAGE_INCHES,
-    drawing,
-    legend_below,
-    new_figure,
-    save,
-    series_styles,
-    styled,
-)
-from analysis.runs import Run, distinct, need, read_runs
-from fedmf_ray.errors import FedMFError
-
-_PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (stars)"))
-
-
-@styled
-def convergence(runs: Sequence[Run], title: str | None = None, width: float = PAGE_INCHES) -> Figure:
-    """Training MSE and test RMSE after each round, one line a run; panels without data are left out."""
-    for run in runs:
-        need(run.rounds, [column for column, _ in _PANELS])
-    panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]
-    if not panels:
-        raise FedMFError(f"{runs[0].path}: no run has a loss to draw")
-    names = distinct([run.label for run in runs], [run.path for run in runs])
-    figure, axes = new_figure(width, panels=len(panels), height=3.0)
-    for axis, (column, label) in zip(axes, panels, strict=True):
-        for run, name, style in zip(runs, names, series_styles(len(runs)), strict=True):
-            rounds = run.rounds.dropna(subset=[column])
-            marker = "o" if len(rounds) < 3 else None  # a lone round has no line to draw
-            axis.plot(rounds["round"] + 1, rounds[column], label=name, marker=marker, markersize=3, **style)
-        axis.set_xlabel("rounds completed")
-        axis.set_title(label)
-        lowest, highest = axis.dataLim.intervaly
-        if lowest < highest / 2:  # otherwise the line would be flat
-            axis.set_ylim(0, 1.05 * highest)
-        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    if title or (len(runs) == 1 and width >= PAGE_INCHES):
-        figure.suptitle(title or f"{runs[0].label}: {_setting(runs[0])}", x=0.01, ha="left")
-    if len(runs) > 1:
-        legend_below(figure, axes[0])
-    return figure
-
-
-def _setting(run: Run) -> str:
-    model = run.scenario["model"]
-    users = int(run.rounds["users"].iloc[0])
-    step = "" if model["rule"] == "ridge" else f", γ = {model['learning_rate']:g}"
-    return f"{users} users, d = {model['factors']}, {model['rule']}{step}"
-
-
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("runs", nargs=-1, required=True)
-@click.option("-o", "--output", type=Path, default=Path("convergence.png"), show_default=True)
-@click.option("--title", help="Shown above the picture.")
-@drawing
-def main(runs: tuple[str, ...], output: Path, title: str | None) -> None:
-    click.echo(save(convergence(read_runs(runs), title), output))
-
+from fedmf_ray.report.convergence import main
 
 if __name__ == "__main__":
     main()

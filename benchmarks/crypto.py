@@ -14,8 +14,8 @@ from collections.abc import Callable
 import click
 import numpy as np
 
-from fedmf_ray.crypto import schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.schemes import registry as schemes
 
 GRID = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)
 PACKED_ROWS, ELEMENTWISE_VALUES = 40, 32

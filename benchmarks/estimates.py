@@ -17,12 +17,12 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from analysis.runs import read_run
-from fedmf_ray import scenario_file
-from fedmf_ray.simulation import rounds
-from fedmf_ray.simulation.backends import open_backend
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
+from fedmf_ray.engine import federation as rounds
+from fedmf_ray.engine.backends import open_backend
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
+from fedmf_ray.report.runs import read_run
+from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study.estimate import estimate
 
 PHASES = {

@@ -17,9 +17,11 @@ from collections.abc import Callable
 import click
 import numpy as np
 
-from fedmf_ray.crypto import kernels, native_kernel, paillier, schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint
-from fedmf_ray.crypto.keys import generate_keys
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.schemes.paillier import ciphertexts as paillier
+from fedmf_ray.schemes.paillier import kernels, native_kernel
+from fedmf_ray.schemes.paillier.keys import generate_keys
 
 GRID = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)
 """32 bits a slot."""

@@ -15,13 +15,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from fedmf_ray import scenario_file
-from fedmf_ray.simulation.answers import Hosting
-from fedmf_ray.simulation.backends import RayBackend
-from fedmf_ray.simulation.key_files import create_keys
-from fedmf_ray.simulation.participation import IN_TIME
-from fedmf_ray.simulation.plan import Plan
-from fedmf_ray.simulation.user_actor import UserActor
+from fedmf_ray.engine.answers import Hosting
+from fedmf_ray.engine.backends import RayBackend
+from fedmf_ray.engine.user_actor import UserActor
+from fedmf_ray.planning.participation import IN_TIME
+from fedmf_ray.planning.plan import Plan
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.storage.key_files import create_keys
 
 SCENARIO = Path(__file__).parent.parent / "scenarios" / "movielens-part.yaml"
 USERS = 7

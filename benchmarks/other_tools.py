@@ -122,8 +122,9 @@ def measure_tenseal() -> dict[str, dict[str, float]]:
 
 
 def measure_packed() -> dict[str, dict[str, float]]:
-    from fedmf_ray.crypto import kernels, native_kernel, schemes
-    from fedmf_ray.crypto.fixed_point import FixedPoint
+    from fedmf_ray.fixed_point import FixedPoint
+    from fedmf_ray.schemes import registry as schemes
+    from fedmf_ray.schemes.paillier import kernels, native_kernel
 
     grid = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)  # 32 bits a slot
     rows = {}

@@ -32,12 +32,12 @@ import click
 import pandas as pd
 from orchestration.environments import CannotInstall, python_of
 
-from fedmf_ray import scenario_file
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.scenario import Scenario
-from fedmf_ray.simulation.population import Population
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
+from fedmf_ray.planning.population import Population
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.scenario.schema import Scenario
 
 SCENARIO = Path(__file__).parent.parent / "scenarios" / "movielens-quality.yaml"
 MODELS = (

@@ -16,9 +16,9 @@ import click
 import numpy as np
 import pandas as pd
 
-from fedmf_ray import scenario_file
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
+from fedmf_ray.scenario import file as scenario_file
 
 SCENARIO = Path(__file__).parent.parent / "scenarios" / "reference-full.yaml"
 SIDES = {"elementwise": 1024, "packed": 2048}

@@ -24,15 +24,15 @@ import numpy as np
 import pandas as pd
 from orchestration.memory import PeakMemory
 
-from fedmf_ray import scenario_file
-from fedmf_ray.crypto import schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.engine.backends import RayBackend
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
+from fedmf_ray.engine.server_actor import ServerActor
+from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.protocol.messages import EncryptedItems, Upload
 from fedmf_ray.protocol.server import NOBODY, Roster
-from fedmf_ray.simulation.backends import RayBackend
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
-from fedmf_ray.simulation.server_actor import ServerActor
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.schemes import registry as schemes
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import click
 
-from fedmf_ray import scenario_file
-from fedmf_ray.screens import RunScreen
-from fedmf_ray.simulation import run as runs
-from fedmf_ray.simulation.run_folder import RunFolder
+from fedmf_ray.cli.screens import RunScreen
+from fedmf_ray.engine import run as runs
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.storage.run_folder import RunFolder
 
 TARGET = 0.02
 CASES = (

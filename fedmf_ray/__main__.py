@@ -9,7 +9,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 - nobody installed us there
     sys.exit(f"error: fedmf-ray needs Python 3.10 or later, {sys.executable} is {sys.version.split()[0]}")
 
 try:
-    from fedmf_ray.cli import main
+    from fedmf_ray.cli.main import main
 
     main()
 except ModuleNotFoundError as error:

@@ -1,12 +1,12 @@
-"""Nothing that is rebuilt may change a bit of V, a loss, a byte on the wire, or the format of a ciphertext."""
+"""Nothing that is rebuilt may change a bit of V, a loss, a byte on the wire, or a ciphertext's format."""
 
 import json
 
 import numpy as np
 import pytest
 
-from fedmf_ray.crypto import schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.schemes import registry as schemes
 from tests.support import digests
 
 KNOWN = json.loads(digests.FILE.read_text())

@@ -13,7 +13,7 @@ CPUS = 2
 
 def make(users: int) -> Population:
     """Each user rates 100 different items, drawn alike; initial values are those of fedmf-ray's seed."""
-    from fedmf_ray.factors import initial_items, initial_user  # tools of other environments lack it
+    from fedmf_ray.learning.factors import initial_items, initial_user  # tools of other environments lack it
 
     random = np.random.default_rng(SEED)
     # Users are dealt their items from shuffled decks: no item twice to one user, and none is left out.

@@ -11,9 +11,9 @@ import ray
 from client import LEARNING_RATE, REGULARISATION, Population, report
 from population import CPUS, INIT_SCALE, SEED
 
-from fedmf_ray import scenario_file
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
+from fedmf_ray.scenario import file as scenario_file
 
 
 def main(folder: Path, rounds: int) -> None:

@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedmf_ray.engine.backends import import_ray
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.jobs import parcel
 from fedmf_ray.jobs.dashboard import knock, one_line
 from fedmf_ray.jobs.shipment import SCENARIO, Shipment
-from fedmf_ray.simulation.backends import import_ray
 
 _SILENCE_S = 60.0
 _PATIENCE_S = 300.0

@@ -10,14 +10,13 @@ from typing import Any, Literal
 
 import yaml
 
-import analysis
 import fedmf_ray
-from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import movielens
-from fedmf_ray.scenario import Scenario
-from fedmf_ray.scenario_ratings import FileSource, MovieLensSource
-from fedmf_ray.simulation.run_folder import git_revision
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.scenario.schema import Scenario
+from fedmf_ray.scenario.sources import FileSource, MovieLensSource
+from fedmf_ray.storage.run_folder import git_revision
 from fedmf_ray.study import cells
 
 LARGEST_BYTES = 500 * 10**6
@@ -93,7 +92,7 @@ def prepare(file: str | Path, overrides: Sequence[str] = ()) -> Shipment:
 
 def code() -> Iterator[tuple[str, Path]]:
     """This program as it is installed here, archive name and path; notebooks' and tests' files stay."""
-    for package in (fedmf_ray, analysis):
+    for package in (fedmf_ray,):
         folder = Path(package.__path__[0])
         for path in folder.rglob("*"):
             # The native kernel, too: its name says for which Python and machine it is, others pass over it.

@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.factors import RULES, RatingBlock, Steps
+from fedmf_ray.learning.factors import RULES, RatingBlock, Steps
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -1,7 +1,7 @@
 """Ratings from what the ``ridge`` rule uploads, in the clear or read off V by another user.
 
-The rule (:mod:`fedmf_ray.ridge`) gives away more than gradients do. A step of the bias column is e_ij, the
-error of one rating, times numbers that everybody knows. And a user's vector is not any vector: it is where
+The rule (:mod:`~fedmf_ray.learning.ridge`) gives away more than gradients do. A step of the bias column is the
+error e_ij of one rating, times numbers that everybody knows. And a user's vector is not any vector: it is where
 its own loss is flat, so
 
     reg_user u_i = sum_j e_ij v_j        reg_user_bias b_i = sum_j e_ij
@@ -24,10 +24,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.factors import RatingBlock, Steps
-from fedmf_ray.privacy.gradients import nearest
-from fedmf_ray.privacy.participant import Found
-from fedmf_ray.ridge import (
+from fedmf_ray.learning.factors import RatingBlock, Steps
+from fedmf_ray.learning.ridge import (
     Raters,
     bias_scale,
     curvatures,
@@ -36,7 +34,9 @@ from fedmf_ray.ridge import (
     refit,
     step_scale,
 )
-from fedmf_ray.rows import Items, RowLayout, item_columns
+from fedmf_ray.learning.rows import Items, RowLayout, item_columns
+from fedmf_ray.privacy.gradients import nearest
+from fedmf_ray.privacy.participant import Found
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

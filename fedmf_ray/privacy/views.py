@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.factors import RULES, Steps
-from fedmf_ray.rows import RowLayout
+from fedmf_ray.learning.factors import RULES, Steps
+from fedmf_ray.learning.rows import RowLayout
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -10,13 +10,13 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from fedmf_ray.crypto.fixed_point import first_beyond
-from fedmf_ray.crypto.kernels import AT_ONCE
-from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError, FedMFError
+from fedmf_ray.fixed_point import first_beyond
 from fedmf_ray.protocol.messages import EncryptedItems
 from fedmf_ray.protocol.server import NOBODY
 from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.schemes.paillier.kernels import AT_ONCE
+from fedmf_ray.schemes.registry import KeyHolder
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -38,7 +38,7 @@ class Upload:
 
     blocks: (k,) int64, strictly increasing.
     ciphertexts: (k, ciphertexts_per_block, bytes) uint8.
-    tag: (bytes,) binds round, user and blocks, or None (:mod:`fedmf_ray.crypto.authentication`).
+    tag: (bytes,) binds round, user and blocks, or None (:mod:`fedmf_ray.schemes.paillier.tags`).
     """
 
     round: int

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.crypto.schemes import Aggregate, Evaluator
 from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
+from fedmf_ray.schemes.registry import Aggregate, Evaluator
 
 Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
@@ -50,7 +50,7 @@ class Server:
     """Keeps a range of the encrypted item matrix and adds uploads to it.
 
     It never sees a rating, a user vector, a private key or an item matrix in the clear: it is built from
-    an :class:`~fedmf_ray.crypto.schemes.Evaluator` and a matrix that a key-holder encrypted.
+    an :class:`~fedmf_ray.schemes.registry.Evaluator` and a matrix that a key-holder encrypted.
     """
 
     def __init__(self, evaluator: Evaluator, items: EncryptedItems, roster: Roster) -> None:

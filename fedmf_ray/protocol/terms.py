@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.crypto.fixed_point import FixedPoint, Grid, MixedGrid
-from fedmf_ray.factors import Steps
+from fedmf_ray.fixed_point import FixedPoint, Grid, MixedGrid
+from fedmf_ray.learning.factors import Steps
+from fedmf_ray.learning.ridge import CURVATURE_BITS, LARGEST_CURVATURE, bias_bits
+from fedmf_ray.learning.rows import RowLayout
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.ridge import CURVATURE_BITS, LARGEST_CURVATURE, bias_bits
-from fedmf_ray.rows import RowLayout
 
 RULES = ("sequential", "batch", "ridge")
 

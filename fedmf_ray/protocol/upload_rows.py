@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.factors import RatingBlock
+from fedmf_ray.learning.factors import RatingBlock
 from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.protocol.terms import Terms
 

@@ -13,18 +13,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray import factors, ridge
-from fedmf_ray.crypto.fixed_point import first_beyond
-from fedmf_ray.crypto.schemes import KeyHolder
 from fedmf_ray.errors import DivergenceError
-from fedmf_ray.factors import RatingBlock, initial_user, inner
-from fedmf_ray.metrics import ErrorSums, error_sums
+from fedmf_ray.fixed_point import first_beyond
+from fedmf_ray.learning import factors, ridge
+from fedmf_ray.learning.factors import RatingBlock, initial_user, inner
+from fedmf_ray.learning.metrics import ErrorSums, error_sums
+from fedmf_ray.learning.ranking import Lists, RankingSums, ranked_by, ranking_sums
+from fedmf_ray.learning.rows import Items, RowLayout, item_columns, user_side
 from fedmf_ray.protocol.messages import Upload
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.upload_rows import UploadRows, draw_decoys
-from fedmf_ray.ranking import Lists, RankingSums, ranked_by, ranking_sums
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.rows import Items, RowLayout, item_columns, user_side
+from fedmf_ray.schemes.registry import KeyHolder
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.factors import RatingBlock
+from fedmf_ray.learning.factors import RatingBlock
 from fedmf_ray.privacy import closed_forms, gradients, membership, participant, ridge
 from fedmf_ray.privacy.views import Agreed, ClearView, SealedView, UserView, View, consecutive
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.simulation.costs import cpu_clock
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -17,12 +17,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from fedmf_ray.engine.progress import Progress
+from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.planning.population import Population
 from fedmf_ray.privacy.views import ClearView, SealedView, load
-from fedmf_ray.scenario import Scenario
-from fedmf_ray.simulation.population import Population
-from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.run import run
+from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.study.adversaries import (
     Finding,
     Truth,

@@ -21,9 +21,9 @@ from typing import Any
 
 import yaml
 
-from fedmf_ray import scenario_file
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.scenario import Scenario
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.scenario.schema import Scenario
 
 Keys = dict[str, Any]
 

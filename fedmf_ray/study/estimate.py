@@ -16,17 +16,17 @@ from typing import Any
 
 import pandas as pd
 
+from fedmf_ray.costs.devices import Devices
+from fedmf_ray.costs.seconds import ESTIMATED, RoundCosts
+from fedmf_ray.costs.tariff import Tariff, UnitCosts
+from fedmf_ray.engine.backends import Backend
+from fedmf_ray.engine.federation import tariff
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.scenario import Scenario
-from fedmf_ray.simulation import placement
-from fedmf_ray.simulation.backends import Backend
-from fedmf_ray.simulation.costs import ESTIMATED, RoundCosts
-from fedmf_ray.simulation.devices import Devices
-from fedmf_ray.simulation.participation import ABSENT, IN_TIME, LATE, Fates, Participation
-from fedmf_ray.simulation.placement import Memory
-from fedmf_ray.simulation.plan import Plan
-from fedmf_ray.simulation.rounds import tariff
-from fedmf_ray.simulation.tariff import Tariff, UnitCosts
+from fedmf_ray.planning import placement
+from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Fates, Participation
+from fedmf_ray.planning.placement import Memory
+from fedmf_ray.planning.plan import Plan
+from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.study.cells import table_value
 
 
@@ -126,7 +126,7 @@ class Estimate:
 def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     """Foretell a run of this scenario on this backend (a few seconds: unit costs are measured there).
 
-    Raises :class:`FedMFError` for what :func:`fedmf_ray.simulation.run.run` would refuse, except that it
+    Raises :class:`FedMFError` for what :func:`fedmf_ray.engine.run.run` would refuse, except that it
     does not fit the memory here.
     """
     if scenario.model.central:

@@ -20,12 +20,12 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from fedmf_ray.engine.backends import Backend, open_backend
+from fedmf_ray.engine.progress import Progress
+from fedmf_ray.engine.run import forget, preflight, resume, run_into
 from fedmf_ray.errors import DivergenceError, FedMFError
-from fedmf_ray.ranking import MEASURES
-from fedmf_ray.simulation.backends import Backend, open_backend
-from fedmf_ray.simulation.progress import Progress
-from fedmf_ray.simulation.run import forget, preflight, resume, run_into
-from fedmf_ray.simulation.run_folder import check_writable
+from fedmf_ray.learning.ranking import MEASURES
+from fedmf_ray.storage.run_folder import check_writable
 from fedmf_ray.study.cells import Cell, Study, table_value
 
 SOUND = ("complete", "converged")

@@ -19,12 +19,12 @@ import pandas as pd
 import pytest
 import requests
 
-from fedmf_ray import scenario_file
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.jobs.cluster import Cluster, _Log, remote_folder
 from fedmf_ray.jobs.dashboard import knock
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
+from fedmf_ray.scenario import file as scenario_file
 
 TOKEN = secrets.token_hex(32)
 SMALL = [

@@ -10,9 +10,10 @@ import ray.autoscaler
 import yaml
 from packaging.version import Version
 
-from fedmf_ray import __version__, scenario_file
-from fedmf_ray.cli import cli
+from fedmf_ray import __version__
+from fedmf_ray.cli.main import cli
 from fedmf_ray.jobs.cluster import remote_folder
+from fedmf_ray.scenario import file as scenario_file
 
 try:
     import tomllib

@@ -5,10 +5,10 @@ import zipfile
 import pytest
 import yaml
 
-from fedmf_ray import scenario_file
-from fedmf_ray.crypto import native_kernel
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.jobs import shipment
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.schemes.paillier import native_kernel
 from fedmf_ray.study import cells
 
 
@@ -31,7 +31,11 @@ def unzipped(ready, folder):
 def test_code_scenario_and_ratings_travel_and_the_scenario_finds_them(scenario, tmp_path):
     ready = shipment.prepare(scenario, ["stop.rounds=7"])
     there = unzipped(ready, tmp_path)
-    for name in ("fedmf_ray/__main__.py", "fedmf_ray/crypto/paillier.py", "analysis/report.html.j2"):
+    for name in (
+        "fedmf_ray/__main__.py",
+        "fedmf_ray/schemes/paillier/packed.py",
+        "fedmf_ray/report/report.html.j2",
+    ):
         assert (there / name).is_file()
     assert not list(there.rglob("*.pyc"))
     assert len(list(there.rglob("*.so"))) == (native_kernel.ifma is not None)  # jobs are as fast as runs here

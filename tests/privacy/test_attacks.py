@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from fedmf_ray.crypto.fixed_point import FixedPoint
-from fedmf_ray.factors import Steps
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.learning.factors import Steps
+from fedmf_ray.learning.rows import Items, RowLayout
 from fedmf_ray.privacy import closed_forms, membership, participant
 from fedmf_ray.privacy.gradients import recover, strip
 from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.rows import Items, RowLayout
 
 GRID = np.arange(1, 11) / 2
 STEPS = Steps(learning_rate=1e-3, reg_user=1e-2, reg_item=3e-2)

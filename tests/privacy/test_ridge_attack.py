@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fedmf_ray.factors import RatingBlock, Steps
+from fedmf_ray.learning.factors import RatingBlock, Steps
+from fedmf_ray.learning.ridge import Raters, curvatures, item_steps, refit, row_layout
+from fedmf_ray.learning.rows import Items
 from fedmf_ray.privacy import ridge as attack
-from fedmf_ray.ridge import Raters, curvatures, item_steps, refit, row_layout
-from fedmf_ray.rows import Items
 
 STEPS = Steps(1.0, reg_user=2.0, reg_item=3.0, reg_user_bias=2.0, reg_item_bias=1.0, mean=3.5)
 GRID = np.arange(1, 11) / 2

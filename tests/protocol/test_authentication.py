@@ -5,16 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fedmf_ray.crypto import schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint
-from fedmf_ray.factors import Steps
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.learning.factors import Steps
+from fedmf_ray.learning.rows import Items, RowLayout
 from fedmf_ray.protocol.items import Ledger, TamperedError, encrypt_items, read_share
 from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks
 from fedmf_ray.protocol.server import Roster, Server, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.rows import Items, RowLayout
+from fedmf_ray.schemes import registry as schemes
 
 ITEMS, FACTORS = 6, 3
 NOTHING = np.array([], np.int64), np.array([])

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fedmf_ray.crypto import schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint
+from fedmf_ray.engine.server_actor import ServerActor
+from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.protocol.messages import EncryptedItems, Upload
 from fedmf_ray.protocol.server import NOBODY, Combiner, Roster, Server, UploadRefused, deliver
-from fedmf_ray.simulation.server_actor import ServerActor
+from fedmf_ray.schemes import registry as schemes
 
 BLOCKS, COLUMNS = 8, 3
 

@@ -7,10 +7,10 @@ import pickle
 import numpy as np
 import pytest
 
-from fedmf_ray.crypto import schemes
-from fedmf_ray.crypto.fixed_point import FixedPoint
 from fedmf_ray.errors import DivergenceError
-from fedmf_ray.factors import Steps, initial_items, initial_user
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.learning.factors import Steps, initial_items, initial_user
+from fedmf_ray.learning.rows import Items, RowLayout
 from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
 from fedmf_ray.protocol.messages import ItemBlocks, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, Server, UploadRefused, deliver
@@ -19,7 +19,7 @@ from fedmf_ray.protocol.upload_rows import uploaded_count
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.reference import fedmf
-from fedmf_ray.rows import Items, RowLayout
+from fedmf_ray.schemes import registry as schemes
 
 ITEMS, FACTORS, USERS = 9, 4, 5
 NOTHING = np.array([], np.int64), np.array([])

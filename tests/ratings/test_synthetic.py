@@ -90,7 +90,7 @@ def test_estimates_draw_numbers_of_ratings_from_the_law_of_users(split):
 
 def test_what_every_actor_imports_does_not_bring_pandas():
     code = (
-        "import sys, fedmf_ray.simulation.user_actor, fedmf_ray.simulation.server_actor; "
+        "import sys, fedmf_ray.engine.user_actor, fedmf_ray.engine.server_actor; "
         "print({'pandas', 'pydantic', 'ray'} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from fedmf_ray import scenario_file
-from fedmf_ray.cli import cli
+from fedmf_ray.cli.main import cli
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.privacy.views import ClearView, SealedView, UserView, load
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
+from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study.audit import audit_run
 
 GRID = np.arange(1, 11) / 2
@@ -142,7 +142,7 @@ def test_a_view_that_would_be_too_large_stops_the_run_before_it_starts(tmp_path)
 
 
 def test_the_foretold_size_of_a_view_is_about_its_size(tmp_path):
-    from fedmf_ray.simulation.plan import Plan
+    from fedmf_ray.planning.plan import Plan
 
     for observe, scheme in (("server", "plain"), ("server", "packed"), ("user", "plain")):
         scenario = chosen(observe, scheme, users=60)

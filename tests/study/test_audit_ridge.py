@@ -2,10 +2,10 @@
 
 import pytest
 
-from fedmf_ray import scenario_file
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
+from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study.audit import audit_run
 from tests.study.test_audit import GRID, chosen
 

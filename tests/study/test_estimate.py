@@ -6,15 +6,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from fedmf_ray import scenario_file
-from fedmf_ray.cli import cli
+from fedmf_ray.cli.main import cli
+from fedmf_ray.costs.tariff import Line, UnitCosts
+from fedmf_ray.engine import federation as rounds
+from fedmf_ray.engine.backends import SerialBackend
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.simulation import rounds
-from fedmf_ray.simulation.backends import SerialBackend
-from fedmf_ray.simulation.placement import Memory
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
-from fedmf_ray.simulation.tariff import Line, UnitCosts
+from fedmf_ray.planning.placement import Memory
+from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study.estimate import Estimate, Work, estimate
 
 PRICES = UnitCosts(*(Line(1.0 / 2**k, 1.0 / 2 ** (k + 4)) for k in range(6)))

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from fedmf_ray.engine.progress import Silent
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.simulation.population import Population
-from fedmf_ray.simulation.progress import Silent
+from fedmf_ray.planning.population import Population
 from fedmf_ray.study import cells, sweep
 
 BASE = {

@@ -2,7 +2,7 @@
 
     python -m tests.support.digests > tests/digests.json      # only when results are meant to change
 
-A cell's entry has the SHA-256 of its losses after every round and of V after the last one, the bytes that users
+A cell has the SHA-256 of its losses after every round and of V after the last one, the bytes that users
 upload and download, and, where the scenario records a view, of what an adversary saw.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,16 +17,16 @@ from unittest import mock
 
 import numpy as np
 
-from fedmf_ray import scenario_file
+from fedmf_ray.costs.tariff import Line, UnitCosts
+from fedmf_ray.engine import federation as pricing
+from fedmf_ray.engine.backends import SerialBackend
+from fedmf_ray.engine.central import Central
+from fedmf_ray.engine.federation import Federation
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.planning.plan import Plan
 from fedmf_ray.privacy import views
 from fedmf_ray.protocol import upload_rows
-from fedmf_ray.simulation import rounds as pricing
-from fedmf_ray.simulation.backends import SerialBackend
-from fedmf_ray.simulation.central import Central
-from fedmf_ray.simulation.plan import Plan
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.rounds import Federation
-from fedmf_ray.simulation.tariff import Line, UnitCosts
+from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study import cells
 
 ROOT = Path(__file__).parent.parent.parent
@@ -81,7 +80,9 @@ def _cut(scenario):
     else:
         ratings["select"] |= {"users": 14, "items": min(ratings["select"]["items"] or 30, 30)}
         ratings["select"]["min_ratings"] = min(ratings["select"]["min_ratings"], 5) or 0
-        ratings["select"]["min_ratings"] = max(ratings["select"]["min_ratings"], 4 if tree["test"]["last"] else 3)
+        ratings["select"]["min_ratings"] = max(
+            ratings["select"]["min_ratings"], 4 if tree["test"]["last"] else 3
+        )
     tree["model"]["factors"] = min(tree["model"]["factors"], 5)
     tree["protocol"]["key_bits"] = 1024
     tree["stop"]["rounds"] = min(tree["stop"]["rounds"], 3)
@@ -96,7 +97,7 @@ def digest(scenario) -> dict:
     backend = SerialBackend()
     same_decoys = SimpleNamespace(randbits=lambda _bits: 7)  # from the operating system otherwise
     with (
-        mock.patch.object(pricing, "measure", lambda *_: _PRICES),
+        mock.patch.object(pricing, "measure", return_value=_PRICES),
         mock.patch.object(upload_rows, "secrets", same_decoys),
     ):
         if scenario.model.central:
@@ -146,5 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-
     main()

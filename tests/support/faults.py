@@ -8,11 +8,11 @@ from collections import Counter
 
 import numpy as np
 
-from fedmf_ray.simulation.backends import RayBackend
-from fedmf_ray.simulation.plan import Plan
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.rounds import Federation
-from fedmf_ray.simulation.run import checkpoints_of
+from fedmf_ray.engine.backends import RayBackend
+from fedmf_ray.engine.federation import Federation
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import checkpoints_of
+from fedmf_ray.planning.plan import Plan
 
 LOSSES = ["train_mse", "test_rmse", "test_mae"]
 

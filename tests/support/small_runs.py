@@ -4,9 +4,9 @@ import copy
 
 import pandas as pd
 
-from fedmf_ray import scenario_file
-from fedmf_ray.simulation.progress import Silent
-from fedmf_ray.simulation.run import run
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
+from fedmf_ray.scenario import file as scenario_file
 
 
 def small(**changes):

@@ -1,0 +1,126 @@
+"""Checks that a machine can run simulations: each line a finding, and a remedy where it fails."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fedmf_ray.errors import FedMFError
+
+_LIBRARIES = ("ray", "numpy", "phe", "gmpy2", "pandas", "matplotlib", "pydantic")
+_SMALLEST_MEMORY_BYTES = 2 * 10**9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report; ``remedy`` says what to do when it is not sound."""
+
+    subject: str
+    sound: bool
+    finding: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Check]:
+    """All checks, cheap ones first; the last two try keys and Ray for real (about ten seconds)."""
+    yield _python()
+    yield from (_library(name) for name in _LIBRARIES)
+    yield Check("cores", True, str(os.cpu_count()))
+    yield _memory()
+    yield _kernel()
+    yield _tried("keys", _try_keys, "reinstall phe and gmpy2")
+    yield _tried("Ray", _try_ray, "reinstall ray, or run scenarios with cluster.backend=serial")
+
+
+def _python() -> Check:
+    return Check(
+        "python", sys.version_info >= (3, 10), platform.python_version(), "install Python 3.10 or later"
+    )
+
+
+def _library(name: str) -> Check:
+    try:
+        return Check(name, True, version(name))
+    except PackageNotFoundError:
+        return Check(name, False, "is not installed", f"pip install {name}")
+
+
+def _memory() -> Check:
+    free = _available_bytes()
+    finding = f"{free / 1e9:.1f} GB available"
+    return Check(
+        "memory",
+        free >= _SMALLEST_MEMORY_BYTES,
+        finding,
+        "close other programs, or use cluster.backend=serial",
+    )
+
+
+def _available_bytes() -> int:
+    """Memory that new processes can have; where the system does not say (macOS), all there is."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _kernel() -> Check:
+    from fedmf_ray.schemes.paillier import kernels
+
+    try:
+        return Check("kernel", True, kernels.description())
+    except FedMFError as error:
+        return Check("kernel", False, str(error), f"unset {kernels.VARIABLE}")
+
+
+def _tried(subject: str, attempt: Callable[[], str], remedy: str) -> Check:
+    started = time.perf_counter()
+    try:
+        finding = attempt()
+    except Exception as error:  # whatever goes wrong is the finding
+        return Check(subject, False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", remedy)
+    return Check(subject, True, f"{finding} ({time.perf_counter() - started:.1f} s)")
+
+
+def _try_keys() -> str:
+    """Encrypt, add and decrypt a small matrix under a fresh 2048-bit key, and let phe read it."""
+    import numpy as np
+
+    from fedmf_ray.fixed_point import FixedPoint
+    from fedmf_ray.schemes import registry as schemes
+
+    grid = FixedPoint(20, value_bound=16, update_bound=0.5, contributors=100)
+    evaluator, key = schemes.create("packed", schemes.Matrices(10, grid, 2048))
+    values = np.arange(-20, 20).reshape(4, 10) / 64
+    total = evaluator.aggregate(key.encrypt(values))
+    total.add(np.arange(4), key.encrypt(values))
+    if not np.array_equal(key.decrypt(total.wire()), 2 * values):
+        raise ArithmeticError("a sum of ciphertexts decrypts to the wrong values")
+    return "2048-bit keys encrypt, add and decrypt exactly"
+
+
+def _try_ray() -> str:
+    """Start a local Ray, call an actor, stop it."""
+    from fedmf_ray.engine.backends import RayBackend
+    from fedmf_ray.scenario.schema import Cluster
+
+    backend = RayBackend(Cluster().address)
+    try:
+        actor = backend.start(_Echo)
+        if backend.get(backend.call(actor, "echo", 7)) != 7:
+            raise RuntimeError("an actor gave the wrong answer")
+        return f"an actor answers; {backend.cpus} CPUs, {(backend.memory_bytes or 0) / 1e9:.1f} GB for actors"
+    finally:
+        backend.close()
+
+
+class _Echo:
+    def echo(self, value: int) -> int:
+        return value

@@ -1,0 +1,1 @@
+"""Which second is which: measured, charged, estimated, derived."""

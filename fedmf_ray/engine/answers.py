@@ -1,0 +1,85 @@
+"""What actors say to the experimenter's process, and how users reach their actor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.costs.tariff import Tariff
+from fedmf_ray.learning.metrics import ErrorSums
+from fedmf_ray.protocol.items import Share
+from fedmf_ray.ratings.synthetic import Synthetic
+from fedmf_ray.ratings.table import Split, UserRatings
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SyntheticMembers:
+    """Users who make their own ratings where they live."""
+
+    spec: Synthetic
+    user_ids: Sequence[int]
+    split: Split
+
+
+Members = Sequence[UserRatings] | SyntheticMembers
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """How an actor treats its users. Nothing here changes a result.
+
+    together: update and encrypt for several at once; a user is then charged its share, where otherwise it
+    is measured alone. combine: check and add up their uploads here, on behalf of the server.
+    tariff: charge by it instead of measuring; how many ratings a user has stays here.
+    """
+
+    together: bool
+    combine: bool
+    tariff: Tariff | None = None
+
+
+class Joined(NamedTuple):
+    """What an actor says about its users once. calls: (calls + 1,) positions where training calls begin.
+
+    blocks: (users, servers) how many blocks each uploads to each server every round.
+    """
+
+    user_ids: Integers
+    blocks: Integers
+    calls: Integers
+
+
+class Reading(NamedTuple):
+    """One actor's share of reading the item matrix, what it took, and how much a user downloads."""
+
+    share: Share
+    cpu_s: float
+    download_bytes: int
+
+
+class Report(NamedTuple):
+    """What the users of an actor tell the experimenter after opening a round: sums, never a rating.
+
+    errors: an entry per user. vector_change: (users,) sum over factors of the absolute change of each
+    vector. item_change: mean absolute change of the item matrix (NaN in the first round).
+    """
+
+    user_ids: Integers
+    errors: ErrorSums
+    vector_change: Floats
+    item_change: float
+
+
+class Receipt(NamedTuple):
+    """What became of some uploads: how many were added, which were refused and why, and CPU seconds."""
+
+    added: int
+    refused: dict[int, str]
+    cpu_s: float

@@ -1,0 +1,253 @@
+"""Two ways to host the same actors: on Ray, or in this process. Results are identical.
+
+A *reference* stands for a value that may live elsewhere; only :meth:`Backend.get` brings it here, and
+actors can be called with references. So uploads go from users to server, and the key from user to
+user, without passing through the experimenter's process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Protocol, cast
+
+from fedmf_ray.engine.gauges import Gauges, NoGauges, RayGauges
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.scenario.schema import Cluster
+
+Reference = Any
+Handle = Any
+
+_PATIENCE_S = 60.0
+"""An actor that says nothing for so long is taken for dead."""
+
+
+class Lost(Exception):
+    """A process that was asked, or a value that it needed, is gone: it died, or its machine did."""
+
+
+class Call(NamedTuple):
+    """A method call on an actor, still to be made. label: whatever the caller knows it by."""
+
+    actor: Handle
+    method: str
+    arguments: tuple[Any, ...] = ()
+    label: Any = None
+
+
+class Backend(Protocol):
+    """What the round loop needs of a place to run on."""
+
+    @property
+    def name(self) -> str:
+        """Where it is: two backends of one name run on the same machines."""
+
+    @property
+    def cpus(self) -> int:
+        """CPUs for users and server."""
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """Memory for processes, or None where actors need none of their own."""
+
+    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+        """Call a function elsewhere: a reference, or a tuple of them if it returns several values."""
+
+    def start(self, kind: type, *args: Any) -> Handle:
+        """Start an actor; arguments may be references."""
+
+    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
+        """Call a method: a reference, or a tuple of them if it returns several values."""
+
+    def get(self, references: Any) -> Any:
+        """The value of a reference, or the values of a list; raises what the call raised, or
+        :class:`Lost`."""
+
+    def alive(self, actor: Handle) -> bool:
+        """Whether an actor that has nothing to do answers."""
+
+    def end(self, actor: Handle) -> None:
+        """End an actor, if it is not dead already."""
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
+        """Make calls with at most ``limit`` under way; yield each, and what :meth:`call` gives, as it
+        ends."""
+
+    def gauges(self) -> Gauges:
+        """Where figures go that can be watched while a run goes on."""
+
+    def close(self) -> None:
+        """End what this backend started."""
+
+
+def open_backend(cluster: Cluster) -> Backend:
+    return SerialBackend() if cluster.backend == "serial" else RayBackend(cluster.address)
+
+
+class SerialBackend:
+    """Everything in this process: a reference is the value itself."""
+
+    name = "this process"
+    cpus = 1
+    memory_bytes = None
+
+    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+        return function(*args)
+
+    def start(self, kind: type, *args: Any) -> Handle:
+        return kind(*args)
+
+    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
+        return getattr(actor, method)(*args)
+
+    def get(self, references: Any) -> Any:
+        return references
+
+    def alive(self, actor: Handle) -> bool:
+        return True
+
+    def gauges(self) -> Gauges:
+        return NoGauges()
+
+    def end(self, actor: Handle) -> None:
+        pass
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
+        for call in calls:
+            yield call, self.call(call.actor, call.method, *call.arguments, returns=returns)
+
+    def close(self) -> None:
+        pass
+
+
+class RayBackend:
+    """Actors on a Ray cluster, or on a local instance that this process starts and ends.
+
+    If Ray is initialised already (in a notebook, a test), that cluster is used and left alone.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        self._ray = ray = import_ray()
+        self._owns = not ray.is_initialized()
+        if self._owns:
+            _connect(address or os.environ.get("RAY_ADDRESS") or "local")
+        self.name: str = ray.get_runtime_context().gcs_address
+        resources = ray.cluster_resources()
+        self.cpus = max(1, int(resources.get("CPU", 1)))
+        self.memory_bytes: float | None = resources.get("memory")
+        self._actors: list[Any] = []
+
+    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+        # Never run again in silence: a second key pair would not open what the first one has locked.
+        task = self._ray.remote(function).options(num_returns=returns, max_retries=0)
+        references = task.remote(*args)
+        return references if returns == 1 else tuple(references)
+
+    def start(self, kind: type, *args: Any) -> Handle:
+        # No CPU is reserved: `stream` bounds what runs, so there may be more actors than CPUs.
+        remote = cast(Any, self._ray.remote(kind)).options(num_cpus=0, scheduling_strategy="SPREAD")
+        self._actors.append(remote.remote(*args))
+        return self._actors[-1]
+
+    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
+        references = getattr(actor, method).options(num_returns=returns).remote(*args)
+        return references if returns == 1 else tuple(references)
+
+    def get(self, references: Any) -> Any:
+        errors = self._ray.exceptions
+        lost = (
+            errors.RayActorError,
+            errors.ObjectLostError,
+            errors.WorkerCrashedError,
+            errors.NodeDiedError,
+            errors.OutOfMemoryError,
+        )
+        try:
+            return self._ray.get(references)
+        except errors.RayTaskError as error:
+            if isinstance(error.cause, FedMFError):
+                raise error.cause from None  # Ray's wrapper would print the worker's traceback
+            if isinstance(error.cause, lost) or isinstance(error, lost):
+                raise Lost(_brief(error)) from error
+            raise
+        except lost as error:
+            raise Lost(_brief(error)) from error
+
+    def alive(self, actor: Handle) -> bool:
+        try:
+            self._ray.get(actor.ping.remote(), timeout=_PATIENCE_S)
+        except self._ray.exceptions.RayError:
+            return False
+        return True
+
+    def gauges(self) -> Gauges:
+        return RayGauges()
+
+    def end(self, actor: Handle) -> None:
+        self._actors.remove(actor)
+        self._ray.kill(actor)
+
+    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
+        pending: dict[Reference, tuple[Call, Any]] = {}
+
+        def next_done() -> tuple[Call, Any]:
+            done, _ = self._ray.wait(list(pending), num_returns=1, fetch_local=False)
+            return pending.pop(done[0])
+
+        for call in calls:
+            if len(pending) >= limit:
+                yield next_done()
+            references = self.call(call.actor, call.method, *call.arguments, returns=returns)
+            pending[references if returns == 1 else references[-1]] = call, references
+        while pending:
+            yield next_done()
+
+    def close(self) -> None:
+        for actor in self._actors:
+            self._ray.kill(actor)
+        if self._owns:
+            self._ray.shutdown()
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def import_ray() -> Any:
+    """Ray reads these when it is imported: no warnings about GPUs, about many actors, or about errors of
+    calls whose results nobody asked for because an earlier one had failed."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "PYTHON worker processes have been started")
+    import ray
+
+    return ray
+
+
+def _connect(address: str) -> None:
+    """``ray.init`` without noise, and with an error that says which cluster did not answer."""
+    ray = import_ray()
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if address == "local":
+            ray.init(address="local", include_dashboard=False, **quiet)
+            return
+        _knock(address)
+        ray.init(address=address, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        remedy = "see the line above, or run with cluster.backend=serial"
+        if address != "local":
+            remedy = (
+                "check cluster.address or RAY_ADDRESS, that `ray start --head` runs there, and RAY_AUTH_MODE"
+            )
+        reason = " ".join(str(error).split())[:200]
+        raise FedMFError(f"Ray at {address!r} cannot be reached: {reason}; {remedy}") from error
+
+
+def _knock(address: str, timeout_s: float = 5.0) -> None:
+    """Fail within seconds where Ray itself would retry for a minute."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()

@@ -1,0 +1,113 @@
+"""The central baselines on a scenario's data: one process that holds everything, no protection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.costs.seconds import cpu_clock
+from fedmf_ray.engine.federation import Round
+from fedmf_ray.errors import DivergenceError
+from fedmf_ray.learning import baselines
+from fedmf_ray.learning.baselines import Epoch
+from fedmf_ray.learning.factors import RatingBlock, initial_items, initial_user
+from fedmf_ray.learning.metrics import combine, error_sums
+from fedmf_ray.learning.ranking import combine_rankings, ranking_sums
+from fedmf_ray.learning.rows import RowLayout, item_side, user_side
+from fedmf_ray.planning.plan import steps
+from fedmf_ray.planning.population import Population
+from fedmf_ray.privacy.views import Agreed
+from fedmf_ray.scenario.schema import Scenario
+
+Row = dict[str, Any]
+Floats = NDArray[np.float64]
+
+
+class Central:
+    """Trains one of :mod:`fedmf_ray.learning.baselines`; ``rounds.csv`` has no protocol columns."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario, self._steps = scenario, steps(scenario)
+        population = Population.of(scenario)
+        self._users = population.all_ratings()
+        self._items = len(population.item_ids)
+        mean = self._steps.mean
+        self._train = RatingBlock.of([(user.items, user.values - mean) for user in self._users])
+        self._test = RatingBlock.of([(user.test_items, user.test_values - mean) for user in self._users])
+        self._epoch: Epoch | None = None
+        self.status = "complete"
+        self.agreed: Agreed | None = None
+        self.first_round = 0
+        self.setup: Row = {}
+        self.facts: Row = {"algorithm": scenario.model.algorithm, "users": len(self._users)}
+
+    def closing(self) -> Row:
+        """The ranking, if the scenario asks for it."""
+        lists = self._scenario.metrics.lists
+        if lists is None or self._epoch is None:
+            return {}
+        raters, scores = baselines.popularity(self._train, self._items), self._scores(self._epoch)
+        sums = ranking_sums(scores, self._train, self._test, lists.less(self._steps.mean), raters)
+        return {"ranking": combine_rankings([sums], lists.k)._asdict()}
+
+    def interrupt(self) -> None:
+        """There is nothing to save."""
+
+    def rounds(self) -> Iterator[Round]:
+        stop = self._scenario.stop
+        epochs = self._epochs()
+        for number in range(stop.rounds):
+            wall, cpu = time.perf_counter(), cpu_clock()
+            with np.errstate(over="ignore", invalid="ignore"):  # reported below
+                epoch = next(epochs, None)
+            wall, cpu = time.perf_counter() - wall, cpu_clock() - cpu
+            if epoch is None:
+                return
+            self._epoch = epoch
+            if not (np.isfinite(epoch.user_vectors).all() and np.isfinite(epoch.item_matrix).all()):
+                raise DivergenceError(
+                    f"round {number}", "vectors are no longer finite: lower model.learning_rate"
+                )
+            losses = combine([error_sums(epoch.user_vectors, epoch.item_matrix, self._train, self._test)])
+            yield Round(
+                {
+                    "round": number,
+                    **losses._asdict(),
+                    "cpu_s": cpu,
+                    "wall_s": wall,
+                    "users": len(self._users),
+                },
+                {},
+            )
+            if stop.tolerance and max(epoch.user_change, epoch.item_change) < stop.tolerance:
+                self.status = "converged"
+                return
+
+    def _epochs(self) -> Iterator[Epoch]:
+        model, seed = self._scenario.model, self._scenario.seed
+        if model.algorithm == "biases":
+            return baselines.biases(self._train, self._items, self._steps)
+        if model.algorithm == "popularity":
+            return iter([baselines.overall_mean(self._train, self._items)])
+        layout = RowLayout(model.factors, model.biases)
+        vectors = np.zeros((len(self._users), layout.learned))
+        for at, user in enumerate(self._users):
+            start = initial_user(model.init, model.init_scale, user.user_id, model.factors, seed)
+            vectors[at, : model.factors] = start
+        matrix = np.zeros((self._items, layout.learned))
+        matrix[:, : model.factors] = initial_items(
+            model.init, model.init_scale, self._items, model.factors, seed
+        )
+        sides = user_side(vectors, layout), item_side(matrix, layout)
+        return baselines.regular_mf(*sides, self._train, self._steps, model.biases)
+
+    def _scores(self, epoch: Epoch) -> Callable[[int], Floats]:
+        """What each user is ranked by: what it would rate, or how many have rated."""
+        if self._scenario.model.algorithm == "popularity":
+            raters = baselines.popularity(self._train, self._items)
+            return lambda _user: raters
+        return lambda user: np.add.reduce(epoch.user_vectors[user] * epoch.item_matrix, axis=1)

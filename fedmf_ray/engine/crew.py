@@ -1,0 +1,273 @@
+"""The processes of a simulation, and what it takes to replace those that die.
+
+At the opening of a round everything that matters is in three places: vectors with the users, the matrix
+with the servers, and a checkpoint of some earlier round. Users compute the same again from the same
+vectors and matrices, so a user actor that died comes back from its checkpoint and lives through the rounds
+since; the matrices of those rounds are kept for that. A server that died comes back from the matrix that
+opened the round, and gets what it had been sent once more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedmf_ray.engine.answers import Hosting, Joined, Report
+from fedmf_ray.engine.backends import Backend, Call, Handle, Lost, Reference
+from fedmf_ray.engine.server_actor import ServerActor, load_items
+from fedmf_ray.engine.user_actor import UserActor
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.learning.ranking import Lists, Ranking, combine_rankings
+from fedmf_ray.planning.participation import Participation
+from fedmf_ray.planning.plan import Plan
+from fedmf_ray.protocol.server import Roster
+from fedmf_ray.storage.checkpoint_files import CheckpointError
+from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
+from fedmf_ray.storage.key_files import create_keys, load_keys
+
+Events = Callable[..., None]
+"""Called with the name of an event and facts about it."""
+
+
+class Crew:
+    """User actors and servers, with the matrices that opened the latest rounds.
+
+    users, joined: actors and what each said of its users. servers: actors, in order of their ranges.
+    items: by round, references to each server's message. round: the one whose matrix is the latest.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        hosting: Hosting,
+        groups: Sequence[range],
+        backend: Backend,
+        participation: Participation,
+        checkpoints: Checkpoints | None,
+        recorded: Container[int],
+        limit: int,
+        events: Events,
+    ) -> None:
+        self.groups, self.backend, self.limit = groups, backend, limit
+        self.users: list[Handle] = []
+        self.servers: list[Handle] = []
+        self.joined: list[Joined] = []
+        self.items: dict[int, list[Reference]] = {}
+        self.round = 0
+        self._plan, self._hosting, self._participation = plan, hosting, participation
+        self.checkpoints, self._recorded, self._events = checkpoints, recorded, events
+        self._saved: Checkpoint | None = None
+        self._evaluator: Reference = None
+        self._key: Reference = None
+        self.keys_cpu_s: Reference = None
+
+    def found(self) -> None:
+        """Start from nothing: keys, users, and a first matrix that one of them encrypts."""
+        self._end_all()
+        self._get_keys(create_keys)
+        self.users = [self._start_users(at) for at in range(len(self.groups))]
+        self._join(range(len(self.users)), ())
+        servers = self._plan.terms.blocks.servers
+        items = self.backend.call(self.users[0], "encrypt_initial_items", returns=servers)
+        self.items = {0: [items] if servers == 1 else list(items)}
+        self._start_servers()
+
+    def restore(self) -> None:
+        """Start as the newest checkpoint says that can be read; anything alive is ended first.
+
+        Raises :class:`CheckpointError` if there is none.
+        """
+        self._end_all()
+        reason: CheckpointError | None = None
+        for checkpoint in self.checkpoints.sound() if self.checkpoints else ():
+            try:
+                self._restore(checkpoint)
+                return
+            except CheckpointError as error:
+                self._events("checkpoint_unreadable", round=checkpoint.round, reason=str(error))
+                reason = error
+                self._end_all()
+        where = self.checkpoints.folder if self.checkpoints else "checkpoints are off"
+        raise CheckpointError(f"no checkpoint to go on from ({where})" + (f": {reason}" if reason else ""))
+
+    def open(self, round_number: int) -> list[Report]:
+        """Users decrypt the matrix that opens a round, each actor a part of it or all, and report."""
+        backend, messages = self.backend, self.items[round_number]
+        readers = min(len(self.users), backend.cpus)
+        if readers == 1 or self._plan.scheme == "plain":
+            parts = messages  # nothing to decrypt that would be worth sharing
+        else:
+            parts = [
+                backend.call(self.users[at], "read_share", at, readers, *messages) for at in range(readers)
+            ]
+        calls = (Call(actor, "open_round", tuple(parts)) for actor in self.users)
+        return [backend.get(done) for _, done in backend.stream(calls, self.limit)]
+
+    def heal(self, round_number: int, closed: Sequence[Reference | None] = ()) -> set[int]:
+        """Replace whoever has died, as of the opening of a round; returns which user actors are new.
+
+        closed: by server, the matrix of the next round if it has published that already.
+        Raises :class:`Lost` if what it takes is gone, too.
+        """
+        backend = self.backend
+        renewed = {at for at, actor in enumerate(self.users) if not backend.alive(actor)}
+        fallen = [at for at, actor in enumerate(self.servers) if not backend.alive(actor)]
+        if (renewed or fallen) and self._saved is None:
+            raise FedMFError(
+                "a Ray worker died (most often for lack of memory): raise cluster.users_per_actor, or let "
+                "cluster.checkpoint_every keep checkpoints, so that it can be replaced"
+            )
+        for at in sorted(renewed):
+            try:
+                self._revive(at, round_number)
+            except CheckpointError as error:
+                raise Lost(str(error)) from error  # an earlier checkpoint may still be readable
+        for at in fallen:
+            message = (closed[at] if closed else None) or self.items[round_number][at]
+            backend.end(self.servers[at])
+            self.servers[at] = self._start_server(at, message)
+            self._events("server_died", server=at, round=round_number, action="restarted from its matrix")
+        return renewed
+
+    def rank(self, lists: Lists) -> Ranking | None:
+        """How good users' lists are; None if it cannot be had: a run is not lost over it."""
+        try:
+            for _ in range(3):
+                asked = [self.backend.call(user, "rank", lists) for user in self.users]
+                try:
+                    return combine_rankings(self.backend.get(asked), lists.k)
+                except Lost:
+                    self.heal(self.round)
+            reason = "processes keep dying"
+        except (Lost, FedMFError) as error:
+            reason = str(error)
+        self._events("ranking_failed", round=self.round, reason=reason)
+        return None
+
+    def await_servers(self) -> None:
+        """Servers start while users open the first matrix; waiting for them is no part of a checkpoint."""
+        self.backend.get([self.backend.call(server, "ping") for server in self.servers])
+
+    def checkpoint(self, round_number: int, last: bool) -> None:
+        """Save the opening of a round if it is time to; a disk that is full costs nothing but the save."""
+        checkpoints = self.checkpoints
+        if checkpoints is None or not checkpoints.due(round_number, last):
+            return
+        if self._saved is not None and self._saved.round == round_number:
+            return
+        try:
+            self._save(round_number, checkpoints)
+        except CheckpointError as error:
+            self._events("checkpoint_failed", round=round_number, reason=str(error))
+
+    def _save(self, round_number: int, checkpoints: Checkpoints) -> None:
+        started = time.perf_counter()
+        saves = [
+            Call(actor, "save", (checkpoints.users_path(round_number, at), round_number))
+            for at, actor in enumerate(self.users)
+        ] + [
+            Call(actor, "save", (checkpoints.items_path(round_number, at), message))
+            for at, (actor, message) in enumerate(zip(self.servers, self.items[round_number], strict=True))
+        ]
+        for _, done in self.backend.stream(saves, self.limit):
+            self.backend.get(done)
+        groups = [(group[0], group[-1] + 1) for group in self.groups]
+        checkpoint = Checkpoint(round_number, groups, len(self.servers))
+        checkpoints.commit(checkpoint, time.perf_counter() - started)
+        self._saved = checkpoint
+        self.items = {number: kept for number, kept in self.items.items() if number >= round_number}
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        assert self.checkpoints is not None
+        if checkpoint.servers != self._plan.terms.blocks.servers:
+            raise FedMFError(
+                f"cluster.server_shards: the run was saved with {checkpoint.servers}, go on with as many"
+            )
+        self._get_keys(load_keys)
+        self.users = [self._start_users(at) for at in range(len(self.groups))]
+        self._saved = checkpoint
+        self._join(range(len(self.users)), (checkpoint,))
+        paths = [self.checkpoints.items_path(checkpoint.round, at) for at in range(checkpoint.servers)]
+        items = [self.backend.run(load_items, path) for path in paths]
+        self.backend.get(self.backend.run(_all_read, *items))
+        self.items, self.round = {checkpoint.round: items}, checkpoint.round
+        self._start_servers()
+        self.checkpoints.resume_at(checkpoint)
+
+    def _revive(self, at: int, round_number: int) -> None:
+        """A user actor that died comes back from the checkpoint and lives through the rounds since."""
+        assert self._saved is not None
+        backend, saved = self.backend, self._saved
+        backend.end(self.users[at])
+        self.users[at] = self._start_users(at)
+        try:
+            self._join([at], (saved,))
+        except Lost:  # the key was on the machine that died
+            self._get_keys(load_keys)
+            self._join([at], (saved,))
+        actor, group = self.users[at], self.groups[at]
+        for number in range(saved.round, round_number + 1):
+            backend.get(backend.call(actor, "open_round", *self.items[number]))
+            if number < round_number:
+                fates = self._participation.fates(number)[group.start : group.stop]
+                backend.get(backend.call(actor, "replay", fates))
+        self._events(
+            "user_actor_died", actor=at, users=len(group), round=round_number,
+            action=f"restarted, restored from round {saved.round}",
+        )  # fmt: skip
+
+    def _end_all(self) -> None:
+        for actor in (*self.users, *self.servers):
+            self.backend.end(actor)
+        self.users, self.servers = [], []
+
+    def _get_keys(self, ceremony: Callable[..., Any]) -> None:
+        """Made, or read again, on the users' side: this process only ever holds a reference."""
+        path = self.checkpoints.key_path if self.checkpoints else None
+        self._evaluator, self._key, self.keys_cpu_s = self.backend.run(
+            ceremony, self._plan.scheme, self._plan.matrices, path, returns=3
+        )
+
+    def _start_users(self, at: int) -> Handle:
+        group, plan = self.groups[at], self._plan
+        members = plan.population.members(group.start, group.stop)
+        return self.backend.start(UserActor, members, plan.terms, self._hosting)
+
+    def _join(self, which: Sequence[int], saved: Sequence[Checkpoint]) -> None:
+        """Actors get the key and make their users, as of a checkpoint if there is one."""
+        backend = self.backend
+        asked = [
+            backend.call(self.users[at], "set_up", self._key, self._evaluator, self._files(at, saved))
+            for at in which
+        ]
+        answers = backend.get(asked)
+        if len(answers) == len(self.users):
+            self.joined = answers
+
+    def _files(self, at: int, saved: Sequence[Checkpoint]) -> list[Path]:
+        """The files of a checkpoint that hold an actor's users, who may have been grouped otherwise."""
+        group = self.groups[at]
+        return [
+            self.checkpoints.users_path(checkpoint.round, number)
+            for checkpoint in saved
+            for number, (first, stop) in enumerate(checkpoint.groups)
+            if self.checkpoints is not None and first < group.stop and stop > group.start
+        ]
+
+    def _start_servers(self) -> None:
+        self.servers = [self._start_server(at, message) for at, message in enumerate(self.items[self.round])]
+
+    def _start_server(self, at: int, message: Reference) -> Handle:
+        user_ids = np.concatenate([joined.user_ids for joined in self.joined])
+        blocks = np.concatenate([joined.blocks[:, at] for joined in self.joined])
+        return self.backend.start(
+            ServerActor, self._evaluator, message, Roster(user_ids, blocks), self._recorded
+        )
+
+
+def _all_read(*_: Any) -> None:
+    """Fails as the first of the values that it is given did."""

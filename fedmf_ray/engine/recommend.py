@@ -1,0 +1,133 @@
+"""What a user of a run would be shown, before training and after it, from the users' own checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.engine.answers import Hosting
+from fedmf_ray.engine.run import checkpoints_of
+from fedmf_ray.engine.server_actor import load_items
+from fedmf_ray.engine.user_actor import UserActor
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.planning.plan import Plan
+from fedmf_ray.ratings.movielens import cache_folder, titles
+from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.scenario.sources import MovieLensSource
+from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.storage.checkpoint_files import CheckpointError
+from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
+from fedmf_ray.storage.key_files import load_keys
+
+_ALONE = Hosting(together=False, combine=False)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A title and its stars. held_out: what the user gave it, if that is known and was not trained on."""
+
+    title: str
+    stars: float
+    held_out: float | None = None
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Of one user. rounds: after how many. liked: what it rated highest, of what it trained on.
+
+    before, after: what its actor would show with the first item matrix, and with the latest. popularity: the
+    stars for it by which ``after`` is sorted, beside those that are expected.
+    """
+
+    user_id: int
+    rounds: int
+    liked: list[Shown]
+    before: list[Shown]
+    after: list[Shown]
+    popularity: float
+
+
+def recommend(path: Path, user_id: int, count: int) -> Recommendations:
+    """The best ``count`` titles for a user of the run in a folder.
+
+    Does what the user's own actor does: it restores the user from the checkpoint on the users' side, with the
+    key that lies beside it, and decrypts the server's matrix. Raises :class:`FedMFError` if there are no
+    titles, no such user, or no checkpoint to read.
+    """
+    path = path.expanduser().absolute()
+    if not (path / "scenario.yaml").is_file():
+        raise FedMFError(f"{path}: is no run folder: a run prints the path of its own when it ends")
+    scenario = scenario_file.load(path / "scenario.yaml")
+    if not isinstance(scenario.ratings, MovieLensSource):
+        raise FedMFError(f"{path}: its ratings have no titles: recommend needs a MovieLens data set")
+    plan, checkpoints = Plan.of(scenario), checkpoints_of(path, scenario)
+    if checkpoints is None:
+        raise FedMFError(f"{path}: ran without checkpoints: nothing is left of its users")
+    names = titles(scenario.ratings.dataset, cache_folder())
+    user = _user_of(plan, user_id, path)
+
+    def shown(rows: NDArray[np.int64], stars: NDArray[np.float64]) -> list[Shown]:
+        known = dict(zip(user.test_items.tolist(), user.test_values.tolist(), strict=True))
+        ids = plan.population.item_ids[rows].tolist()
+        return [
+            Shown(names.get(item, f"item {item}"), value, known.get(row))
+            for row, item, value in zip(rows.tolist(), ids, stars.tolist(), strict=True)
+        ]
+
+    best = np.argsort(-user.values, kind="stable")[:count]
+    liked = shown(user.items[best], user.values[best])
+    wanted = user_id, count, scenario.metrics.popularity
+    before = shown(*_untrained(plan, user).recommend(*wanted))
+    rounds, actor = _trained(plan, user, checkpoints)
+    after = shown(*actor.recommend(*wanted))
+    return Recommendations(user_id, rounds, liked, before, after, scenario.metrics.popularity)
+
+
+def _user_of(plan: Plan, user_id: int, path: Path) -> UserRatings:
+    assert plan.population.slices is not None
+    for user in plan.population.slices:
+        if user.user_id == user_id:
+            return user
+    ids = plan.population.user_ids
+    raise FedMFError(f"{path}: has no user {user_id}: {len(ids)} users, {ids[0]} to {ids[-1]}")
+
+
+def _untrained(plan: Plan, user: UserRatings) -> UserActor:
+    """As before the first round. What everybody starts from is no secret: in the clear it is the same."""
+    actor = UserActor([user], plan.terms, _ALONE)
+    evaluator, key = schemes.create("plain", plan.matrices)
+    actor.set_up(key, evaluator)
+    messages = actor.encrypt_initial_items()
+    actor.open_round(*(messages if isinstance(messages, list) else [messages]))
+    return actor
+
+
+def _trained(plan: Plan, user: UserRatings, checkpoints: Checkpoints) -> tuple[int, UserActor]:
+    """As of the newest checkpoint that can be read, and its round."""
+    reason: CheckpointError | None = None
+    for checkpoint in checkpoints.sound():
+        try:
+            return checkpoint.round, _restored(plan, user, checkpoints, checkpoint)
+        except CheckpointError as error:
+            reason = error
+    where = f"{checkpoints.folder}: holds no checkpoint of the run"
+    raise CheckpointError(str(reason) if reason else where) from reason
+
+
+def _restored(plan: Plan, user: UserRatings, checkpoints: Checkpoints, checkpoint: Checkpoint) -> UserActor:
+    evaluator, key, _ = load_keys(plan.scheme, plan.matrices, checkpoints.key_path)
+    position = int(np.searchsorted(plan.population.user_ids, user.user_id))
+    file = next(at for at, (first, stop) in enumerate(checkpoint.groups) if first <= position < stop)
+    actor = UserActor([user], plan.terms, _ALONE)
+    actor.set_up(key, evaluator, [checkpoints.users_path(checkpoint.round, file)])
+    servers = range(checkpoint.servers)
+    items = [load_items(checkpoints.items_path(checkpoint.round, at)) for at in servers]
+    try:
+        actor.open_round(*items)
+    except OverflowError as error:
+        raise CheckpointError(f"{checkpoints.folder}: was written with other settings: {error}") from error
+    return actor

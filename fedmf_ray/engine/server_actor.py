@@ -1,0 +1,135 @@
+"""The server actor: a process that hosts a server, or one range of its item matrix.
+
+Built from the public side only. An upload that is sent again after a failure is added once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.costs.seconds import cpu_clock
+from fedmf_ray.engine.answers import Receipt
+from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
+from fedmf_ray.protocol.server import NOBODY, Roster, Server, UploadRefused
+from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.storage import checkpoint_files
+
+NO_USER = -1
+"""Stands for whoever sent an upload in the name of something that is no user id."""
+
+
+class ServerActor:
+    """Hosts the server of a range of blocks."""
+
+    def __init__(
+        self,
+        evaluator: schemes.Evaluator,
+        items: EncryptedItems,
+        roster: Roster,
+        recorded: Container[int] = (),
+    ) -> None:
+        """recorded: rounds whose uploads are kept until :meth:`seen` asks for them."""
+        self._server = Server(evaluator, items, roster)
+        self._recorded, self._seen = recorded, list[Upload]()
+
+    def receive(self, uploads: Sequence[Upload], again: bool = False) -> Receipt:
+        """Check and add uploads. again: those that have been added already are sent once more."""
+        started, added, refused = cpu_clock(), 0, dict[int, str]()
+        known = frozenset(self._server.added.tolist()) if again else frozenset[int]()
+        recorded, seen = self._server.round in self._recorded, list[Upload]()
+        for upload in uploads:
+            user_id = upload.user_id if type(upload.user_id) is int else NO_USER
+            if user_id in known and upload.round == self._server.round:
+                continue
+            try:
+                self._server.receive(upload)
+                added += 1
+                seen.append(upload)
+            except UploadRefused as error:
+                refused[user_id] = error.reason
+        seconds = cpu_clock() - started
+        self._seen += seen if recorded else []
+        return Receipt(added, refused, seconds)
+
+    def retract(self, uploads: Sequence[Upload], user_ids: Container[int]) -> None:
+        """Take out again what these users uploaded here: another server refused their other part."""
+        for upload in uploads:
+            if upload.user_id in user_ids:
+                self._server.retract(upload)
+
+    def merge(self, partial: PartialSum) -> None:
+        """Add what a combiner has added up. Not charged: it is the simulation's, each upload was."""
+        self._server.merge(partial)
+
+    def added(self) -> list[int]:
+        """Whose uploads have been added in the open round."""
+        users: list[int] = self._server.added.tolist()
+        return users
+
+    def seen(self) -> list[Upload]:
+        """The uploads of a recorded round in the order of their arrival; asked for once."""
+        uploads, self._seen = self._seen, []
+        return uploads
+
+    def publish(self, expected: int | None = None) -> tuple[EncryptedItems | None, float, int]:
+        """Close the round: the matrix that opens the next one, CPU seconds, and how many users are in it.
+
+        expected: users whose uploads are to be in it. Without them all the round stays open, there is no
+        matrix, and the number says how many there are.
+        """
+        started = cpu_clock()
+        added = len(self._server.added)
+        if expected is not None and added != expected:
+            return None, 0.0, added
+        message = self._server.publish()
+        return message, cpu_clock() - started, len(message.credited)
+
+    def save(self, path: Path, message: EncryptedItems) -> None:
+        """Write a published matrix."""
+        tag = np.array([], np.uint8) if message.tag is None else message.tag
+        arrays: dict[str, NDArray[Any]] = {
+            "round": np.array(message.round),
+            "first": np.array(message.first),
+            "ciphertexts": message.ciphertexts,
+            "tag": tag,
+            "credited": message.credited,
+        }
+        checkpoint_files.save(path, arrays)
+
+    def ping(self) -> int:
+        """Answers, if it lives, with the number of its process."""
+        return os.getpid()
+
+
+def load_items(path: Path) -> EncryptedItems:
+    """What :meth:`ServerActor.save` wrote."""
+    saved = checkpoint_files.load(path)
+    tag = saved["tag"] if len(saved["tag"]) else None
+    credited = saved["credited"] if len(saved["credited"]) else NOBODY
+    return EncryptedItems(int(saved["round"]), int(saved["first"]), saved["ciphertexts"], tag, credited)
+
+
+def join_pieces(received: Sequence[Sequence[Upload]]) -> list[Upload]:
+    """Uploads from the pieces that each of several servers received of them, in order of arrival there."""
+    if len(received) == 1:
+        return list(received[0])
+    pieces: dict[int, list[Any]] = {}
+    for uploads in received:
+        for upload in uploads:
+            pieces.setdefault(upload.user_id, []).append(upload)
+    return [
+        Upload(
+            parts[0].round,
+            user_id,
+            np.concatenate([part.blocks for part in parts]),
+            np.concatenate([part.ciphertexts for part in parts]),
+            None,
+        )
+        for user_id, parts in pieces.items()
+    ]

@@ -1,0 +1,292 @@
+"""The user actor: a process that hosts users. A plain class; a backend decides where it lives.
+
+Whatever is asked of it may be asked again: a call that is repeated after a failure, by this actor or by one
+that took its place, has the same outcome.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.costs.seconds import UserCosts, cpu_clock
+from fedmf_ray.engine.allocator import keep_freed_memory
+from fedmf_ray.engine.answers import Hosting, Joined, Members, Reading, Receipt, Report, SyntheticMembers
+from fedmf_ray.engine.pieces import cut, each, pairs, runs
+from fedmf_ray.engine.server_actor import join_pieces
+from fedmf_ray.learning.factors import initial_items
+from fedmf_ray.learning.ranking import Lists, RankingSums
+from fedmf_ray.learning.rows import Items, mean_change
+from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
+from fedmf_ray.privacy.views import ClearUpload
+from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
+from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
+from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Users
+from fedmf_ray.ratings.synthetic import user_ratings
+from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.storage import user_files
+from fedmf_ray.storage.checkpoint_files import CheckpointError
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+_CALL_RATINGS, _CALL_BLOCKS = 1 << 16, 1 << 10
+"""A call trains users with at most so many ratings (in the clear) or blocks to encrypt: uploads flow while
+later users are still at work, and an actor's memory does not grow with the users that it hosts."""
+
+_CACHE_RATINGS = 512
+"""Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
+
+
+class UserActor:
+    """Hosts one or more users: their ratings and vectors never leave it."""
+
+    def __init__(self, members: Members, terms: Terms, hosting: Hosting) -> None:
+        """Stores its arguments only: Ray hides the reason if a constructor fails."""
+        self._members, self._terms, self._hosting = members, terms, hosting
+        self._round = -1
+        self._open: tuple[Floats, Items] | None = None
+        self._report: Report | None = None
+
+    def set_up(
+        self, key: schemes.KeyHolder, evaluator: schemes.Evaluator, saved: Sequence[Path] = ()
+    ) -> Joined:
+        """Receive the key pair and make the users, as they were when ``saved`` was written if given."""
+        members = self._members
+        if isinstance(members, SyntheticMembers):
+            members = [user_ratings(members.spec, user_id, members.split) for user_id in members.user_ids]
+        keep_freed_memory()
+        self._key, self._evaluator = key, evaluator
+        if saved:
+            self._users, self._ledger = user_files.load(saved, members, self._terms, key)
+        else:
+            self._users, self._ledger = Users(members, self._terms), Ledger(key, self._terms)
+        users, borders = self._users, self._terms.blocks.borders
+        self._members = ()  # nothing is kept twice; a new actor is made with members of its own
+        blocks = np.stack([users.upload_rows.within(*border) for border in pairwise(borders)], axis=1)
+        together = self._hosting.together
+        uploaded = users.upload_rows.block_counts
+        work, most = (users.rating_counts, _CALL_RATINGS) if together else (uploaded, _CALL_BLOCKS)
+        self._calls = cut(work, most)
+        tariff = self._hosting.tariff
+        self._charged_blocks = users.upload_rows.under(tariff.blocks.rows) if tariff else uploaded
+        self._roster = [Roster(users.user_ids, column) for column in blocks.T]
+        # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
+        key.encrypt(np.zeros((1, self._terms.blocks.columns)))
+        return Joined(users.user_ids, blocks, self._calls)
+
+    def encrypt_initial_items(self) -> Any:
+        """Make and encrypt the matrix that opens round 0 (one user does this for all)."""
+        terms, layout = self._terms, self._terms.blocks
+        matrix, d = np.zeros((layout.items, layout.width)), terms.layout.factors
+        matrix[:, :d] = initial_items(terms.init, terms.init_scale, layout.items, d, terms.seed)
+        if terms.layout.prior:
+            matrix[:, : terms.layout.learned] *= terms.layout.weights(np.zeros(layout.items))
+        return each(encrypt_items(matrix, self._key, terms))
+
+    def read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
+        """Decrypt and check one part of the published matrix, for everybody."""
+        started = cpu_clock()
+        share = read_share(messages, part, parts, self._key, self._terms)
+        return Reading(share, cpu_clock() - started, sum(message.nbytes for message in messages))
+
+    def open_round(self, *parts: Reading | EncryptedItems) -> Report:
+        """Begin a round with the matrix that all readings together are, or that is read here from the
+        messages; report the users' errors under it. Asked again, it says the same again."""
+        readings = [part for part in parts if isinstance(part, Reading)]
+        if not readings:
+            readings = [self.read_share(0, 1, *(part for part in parts if isinstance(part, EncryptedItems)))]
+        shares = [reading.share for reading in readings]
+        if shares[0].round == self._round and self._report is not None:
+            return self._report
+        started = cpu_clock()
+        self._ledger.settle(shares)
+        self._decrypt_cpu_s = cpu_clock() - started + sum(reading.cpu_s for reading in readings)
+        self._download_bytes = readings[0].download_bytes
+        before, layout = self._open and self._open[1], self._terms.layout
+        matrix = self._terms.blocks.cut(np.concatenate([share.values for share in shares]))
+        users, self._round = self._users, shares[0].round
+        items = Items.read(matrix, layout, self._terms.min_raters, counted=self._round > 0)
+        self._open = matrix, items
+        users.settle(np.concatenate([share.credited for share in shares]))
+        self._refit()
+        self._report = Report(
+            users.user_ids,
+            users.errors(items, layout),
+            np.sum(np.abs(users.vectors - users.opened), axis=1),
+            float("nan") if before is None else mean_change(before, items, layout),
+        )
+        users.open()
+        self._partial: list[PartialSum] | None = None
+        self._combiners: list[Combiner] = []
+        return self._report
+
+    def _refit(self) -> None:
+        """Users solve for their vectors under the matrix that has just been opened, if the rule says so.
+
+        It is part of their update in this round, and the vectors are those that they would predict with.
+        """
+        users = self._users
+        self._refit_cpu_s = np.zeros(len(users))
+        if self._terms.rule != "ridge":
+            return
+        for first, stop in self._groups(0, len(users), np.ones(len(users), bool)):
+            started = cpu_clock()
+            users.refit(first, stop, self._items, self._terms)
+            self._refit_cpu_s[first:stop] = self._shared(first, stop, cpu_clock() - started)
+
+    def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
+        """One call's worth of users: update vectors, encrypt steps, for the round that is open.
+
+        fates: of this call's users. late: now it is the turn of those who are late.
+        messages: of the round, if uploads are combined here. Returns what is for each server (a list of
+        uploads; nothing if they are combined), the costs of these users, and the combiners' receipt.
+        """
+        first, stop = int(self._calls[call]), int(self._calls[call + 1])
+        chosen = (fates == LATE) if late else (fates != ABSENT) & (fates != LATE)
+        combine = self._hosting.combine and not late
+        if combine and not self._combiners and self._partial is None:
+            rosters = zip(messages, self._roster, strict=True)
+            self._combiners = [Combiner(self._evaluator, message, roster) for message, roster in rosters]
+        outgoing: list[list[Upload]] = [[] for _ in range(self._terms.blocks.servers)]
+        update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
+        upload_bytes = np.zeros(stop - first, np.int64)
+        added, refused, combine_cpu_s = 0, dict[int, str](), 0.0
+        census = self._terms.census(self._round)
+        for begin, end in self._groups(first, stop, chosen):
+            started = cpu_clock()
+            steps = self._users.update(begin, end, self._items, self._terms, census)
+            update_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
+            started = cpu_clock()
+            uploads = self._users.uploads(begin, end, self._round, steps, self._key, self._terms)
+            encrypt_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
+            for user, pieces in enumerate(uploads, start=begin - first):
+                upload_bytes[user] = sum(piece.nbytes for piece in pieces)
+            arriving = [
+                pieces for user, pieces in enumerate(uploads, start=begin) if fates[user - first] != DROPPED
+            ]
+            if not combine:
+                for pieces in arriving:
+                    for queue, piece in zip(outgoing, pieces, strict=True):
+                        queue.append(piece)
+                continue
+            started = cpu_clock()
+            for pieces in arriving:
+                try:
+                    deliver(pieces, self._combiners)
+                    added += 1
+                except UploadRefused as error:
+                    refused[pieces[0].user_id] = error.reason
+            combine_cpu_s += cpu_clock() - started
+        if not census:
+            update_cpu_s += self._refit_cpu_s[first:stop]
+        costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)
+        return (*outgoing, costs, Receipt(added, refused, combine_cpu_s))
+
+    def replay(self, fates: Fates) -> None:
+        """Move the vectors of all who took part in the open round as they did then; nothing is uploaded."""
+        census = self._terms.census(self._round)
+        for begin, end in runs(fates != ABSENT):
+            for first, stop in pairs(cut(self._users.rating_counts[begin:end], _CACHE_RATINGS) + begin):
+                self._users.update(first, stop, self._items, self._terms, census)
+
+    def partial_sums(self) -> Any:
+        """What the combiners have added up in this round, for each server."""
+        if self._partial is None:
+            self._partial = [combiner.finish() for combiner in self._combiners]
+            self._combiners = []
+        return each(self._partial)
+
+    def save(self, path: Path, round_number: int) -> None:
+        """Write the users as they were when the open round opened."""
+        if round_number != self._round:
+            raise CheckpointError(f"{path}: round {round_number} is not the open one, {self._round} is")
+        user_files.save(path, self._users, self._ledger, round_number)
+
+    def items_in_the_clear(self) -> Floats:
+        """V of the open round, as any user sees it: what a curious one would keep."""
+        if self._open is None:
+            raise RuntimeError("no round is open")
+        return self._open[0]
+
+    def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
+        """What a user who colludes with the servers does with other users' uploads."""
+        layout = self._terms.blocks
+        clear = []
+        for upload in join_pieces(received):
+            values = self._key.decrypt(upload.ciphertexts).reshape(-1, layout.width)
+            rows = (upload.blocks[:, None] * layout.rows + np.arange(layout.rows)).ravel()
+            real = rows < layout.items  # the last block is filled up
+            clear.append(ClearUpload(upload.user_id, rows[real], values[real]))
+        return clear
+
+    def recommend(self, user_id: int, count: int, popularity: float) -> tuple[Integers, Floats]:
+        """What a user here would be shown, as :meth:`Users.recommend` says."""
+        return self._users.recommend(user_id, self._items, self._terms, count, popularity)
+
+    def rank(self, lists: Lists) -> RankingSums:
+        """How good lists would be for the users here, under the open round's matrix."""
+        return self._users.rank(self._items, self._terms, lists)
+
+    def ping(self) -> int:
+        """Answers, if it lives, with the number of its process."""
+        return os.getpid()
+
+    @property
+    def _items(self) -> Items:
+        """What users read from the matrix of the open round."""
+        if self._open is None:
+            raise RuntimeError("no round is open")
+        return self._open[1]
+
+    def _groups(self, first: int, stop: int, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+        """The chosen users among neighbours, in groups of neighbours that are worked on at once."""
+        for begin, end in runs(chosen):
+            if self._hosting.together:
+                counts = self._users.rating_counts[first + begin : first + end]
+                yield from pairs(cut(counts, _CACHE_RATINGS) + first + begin)
+            else:
+                # One at a time: on a device of its own, too, an update comes between other work.
+                yield from ((at, at + 1) for at in range(first + begin, first + end))
+
+    def _shared(self, begin: int, end: int, seconds: float) -> Floats:
+        """What each of some users is charged of the time they took together: its share by ratings."""
+        counts = self._users.rating_counts[begin:end]
+        return seconds * (counts / counts.sum() if counts.any() else np.full(end - begin, 1 / (end - begin)))
+
+    def _costs(
+        self,
+        first: int,
+        stop: int,
+        chosen: NDArray[np.bool_],
+        update_cpu_s: Floats,
+        encrypt_cpu_s: Floats,
+        upload_bytes: Integers,
+    ) -> UserCosts:
+        """Of the chosen users among some neighbours, measured or by the tariff."""
+        users = self._users
+        user_ids, rows, blocks = (
+            array[first:stop][chosen]
+            for array in (users.user_ids, users.upload_rows.counts, self._charged_blocks)
+        )
+        if self._hosting.tariff is not None:
+            ratings = users.rating_counts[first:stop][chosen]
+            return self._hosting.tariff.users(user_ids, ratings, rows, blocks)
+        return UserCosts(
+            user_id=user_ids,
+            decrypt_cpu_s=np.full(len(user_ids), self._decrypt_cpu_s),
+            update_cpu_s=update_cpu_s[chosen],
+            encrypt_cpu_s=encrypt_cpu_s[chosen],
+            download_bytes=np.full(len(user_ids), self._download_bytes),
+            upload_bytes=upload_bytes[chosen],
+            upload_rows=rows,
+            upload_blocks=blocks,
+        )

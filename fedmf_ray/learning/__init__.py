@@ -1,0 +1,1 @@
+"""The mathematics of matrix factorisation on NumPy arrays: update rules, baselines, measures."""

@@ -1,0 +1,69 @@
+"""Losses as sums that can be added up: users report them, nobody else sees a rating."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.learning.factors import RatingBlock, inner
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class ErrorSums(NamedTuple):
+    """Users' errors on their own ratings, an entry per user: sums over the training and the test set."""
+
+    train_count: Integers
+    train_squared: Floats
+    test_count: Integers
+    test_squared: Floats
+    test_absolute: Floats
+
+
+class Losses(NamedTuple):
+    """train_mse: mean squared training error; test_rmse, test_mae: on held-out ratings (NaN if none)."""
+
+    train_mse: float
+    test_rmse: float
+    test_mae: float
+
+
+def error_sums(user_vectors: Floats, item_matrix: Floats, train: RatingBlock, test: RatingBlock) -> ErrorSums:
+    """r - <u_i, v_j> over each user's ratings, as the sums that it reports.
+
+    user_vectors: (users, factors). A user's sums have the same bits in any company.
+    """
+    train_squared, _ = _sums(user_vectors, item_matrix, train)
+    test_squared, test_absolute = _sums(user_vectors, item_matrix, test)
+    return ErrorSums(np.diff(train.starts), train_squared, np.diff(test.starts), test_squared, test_absolute)
+
+
+def _sums(user_vectors: Floats, item_matrix: Floats, block: RatingBlock) -> tuple[Floats, Floats]:
+    """(users,) squared and absolute errors. User by user: one's ratings at a time fit the cache."""
+    squared, absolute = np.zeros(len(user_vectors)), np.zeros(len(user_vectors))
+    if len(block.items):
+        starts = block.starts.tolist()
+        for at, vector in enumerate(user_vectors):
+            mine = slice(starts[at], starts[at + 1])
+            if mine.start == mine.stop:
+                continue
+            errors = block.values[mine] - inner(vector, item_matrix.take(block.items[mine], axis=0))
+            squared[at], absolute[at] = np.add.reduce(errors**2), np.add.reduce(np.abs(errors))
+    return squared, absolute
+
+
+def combine(parts: Iterable[ErrorSums]) -> Losses:
+    """Losses over all users. ``math.fsum`` rounds once, so the order of users does not matter."""
+    sums = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    train_count, test_count = int(sums[0].sum()), int(sums[2].sum())
+    train_squared, test_squared, test_absolute = (math.fsum(sums[at].tolist()) for at in (1, 3, 4))
+    return Losses(
+        train_squared / train_count,
+        math.sqrt(test_squared / test_count) if test_count else math.nan,
+        test_absolute / test_count if test_count else math.nan,
+    )

@@ -1,0 +1,104 @@
+"""Where the time goes: the parts of the slowest user's round and the server, a bar per run or cell.
+
+python analysis/breakdown.py RUN_OR_STUDY... [--seconds] [-o FILE]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.report.figures import PAGE_INCHES, bar_names, bars_height, drawing, new_figure, save, styled
+from fedmf_ray.report.runs import need, read_any
+from fedmf_ray.report.series import describe, title, varied, with_basis
+
+PARTS = {
+    "download": "slowest_download_s",
+    "decrypt": "slowest_decrypt_s",
+    "update": "slowest_update_s",
+    "encrypt": "slowest_encrypt_s",
+    "upload": "slowest_upload_s",
+    "server": "server_cpu_s",
+}
+_COLOURS = ("#c6dbef", "#0b2c55", "#f2c14e", "#c04a10", "#9ecae1", "#a8a8a8")
+
+
+COLUMNS = (*PARTS.values(), "protocol_s")
+
+
+def shares(tables: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    """A row per run, or per cell of a study, and basis: mean seconds of each part and of ``protocol_s``.
+
+    tables: names, no two alike, and ``rounds.csv`` or ``study.csv`` tables. The index says which row it is.
+    """
+    rows, labels = [], []
+    for name, table in tables:
+        need(table, COLUMNS, name)
+        whole = with_basis(table.dropna(subset=list(COLUMNS)))
+        whole = whole if "cell" in table else whole.assign(cell=0)
+        keys = varied(table)
+        for (_, basis), rounds in whole.groupby(["cell", "basis"], sort=False):
+            setting = describe({key: rounds[key].iloc[0] for key in keys}, str(basis))
+            shown = "" if "cell" in table and len(tables) == 1 else name
+            labels.append(", ".join(part for part in (shown, setting) if part).replace(", (", " ("))
+            rows.append({**rounds[list(COLUMNS)].mean(), "basis": basis})
+    if not rows:
+        raise FedMFError("no row has the parts of protocol_s")
+    return pd.DataFrame(rows, index=labels)
+
+
+@styled
+def breakdown(
+    tables: Sequence[tuple[str, pd.DataFrame]], seconds: bool = False, width: float = PAGE_INCHES
+) -> Figure:
+    """Stacked bars: shares of ``protocol_s``, whose seconds stand at the end; or seconds themselves.
+
+    Bars that are not measured (charged, estimated) are hatched, and say so.
+    """
+    table = shares(tables)
+    figure, (axis,) = new_figure(width=width, height=0.9 + bars_height(len(table), width))
+    left = np.zeros(len(table))
+    totals = table["protocol_s"].to_numpy(float)
+    for (part, column), colour in zip(PARTS.items(), _COLOURS, strict=True):
+        lengths = table[column].to_numpy(float) / (1 if seconds else totals / 100)
+        # By position, not by name: two bars of one name would be drawn over each other.
+        bars = axis.barh(range(len(table)), lengths, left=left, color=colour, label=part, height=0.6)
+        for bar, basis in zip(bars, table["basis"], strict=True):
+            bar.set(hatch="" if basis == "measured" else "////", edgecolor="white", linewidth=0)
+        left += lengths
+    for at, total in enumerate(totals):
+        axis.annotate(
+            f"{total:,.0f} s" if total >= 100 else f"{total:.3g} s",
+            (left[at], at),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    bar_names(axis, list(table.index), width)
+    axis.set_xlim(0, left.max() * (1.17 if width > 5 else 1.25))
+    axis.set_title(
+        title("seconds a round", "derived", table["basis"])
+        if seconds
+        else title("share of protocol seconds (%)", "derived", table["basis"])
+    )
+    if not seconds:
+        axis.set_xticks([0, 25, 50, 75, 100])
+    handles = [Patch(color=colour, label=part) for part, colour in zip(PARTS, _COLOURS, strict=True)]
+    figure.legend(handles=handles, loc="outside lower left", ncols=6 if width > 5 else 3, handlelength=1.2)
+    return figure
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--seconds", is_flag=True, help="Absolute lengths instead of shares.")
+@click.option("-o", "--output", type=Path, default=Path("breakdown.png"), show_default=True)
+@drawing
+def main(paths: Sequence[str], seconds: bool, output: Path) -> None:
+    click.echo(save(breakdown(read_any(paths, COLUMNS), seconds), output))

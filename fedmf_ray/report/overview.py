@@ -1,0 +1,118 @@
+"""Quality, cost and protection in one picture: what the README leads with.
+
+python analysis/overview.py --quality BENCH.csv --study STUDY --audit "NAME=FOLDER[:KEY=VALUE]"... [-o FILE]
+
+BENCH.csv is what `benchmarks/quality.py -o` writes, STUDY a sweep of scenarios/quality-vs-cost.yaml, and each
+FOLDER a run or study that `fedmf-ray audit` has scored; of a study, KEY=VALUE picks a cell. The worst attack
+on each is shown.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pandas as pd
+import yaml
+from matplotlib.figure import Figure
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.report.figures import PAGE_INCHES, drawing, save, series_styles, styled
+from fedmf_ray.report.quality import COLUMNS, WIDTH, Course, courses
+from fedmf_ray.report.runs import read_audit, read_study
+
+_OURS, _THEIRS, _DARK = "#c04a10", "#7fb0dc", "#0b2c55"
+
+
+def errors(file: Path) -> pd.DataFrame:
+    """Mean and standard deviation of the test RMSE over folds, by model, the best first."""
+    try:
+        table = pd.read_csv(file).groupby("model")["rmse"].agg(["mean", "std"])
+    except (OSError, ValueError, KeyError) as error:
+        raise FedMFError(f"{file}: is no table of benchmarks/quality.py: {error}") from None
+    return table.sort_values("mean")
+
+
+def recovered(folder: str, keys: dict[str, str]) -> float:
+    """The largest share of ratings that an attack named exactly, of a run or of the cells with these keys."""
+    table = read_audit(folder)
+    for key, value in keys.items():
+        if key not in table:
+            raise FedMFError(f"{folder}: its audit has no key {key}")
+        table = table[table[key] == yaml.safe_load(value)]
+    if table.empty:
+        raise FedMFError(f"{folder}: no finding of its audit has {keys}")
+    return float(table["recovered"].max())
+
+
+@styled
+def overview(rmse: pd.DataFrame, ours: str, costs: Sequence[Course], leaks: dict[str, float]) -> Figure:
+    """Three panels side by side. ours: what models of fedmf-ray are called in ``rmse``, before the rounds."""
+    figure = Figure(figsize=(1.35 * PAGE_INCHES, 2.9), layout="constrained")
+    quality, cost, protection = figure.subplots(1, 3, width_ratios=[1, 0.9, 0.8])
+    names = [name.replace(f"{ours}, ", "fedmf-ray, ") for name in rmse.index]
+    for at, (name, mean, spread) in enumerate(zip(names, rmse["mean"], rmse["std"], strict=True)):
+        colour = _OURS if name.startswith("fedmf-ray") else _THEIRS
+        # Points, not bars: the axis does not begin at zero.
+        quality.errorbar([mean], [at], xerr=[spread], fmt="o", color=colour, capsize=2)
+        quality.annotate(
+            f"{mean:.3f}", (mean + spread, at), (4, -2.5), textcoords="offset points", fontsize=7
+        )
+    quality.set_yticks(range(len(names)), names)
+    quality.set_xlim(right=float(rmse["mean"].max()) + 0.007)
+    quality.invert_yaxis()
+    quality.set_title("Quality: test RMSE, five folds")
+    colours = itertools.cycle([_OURS, _THEIRS, _DARK])  # the first line is ours in all panels
+    for course, look, colour in zip(costs, series_styles(len(costs)), colours, strict=False):
+        label = course.label.replace(f" ({course.basis})", "")
+        look |= WIDTH | {"color": colour}
+        cost.plot(course.spent["protocol_s"], course.spent["test_rmse"], label=label, **look)
+    best = min(float(course.spent["test_rmse"].min()) for course in costs)
+    cost.set_ylim(best - 0.005, best + 0.1)
+    cost.set_xscale("log")
+    cost.set_title(f"Cost: RMSE over protocol seconds ({costs[0].basis})")
+    cost.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    protection.barh(list(leaks), [100 * share for share in leaks.values()], color=_OURS)
+    protection.set_xlim(0, 118)
+    protection.invert_yaxis()
+    for at, share in enumerate(leaks.values()):
+        shown = f"{100 * share:.3g} %"
+        protection.annotate(shown, (100 * share, at), (2, -2.5), textcoords="offset points", fontsize=7)
+    protection.set_title("Protection: % recovered")
+    protection.grid(visible=False, axis="y")
+    for axis in (quality, protection):
+        axis.tick_params(axis="y", length=0)
+    return figure
+
+
+def _named(word: str) -> tuple[str, float]:
+    """NAME=FOLDER[:KEY=VALUE] as a name and what was recovered."""
+    name, _, place = word.partition("=")
+    folder, _, pick = place.partition(":")
+    if not (name and folder):
+        raise FedMFError(f"--audit {word}: reads NAME=FOLDER or NAME=FOLDER:KEY=VALUE")
+    if pick and "=" not in pick:
+        raise FedMFError(f"--audit {word}: {pick} has no value (KEY=VALUE)")
+    return name, recovered(folder, dict([pick.split("=", 1)]) if pick else {})
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.option("--quality", "bench", type=Path, required=True, help="Table of benchmarks/quality.py -o.")
+@click.option("--ours", default="movielens-quality", show_default=True, help="Our scenario in that table.")
+@click.option("--study", required=True, help="A sweep of scenarios/quality-vs-cost.yaml.")
+@click.option("--line", "wanted", multiple=True, help="Only lines with these names; all if not given.")
+@click.option("--audit", "audits", multiple=True, required=True, metavar="NAME=FOLDER[:KEY=VALUE]")
+@click.option("-o", "--output", type=Path, default=Path("overview.png"), show_default=True)
+@drawing
+def main(
+    bench: Path, ours: str, study: str, wanted: Sequence[str], audits: Sequence[str], output: Path
+) -> None:
+    found = courses(read_study(study, columns=COLUMNS), ["model.rule", "model.factors"])
+    lines = [
+        course for course in found if not wanted or any(course.label.startswith(name) for name in wanted)
+    ]
+    if not lines:
+        raise FedMFError(f"--line: the study has {', '.join(course.label for course in found)}")
+    click.echo(save(overview(errors(bench), ours, lines, dict(map(_named, audits))), output))

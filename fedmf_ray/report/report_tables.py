@@ -1,0 +1,132 @@
+"""The tables of a report as text: headline figures, rounds, cells, environments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fedmf_ray.report.breakdown import PARTS
+
+_COSTS = ("basis", "protocol_s", *PARTS.values(), "upload_bytes_total", "download_bytes_total", "wall_s")
+_MANY_ROUNDS = 40
+_FEW = 3
+_LONG = 120
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table as text. words: its cells may wrap."""
+
+    header: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    words: bool = False
+
+
+def run_brief(summary: dict[str, Any], rounds: pd.DataFrame) -> list[list[str]]:
+    """The figures that a person looks for first."""
+    last, means = rounds.iloc[-1], rounds.mean(numeric_only=True)
+    rows = [["status", str(summary["status"])], ["rounds", str(len(rounds))]]
+    if summary.get("reason"):
+        rows.append(["reason", str(summary["reason"])])
+    if "basis" in last:
+        rows.append(["basis of seconds", str(last["basis"])])
+    rows += [[column, _number(column, last[column])] for column in ("users", "user_actors") if column in last]
+    for column in ("train_mse", "test_rmse"):
+        if column in last and not pd.isna(last[column]):
+            rows.append([f"{column}, last round", _number(column, last[column])])
+    if ranking := summary.get("ranking"):
+        measures = {name: value for name, value in ranking.items() if name not in ("k", "users")}
+        rows += [[f"{name}, lists of {ranking['k']}", f"{value:.4f}"] for name, value in measures.items()]
+    costs = [column for column in (*_COSTS, "cpu_s") if column in means]
+    return rows + [[f"{_name(column)}, mean round", _number(column, means[column])] for column in costs]
+
+
+def round_table(rounds: pd.DataFrame) -> tuple[str, Rows]:
+    """Heading and table of ``rounds.csv``; of a long run only some rounds, the last among them."""
+    step = -(-len(rounds) // _MANY_ROUNDS)
+    if step == 1:
+        return "Rounds", frame(rounds)
+    shown = rounds.iloc[sorted({*range(0, len(rounds), step), len(rounds) - 1})]
+    return f"Rounds (one in {step} of {len(rounds)}, and the last)", frame(shown)
+
+
+def cell_table(cells: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """``cells.csv`` with each cell's mean costs: how it ended stands before them, the reason last."""
+    brief = [column for column in _COSTS if column in table]
+    if brief:
+        numbers = [column for column in brief if column != "basis"]
+        # A cell that mixed kinds of seconds would have a row of each.
+        means = table.groupby(["cell", "basis"], sort=False)[numbers].mean().reset_index("basis")
+        cells = cells.join(means[brief], on="cell")
+    columns = [column for column in cells if column != "reason"]
+    return cells[[*columns, "reason"]].dropna(axis="columns", how="all")
+
+
+def study_brief(cells: pd.DataFrame, table: pd.DataFrame) -> list[list[str]]:
+    """How cells ended, and from where to where their mean protocol seconds go, for each basis."""
+    rows = [[f"cells {status}", str(count)] for status, count in cells["status"].value_counts().items()]
+    if not len(table):
+        return rows
+    rows.append(["rows (cells × rounds)", f"{len(table):,}"])
+    if "protocol_s" in table:
+        for basis, part in table.dropna(subset=["protocol_s"]).groupby("basis", sort=False):
+            means = part.groupby("cell")["protocol_s"].mean()
+            ends = " to ".join(dict.fromkeys(_number("", value) for value in (means.min(), means.max())))
+            rows.append([f"protocol_s ({basis}), mean round", ends])
+    return rows
+
+
+def environment(folders: Sequence[Path]) -> Rows:
+    """``environment.json`` of runs as one table; where they differ, every value that occurs, up to a few."""
+    values: dict[str, dict[str, None]] = {}
+    for folder in folders:
+        file = folder / "environment.json"
+        tree = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        for key, value in tree.items():
+            text = json.dumps(_short(value)) if isinstance(value, dict | list) else str(value)
+            values.setdefault(key, {})[text] = None
+    return Rows(rows=[[key, _few(list(texts))] for key, texts in values.items()], words=True)
+
+
+def _short(value: Any) -> Any:
+    """Numbers to four digits, wherever they stand."""
+    if isinstance(value, dict):
+        return {key: _short(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_short(part) for part in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def _few(texts: list[str]) -> str:
+    if len(texts) > 1 and max(map(len, texts)) > _LONG:
+        return f"differs from cell to cell, {len(texts)} values: each is in its run folder"
+    more = f"; and {len(texts) - _FEW} others" if len(texts) > _FEW else ""
+    return "; ".join(texts[:_FEW]) + more
+
+
+def frame(table: pd.DataFrame) -> Rows:
+    rows = [[_number(column, value) for column, value in row.items()] for row in table.to_dict("records")]
+    return Rows([_name(column) for column in table], rows)
+
+
+def _name(column: Any) -> str:
+    """A column's heading: bytes are shown in MB, and a swept key by its last word."""
+    name = str(column)
+    return name.replace("_bytes_total", " MB") if "bytes" in name else name.rpartition(".")[2]
+
+
+def _number(column: Any, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or pd.isna(value):
+        return ""
+    if "bytes" in str(column):
+        return _number("", float(value) / 1e6)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= 1000 or value.is_integer() else f"{value:.4g}"

@@ -1,0 +1,122 @@
+"""Strong and weak scaling over workers, with the ideal line.
+
+python analysis/scaling.py STUDY... [-o FILE]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.report.figures import PAGE_INCHES, drawing, line_looks, new_figure, save, styled
+from fedmf_ray.report.runs import need, read_study
+from fedmf_ray.report.series import MOST_LINES, describe, logarithmic, spread, thinned, varied, with_basis
+
+COLUMNS = ("users", "user_actors", "wall_s")
+
+_PLACEMENT = ("ratings.users", "ratings.select.users", "cluster.users_per_actor")
+"""Keys that say how many users and workers there are: the axes here, not settings to keep apart."""
+
+
+def strong(table: pd.DataFrame) -> pd.DataFrame:
+    """Speed-up over workers of the same users, setting and basis, against the fewest workers of these.
+
+    Columns label, basis, users, workers, wall_s, speedup.
+    """
+    series = _series(table, "users", "users")
+    return _joined([rows.assign(speedup=rows["wall_s"].iloc[0] / rows["wall_s"]) for rows in series])
+
+
+def weak(table: pd.DataFrame) -> pd.DataFrame:
+    """Wall seconds over workers with the same users each, of one setting and basis.
+
+    Columns label, basis, a_worker, workers, wall_s.
+    """
+    return _joined(_series(table, "a_worker", "users a worker"))
+
+
+def _series(table: pd.DataFrame, same: str, unit: str) -> list[pd.DataFrame]:
+    """Mean wall seconds of a round by workers: a table per value of ``same`` with several workers."""
+    need(table, COLUMNS)
+    keys = [key for key in varied(table) if key not in _PLACEMENT]
+    whole = with_basis(table.dropna(subset=list(COLUMNS))).rename(columns={"user_actors": "workers"})
+    groups = [*keys, "basis", "users", "workers"]
+    means = whole.groupby(groups, sort=False, dropna=False)["wall_s"].mean().reset_index()
+    means["a_worker"] = means["users"] / means["workers"]
+    series = []
+    for values, rows in means.sort_values("workers").groupby([*keys, "basis", same], dropna=False):
+        if len(rows) < 2:
+            continue
+        *setting, basis, count = values
+        words = describe(dict(zip(keys, setting, strict=True)), str(basis))
+        label = ", ".join(part for part in (f"{count:g} {unit}", words) if part).replace(", (", " (")
+        series.append(rows.assign(label=label))
+    return series
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+@styled
+def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
+    """Strong scaling: speed-up against the fewest workers. Weak scaling: wall seconds a round.
+
+    Workers are user actors. A panel without two points is left out.
+    """
+    fast, level = strong(table), weak(table)
+    panels = [part for part in (fast, level) if len(part)]
+    if not panels:
+        raise FedMFError("the study has no two cells with the same users, or users a worker, to compare")
+    entries = 1 + max(part["label"].nunique() for part in panels)
+    figure, axes = new_figure(width=width, height=2.5 + 0.18 * entries, panels=len(panels))
+    for axis, part in zip(axes, panels, strict=True):
+        column = "speedup" if part is fast else "wall_s"
+        groups = [rows for _, rows in part.groupby("label", sort=False)]
+        if len(groups) > MOST_LINES:
+            raise FedMFError(f"{len(groups)} lines are more than one picture can tell apart")
+        for rows, look in zip(groups, line_looks([rows["basis"].iloc[0] for rows in groups]), strict=True):
+            axis.plot(rows["workers"], rows[column], label=rows["label"].iloc[0], **look)
+        _ideal(axis, groups, part is fast)
+        workers = sorted(part["workers"].unique())
+        if spread(workers):
+            logarithmic(axis, thinned(workers, closest=1.2), both=part is fast)
+        else:
+            axis.set_xticks(workers)
+        if not (part is fast and spread(workers)):
+            axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
+        axis.set_xlabel("workers (user actors)")
+        axis.set_title("speed-up of a round (wall)" if part is fast else "seconds a round (wall)")
+        # Each panel has lines of its own; beneath it, where no line can run through the names.
+        beneath = axis.transAxes + ScaledTranslation(0, -0.42, figure.dpi_scale_trans)  # inches
+        axis.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=beneath, borderaxespad=0)
+    return figure
+
+
+def _ideal(axis: Any, groups: Sequence[pd.DataFrame], fast: bool) -> None:
+    """Each line's own ideal, from its own fewest workers; equal ones are drawn once, and one is named."""
+    drawn: set[tuple[float, ...]] = set()
+    for rows in groups:
+        workers = rows["workers"].to_numpy(float)
+        wall = float(rows["wall_s"].iloc[0])
+        ideal = workers / workers[0] if fast else workers * 0 + wall
+        line = (workers[0], workers[-1]) if fast else (workers[0], workers[-1], wall)
+        if line not in drawn:
+            look: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (2, 2))}
+            axis.plot(workers, ideal, label="_again" if drawn else "ideal", zorder=1.5, **look)
+            drawn.add(line)
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("studies", nargs=-1, required=True)
+@click.option("-o", "--output", type=Path, default=Path("scaling.png"), show_default=True)
+@drawing
+def main(studies: Sequence[str], output: Path) -> None:
+    click.echo(save(scaling(read_study(*studies, columns=COLUMNS)), output))

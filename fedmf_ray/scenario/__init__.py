@@ -1,0 +1,1 @@
+"""What to simulate: one YAML file, typed and validated, every key documented where it is defined."""

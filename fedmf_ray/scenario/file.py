@@ -1,0 +1,153 @@
+"""Reads scenario files: YAML, overrides, and errors that name the file, the key and the value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.scenario.schema import Scenario
+
+_DEEPEST = 12
+"""Levels of keys and lists in a file; scenarios have four."""
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read and validate a scenario file; ``overrides`` are ``key.path=value`` words, values in YAML.
+
+    Raises :class:`FedMFError` naming the file, the key, the value and the remedy.
+    """
+    tree = read(path, overrides)
+    if "sweep" in tree:
+        raise FedMFError(f"{path}: holds a sweep: run it with `fedmf-ray sweep`")
+    return parse(tree, str(path))
+
+
+def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The tree of keys of a scenario file, named and with absolute paths, not yet validated."""
+    path = Path(path)
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise FedMFError(f"{path}: no such scenario file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FedMFError(f"{path}: cannot be read: {error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise FedMFError(f"{path}: is not YAML: {_one_line(error)}") from error
+    if not isinstance(tree, dict):
+        raise FedMFError(f"{path}: is not a scenario: the file must hold keys and values")
+    if _depth(tree) > _DEEPEST:
+        raise FedMFError(f"{path}: is not a scenario: keys are nested more than {_DEEPEST} deep")
+    for override in overrides:
+        _apply(tree, override)
+    tree.setdefault("name", path.stem)
+    _resolve_paths(tree, path)
+    return tree
+
+
+def _depth(tree: Any) -> int:
+    """How deep keys and lists are nested; no deeper than it takes to know that it is too much."""
+    level, depth = [tree], 0
+    while level and depth <= _DEEPEST:
+        level = [child for node in level if isinstance(node, dict | list) for child in _children(node)]
+        level, depth = [node for node in level if isinstance(node, dict | list)], depth + 1
+    return depth
+
+
+def _children(node: dict[Any, Any] | list[Any]) -> Sequence[Any]:
+    return list(node.values()) if isinstance(node, dict) else node
+
+
+def parse(tree: Mapping[str, Any], source: str) -> Scenario:
+    """Validate a tree of keys; ``source`` opens error messages."""
+    try:
+        return Scenario.model_validate(tree)
+    except ValidationError as error:
+        raise FedMFError(_explain(error.errors()[0], source)) from None
+    except FedMFError as error:
+        raise FedMFError(f"{source}: {error}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 floats (PyYAML reads 1e-3 as a string) and no silent duplicate keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for at, key in enumerate(keys):
+            if key in keys[:at]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} appears twice", node.value[at][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    if not equals or not all(dotted.split(".")):
+        raise FedMFError(f"{override}: an override reads key.path=value")
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise FedMFError(f"{override}: the value is not YAML: {_one_line(error)}") from error
+    assign(tree, dotted, value)
+
+
+def assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set the key at a dotted path, making the sections on the way."""
+    *sections, last = dotted.split(".")
+    node = tree
+    for section in sections:
+        child = node.setdefault(section, {})
+        if not isinstance(child, dict):
+            raise FedMFError(f"{dotted}={value}: {section} holds no keys")
+        node = child
+    node[last] = value
+
+
+def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
+    """File paths start at the scenario; absolute ones survive a job's change of working directory."""
+    ratings = tree.get("ratings")
+    if isinstance(ratings, dict) and isinstance(ratings.get("path"), str):
+        ratings["path"] = str((path.parent / Path(ratings["path"]).expanduser()).resolve())
+    cluster = tree.get("cluster")
+    if isinstance(cluster, dict) and isinstance(cluster.get("checkpoint_folder"), str):
+        cluster["checkpoint_folder"] = str(Path(cluster["checkpoint_folder"]).expanduser().absolute())
+
+
+_SOURCES = ("synthetic", "movielens", "file")
+
+
+def _explain(error: Any, source: str) -> str:
+    """One pydantic error as ``file: key.path: value: what to do``."""
+    location = [str(part) for part in error["loc"]]
+    if location[:1] == ["ratings"] and location[1:2] and location[1] in _SOURCES:
+        del location[1]  # pydantic names the chosen source as if it were a key
+    key = ".".join(location)
+    kind, value, message = error["type"], error["input"], error["msg"]
+    if kind == "extra_forbidden":
+        return f"{source}: {key}: unknown key"
+    if kind == "missing":
+        return f"{source}: {key}: is missing"
+    if kind.startswith("union_tag"):
+        return f"{source}: {key}.source: must be one of {', '.join(_SOURCES)}"
+    if kind == "string_pattern_mismatch":
+        message = "should start with a letter or digit and hold only letters, digits, '.', '_' and '-'"
+    message = message.removeprefix("Value error, ").replace("Input should", "should", 1)
+    shown = "" if isinstance(value, dict | BaseModel) else f"{value!r} "
+    return ": ".join(part for part in (source, key, f"{shown}{message}") if part)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

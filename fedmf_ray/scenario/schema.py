@@ -1,0 +1,268 @@
+"""What to simulate: one YAML file, typed and validated, every key documented where it is defined."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from fedmf_ray.learning.ranking import Lists
+from fedmf_ray.scenario.sources import FileSource, MovieLensSource, Section, SyntheticSource, TestSplit
+from fedmf_ray.schemes.paillier.keys import check_key_bits
+
+
+class Model(Section):
+    """Matrix factorisation."""
+
+    algorithm: Literal["fedmf", "regular_mf", "biases", "popularity"] = "fedmf"
+    """The others are central baselines: one process, no protection, same data. ``regular_mf``: gradient
+    descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
+    everybody, and the mean of all ratings as the prediction."""
+    factors: PositiveInt = 100
+    rule: Literal["sequential", "batch", "ridge"] = "sequential"
+    """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
+    exactly, items take curvature-scaled steps, and there is no learning rate."""
+    biases: bool = False
+    """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone."""
+    mean: float = 0.0
+    """What all ratings are reckoned from: the middle of the scale, say."""
+    learning_rate: PositiveFloat = 1e-3
+    reg_user: Annotated[float, Field(ge=0)] = 1e-4
+    reg_item: Annotated[float, Field(ge=0)] = 1e-4
+    reg_user_bias: Annotated[float, Field(ge=0)] | None = None
+    """Of users' biases; ``reg_user`` if not given."""
+    reg_item_bias: Annotated[float, Field(ge=0)] | None = None
+    """Of items' biases; ``reg_item`` if not given."""
+    init: Literal["normal", "constant"] = "normal"
+    """``constant`` is the authors' choice; all coordinates then stay equal and the model is rank one."""
+    init_scale: PositiveFloat = 0.1
+    """Standard deviation of ``normal``, value of ``constant``."""
+
+    @property
+    def central(self) -> bool:
+        """Whether there is no protocol: a baseline in one process."""
+        return self.algorithm != "fedmf"
+
+    @model_validator(mode="after")
+    def _ridge_has_one_solution(self) -> Model:
+        weights: dict[str, float | None] = {"reg_user": self.reg_user, "reg_item": self.reg_item}
+        if self.biases:
+            weights |= {"reg_user_bias": self.reg_user_bias, "reg_item_bias": self.reg_item_bias}
+        if self.rule == "ridge" and 0 in weights.values():
+            raise ValueError(f"rule: ridge needs {' and '.join(weights)} above 0")
+        return self
+
+
+class Protocol(Section):
+    """How the item matrix is protected and what users upload."""
+
+    scheme: Literal["plain", "elementwise", "packed"] = "packed"
+    key_bits: int = 3072
+    """Paillier modulus: 2048 gives 112-bit security, 3072 128-bit; 1024 only reproduces the paper."""
+    part_text_sparsity: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """0 is full text (all rows), 1 part text (rated rows); in between, decoys fill up to the share 1 - s."""
+    min_raters: PositiveInt = 1
+    """Users upload zeros for items that fewer users rated, and learn nothing from them: a lone rater's steps
+    could be read off V by anybody, and those of one of two by the other: 3 hides both. Above 1, round 0 is
+    a census: encrypted counts that users read, and the server cannot."""
+    fraction_bits: Annotated[int, Field(ge=8, le=50)] = 20
+    """Bits after the point; 20 is the grid of phe's precision=1e-5."""
+    value_bound: PositiveFloat = 16.0
+    """Largest absolute entry of the item matrix; beyond it training has diverged."""
+    update_bound: PositiveFloat = 0.5
+    """Largest absolute step of one user for one entry in one round."""
+    charge: Literal["packed", "elementwise"] | None = None
+    """Calibrated run: ``scheme: plain`` computes on integers in the clear and is charged this scheme's
+    seconds, from unit costs measured when it starts, and bytes. Same model, rows marked ``charged``."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Protocol:
+        check_key_bits(self.key_bits)
+        if self.charge and self.scheme != "plain":
+            raise ValueError(f"charge: {self.charge} needs scheme: plain, a {self.scheme} run is measured")
+        return self
+
+    @property
+    def costed(self) -> Literal["plain", "elementwise", "packed"]:
+        """The scheme whose costs a run reports."""
+        return self.charge or self.scheme
+
+
+class Metrics(Section):
+    """What is measured beside errors, once, after the last round; it is charged to nobody."""
+
+    top_k: PositiveInt | None = None
+    """Length of the lists for hit rate, precision, recall and NDCG; not measured if not given."""
+    relevant_from: float = 4.0
+    """Held-out ratings from here on are what a list should find."""
+    popularity: Annotated[float, Field(ge=0)] = 0.0
+    """Lists are sorted by the expected rating plus this many stars times ln(1 + number of raters): a model of
+    ratings knows nothing of what people choose to watch. Users read the numbers from the item matrix."""
+
+    @property
+    def lists(self) -> Lists | None:
+        """What lists are measured by, if they are."""
+        return Lists(self.top_k, self.relevant_from, self.popularity) if self.top_k else None
+
+
+class Stop(Section):
+    """When a run ends, whichever comes first; divergence always ends it."""
+
+    rounds: PositiveInt = 10
+    tolerance: PositiveFloat | None = None
+    """Converged when the mean absolute changes of U and of V in a round are both below this."""
+
+
+class Participation(Section):
+    """Who takes part in a round, and whose upload does not arrive. Drawn from the seed: runs agree."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of the users is asked in each round, drawn anew."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability that an asked user's upload never arrives; its own vector has moved all the same."""
+    late: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability that it arrives when the round is over: the server refuses it."""
+    minimum: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Least share of the asked users whose uploads a round must bring, or the run stops. If not given, all
+    that were not drawn to drop out or be late: nobody is lost in silence."""
+
+    @model_validator(mode="after")
+    def _somebody_arrives(self) -> Participation:
+        if self.dropout + self.late >= 1:
+            raise ValueError("dropout and late leave nobody: their sum must be below 1")
+        return self
+
+
+class Network(Section):
+    """The link between one user and the server, for charged time only."""
+
+    upload_gbps: PositiveFloat = 1.0
+    """10**9 bits per second."""
+    download_gbps: PositiveFloat = 1.0
+    latency_s: Annotated[float, Field(ge=0)] = 0.0
+    """Added once per download and once per upload."""
+
+
+class Devices(Section):
+    """How fast users' devices are, for charged time only."""
+
+    slowdown: PositiveFloat = 1.0
+    """A typical device takes this many times the CPU seconds charged here."""
+    slowdown_sigma: Annotated[float, Field(ge=0, le=3)] = 0.0
+    """Spread over users: the standard deviation of log(slowdown), drawn from the seed and the user id."""
+
+
+class Cluster(Section):
+    """Where the simulation runs. Nothing here changes a result."""
+
+    backend: Literal["ray", "serial"] = "ray"
+    """``serial`` runs the same users and server in one process without Ray."""
+    address: str | None = None
+    """A Ray cluster; RAY_ADDRESS otherwise, and a local instance if neither is set."""
+    users_per_actor: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = 1
+    """Users hosted by one worker process; ``auto`` makes one actor a CPU."""
+    server_shards: PositiveInt = 1
+    """Server processes; each holds a range of the rows of the item matrix."""
+    in_flight: PositiveInt | None = None
+    """Training calls under way at once; two per CPU of the cluster if not given."""
+    checkpoint_every: Annotated[int | Literal["auto", "never"], Field(union_mode="left_to_right")] = "auto"
+    """Rounds between checkpoints; ``auto`` saves as often as costs 4 % of the time at most.
+    Without checkpoints, a run cannot be resumed, and a process that dies ends it."""
+    checkpoint_folder: str | None = None
+    """All machines must see it under this path. If not given, a folder in FEDMF_STATE, or in the user's
+    state folder. It holds private keys and vectors (mode 0600): never publish it."""
+
+    @field_validator("users_per_actor", mode="before")
+    @classmethod
+    def _whole_or_auto(cls, value: Any) -> Any:
+        if value != "auto" and (type(value) is not int or value < 1):
+            raise ValueError("should be auto or a whole number from 1 up")
+        return value
+
+    @field_validator("checkpoint_every", mode="before")
+    @classmethod
+    def _rounds_or_word(cls, value: Any) -> Any:
+        if value not in ("auto", "never") and (type(value) is not int or value < 1):
+            raise ValueError("should be auto, never or a whole number from 1 up")
+        return value
+
+
+class Observe(Section):
+    """What an adversary gets to see of a run, for ``fedmf-ray audit``; not for runs to be published."""
+
+    who: Literal["server", "user"]
+    """``server``: uploads as they arrive, and V if it is in the clear. ``user``: V of each round."""
+    rounds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
+    """Which rounds are recorded; the first two and the last two if not given."""
+    collusion: bool = False
+    """The server has a key-holder decrypt everything for it."""
+    largest_gb: PositiveFloat = 2.0
+    """A view that would be larger stops the run before it starts."""
+
+    @model_validator(mode="after")
+    def _a_server_colludes(self) -> Observe:
+        if self.collusion and self.who != "server":
+            raise ValueError("collusion: needs who: server")
+        return self
+
+    def recorded(self, rounds: int) -> frozenset[int]:
+        """The numbers of the rounds to record, of so many."""
+        return frozenset(self.rounds or (0, 1, rounds - 2, rounds - 1)) & frozenset(range(rounds))
+
+
+class Scenario(Section):
+    """One experiment."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Names the results folder; the file's stem if not given."""
+    description: str = ""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
+    ratings: Annotated[SyntheticSource | MovieLensSource | FileSource, Field(discriminator="source")]
+    test: TestSplit = TestSplit()
+    metrics: Metrics = Metrics()
+    model: Model = Model()
+    protocol: Protocol = Protocol()
+    stop: Stop = Stop()
+    participation: Participation = Participation()
+    network: Network = Network()
+    devices: Devices = Devices()
+    cluster: Cluster = Cluster()
+    observe: Observe | None = None
+
+    @field_validator("participation", mode="before")
+    @classmethod
+    def _share_alone(cls, value: Any) -> Any:
+        return {"share": float(value)} if isinstance(value, int | float) else value
+
+    @field_validator("observe", mode="before")
+    @classmethod
+    def _who_alone(cls, value: Any) -> Any:
+        return {"who": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _something_to_observe(self) -> Scenario:
+        if self.observe and self.model.central:
+            raise ValueError(f"observe: {self.model.algorithm} has neither server nor users")
+        return self
+
+    @model_validator(mode="after")
+    def _popularity_is_known(self) -> Scenario:
+        counted = self.model.central or self.model.rule == "ridge" or self.protocol.min_raters > 1
+        if self.metrics.popularity and not counted:
+            raise ValueError(
+                f"metrics.popularity: users know no numbers of raters under rule {self.model.rule}: set it "
+                "to 0, or protocol.min_raters above 1, or model.rule to ridge"
+            )
+        return self
+
+    def to_yaml(self) -> str:
+        """The resolved scenario, every key spelled out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

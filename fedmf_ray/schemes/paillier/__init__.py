@@ -1,0 +1,1 @@
+"""Paillier: one value a ciphertext (``elementwise``), or whole rows and more (``packed``)."""

@@ -1,0 +1,99 @@
+"""``phe`` as the authors' prototype uses it: one value, one ciphertext, the public key's operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+from phe.paillier import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
+
+from fedmf_ray.schemes.base import Floats, Matrices, Wire
+from fedmf_ray.schemes.paillier import ciphertexts as paillier
+from fedmf_ray.schemes.paillier.tags import Authenticator
+
+
+class ElementwiseKeyHolder:
+    """``phe`` as the authors' prototype uses it: one value, one encryption with the public key."""
+
+    def __init__(self, public: PaillierPublicKey, private: PaillierPrivateKey, matrices: Matrices) -> None:
+        self._public, self._private = public, private
+        self._matrices, self._grid = matrices, matrices.grid
+
+    def encrypt(self, values: Floats, numbers: Sequence[mpz] = ()) -> Wire:
+        rows, columns = values.shape
+        wire = np.zeros((rows + len(numbers), columns, _ciphertext_bytes(self._public)), np.uint8)
+        for row, integers in zip(wire[:rows], self._grid.to_integers(values), strict=True):
+            encrypted = (self._public.encrypt(int(q)) for q in integers)
+            row[:] = paillier.serialise((mpz(e.ciphertext(be_secure=False)) for e in encrypted), row.shape)
+        for row, number in zip(wire[rows:], numbers, strict=True):
+            row[:1] = paillier.serialise([mpz(self._public.raw_encrypt(int(number)))], row[:1].shape)
+        return wire
+
+    def decrypt(self, wire: Wire) -> Floats:
+        integers = np.empty(wire.shape[:2], np.int64)
+        for row, ciphertexts in zip(integers, wire, strict=True):
+            numbers = (EncryptedNumber(self._public, int(c)) for c in paillier.parse(ciphertexts))
+            row[:] = [self._private.decrypt(e) for e in numbers]
+        return self._grid.to_floats(integers)
+
+    def decrypt_number(self, ciphertext: Wire) -> mpz:
+        return mpz(self._private.raw_decrypt(int(paillier.parse(ciphertext)[0])))
+
+    def plaintexts(self, values: Floats) -> list[mpz]:
+        return [mpz(q) for q in self._grid.to_integers(values).ravel().tolist()]
+
+    @property
+    def primes(self) -> tuple[int, int]:
+        return self._private.p, self._private.q
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        return Authenticator(self.primes, self.decrypt_number)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._public, self._private, self._matrices)
+
+
+class ElementwiseEvaluator:
+    """Adds with ``phe``'s own operator."""
+
+    def __init__(self, public: PaillierPublicKey) -> None:
+        self._public = public
+
+    def aggregate(self, wire: Wire) -> ElementwiseAggregate:
+        return ElementwiseAggregate(self._public, wire)
+
+    def zeros(self, shape: tuple[int, ...]) -> Wire:
+        return paillier.ones(shape)
+
+    def negate(self, wire: Wire) -> Wire:
+        return paillier.invert(wire, mpz(self._public.nsquare))
+
+
+class ElementwiseAggregate:
+    def __init__(self, public: PaillierPublicKey, wire: Wire) -> None:
+        self._public, self._shape = public, wire.shape
+        self._n, self._n_square = mpz(public.n), mpz(public.nsquare)
+        self._sums = self._read(wire)
+
+    def add(self, rows: NDArray[np.int64], wire: Wire) -> None:
+        targets = (rows[:, None] * self._shape[1] + np.arange(self._shape[1])).ravel()
+        for at, number in zip(targets.tolist(), self._read(wire), strict=True):
+            self._sums[at] = self._sums[at] + number
+
+    def wire(self) -> Wire:
+        # be_secure=False: a sum of fresh ciphertexts is already random, blinding it again buys nothing.
+        return paillier.serialise((mpz(e.ciphertext(be_secure=False)) for e in self._sums), self._shape)
+
+    def _read(self, wire: Wire) -> list[Any]:
+        numbers = paillier.parse(wire)
+        paillier.check_ciphertexts(numbers, self._n, self._n_square)
+        return [EncryptedNumber(self._public, int(c)) for c in numbers]
+
+
+def _ciphertext_bytes(public: PaillierPublicKey) -> int:
+    return -(-int(public.nsquare).bit_length() // 8)

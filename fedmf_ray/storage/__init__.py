@@ -1,0 +1,1 @@
+"""What a run leaves on disk: its folder for everybody, its checkpoints for their owners alone."""

@@ -1,0 +1,124 @@
+"""What a person types and sees."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fedmf_ray.cli.doctor import Check, examine
+
+FAST = [
+    "ratings.users=4",
+    "ratings.items=8",
+    "protocol.key_bits=1024",
+    "stop.rounds=2",
+    "cluster.backend=serial",
+]
+
+
+def fedmf(*words, cwd=None):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "fedmf_ray", *map(str, words)],
+        capture_output=True, text=True, cwd=cwd, timeout=120, env=os.environ | {"COLUMNS": "200"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def quickstart(root):
+    return root / "scenarios" / "quickstart.yaml"
+
+
+def test_run_prints_the_folder_and_draws_the_picture(quickstart, tmp_path):
+    done = fedmf("run", quickstart, *FAST, "--results", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert folder.is_absolute()
+    assert folder.is_relative_to(tmp_path / "out" / "quickstart")
+    assert (folder / "plots" / "convergence.png").stat().st_size > 10_000
+    assert len(pd.read_csv(folder / "rounds.csv")) == 2
+    for words in ("warning: 1024-bit keys", "bits a slot", "test_rmse", "complete after 2 rounds"):
+        assert words in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("round")]
+    assert [line.partition(":")[0] for line in lines] == ["round 1 of 2", "round 2 of 2"]
+    assert "\x1b" not in done.stderr  # a log is no place for bars and colours
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "none.yaml"], "error: none.yaml: no such scenario file"),
+        (["run", "{quickstart}", "protocol.key_bits=512"], "protocol.key_bits: 512 is not a key size"),
+        (["run", "{quickstart}", "rounds"], "an override reads key.path=value"),
+        (["run", "{quickstart}", "--results", "{file}/x"], "results cannot be written here"),
+        (["data", "fetch", "ml-0"], "no such data set"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(words, message, quickstart, tmp_path):
+    (tmp_path / "file").write_text("")
+    words = [word.format(quickstart=quickstart, file=tmp_path / "file") for word in words]
+    done = fedmf(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = fedmf("--debug", "run", "none.yaml", cwd=tmp_path)
+    assert "Traceback" in done.stderr
+
+
+def test_divergence_is_exit_code_1(quickstart, tmp_path):
+    done = fedmf("run", quickstart, *FAST, "model.rule=batch", "model.learning_rate=5", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "lower model.learning_rate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_exit_code_130_and_leaves_a_summary(quickstart, tmp_path):
+    words = ["run", quickstart, *FAST, "stop.rounds=100000", "--results", tmp_path]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fedmf_ray", *map(str, words)],
+        stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("quickstart/*/rounds.csv")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, screen = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"interrupted" in screen
+    assert b"Traceback" not in screen
+    (summary,) = tmp_path.glob("quickstart/*/summary.json")
+    assert json.loads(summary.read_text())["status"] == "interrupted"
+
+
+def test_data_list_names_the_sets_and_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDMF_DATA", str(tmp_path))
+    done = fedmf("data", "list")
+    assert f"cache: {tmp_path}" in done.stdout
+    assert "not here (fedmf-ray data fetch ml-25m)" in done.stdout
+
+
+def test_doctor_finds_this_machine_sound_and_tries_keys_and_ray(local_ray):
+    checks = list(examine())
+    assert all(check.sound for check in checks), checks
+    assert {"gmpy2", "cores", "memory", "keys", "Ray"} <= {check.subject for check in checks}
+
+
+def test_doctor_names_the_remedy_for_what_fails(monkeypatch, local_ray):
+    monkeypatch.setattr("fedmf_ray.cli.doctor._try_keys", lambda: 1 / 0)
+    monkeypatch.setattr("fedmf_ray.cli.doctor._LIBRARIES", ("no-such-library",))
+    failed = {check.subject: check for check in examine() if not check.sound}
+    assert failed["keys"] == Check(
+        "keys", False, "ZeroDivisionError: division by zero", "reinstall phe and gmpy2"
+    )
+    assert failed["no-such-library"].remedy == "pip install no-such-library"

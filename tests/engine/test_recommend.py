@@ -1,0 +1,159 @@
+"""What users would be shown: nonsense before training, their taste after it, and only by the users' side."""
+
+import shutil
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from fedmf_ray.cli.main import cli
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.recommend import recommend
+from fedmf_ray.engine.run import checkpoints_of, run
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.movielens import titles
+from fedmf_ray.scenario import file as scenario_file
+from tests.support.small_runs import small
+
+USERS, FILMS = 24, 40
+
+
+@pytest.fixture(scope="module")
+def two_tastes(tmp_path_factory):
+    """A data folder: odd users love odd films and dislike even ones, even users the other way round."""
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    lines = ["userId,movieId,rating,timestamp"]
+    for user in range(1, USERS + 1):
+        for film in sorted(random.choice(np.arange(1, FILMS + 1), 20, replace=False)):
+            stars = random.choice([4.5, 5.0]) if film % 2 == user % 2 else random.choice([0.5, 1.0])
+            lines.append(f"{user},{film},{stars},{film}")
+    (folder / "ml-latest-small").mkdir()
+    (folder / "ml-latest-small" / "ratings.csv").write_text("\n".join(lines) + "\n")
+    names = [f'{film},"Film [{film}], The",Drama' for film in range(1, FILMS + 1)]
+    (folder / "ml-latest-small" / "movies.csv").write_text("\n".join(["movieId,title,genres", *names]) + "\n")
+    return folder
+
+
+def scenario(**changes):
+    tree = {
+        "name": "tastes",
+        "ratings": {"source": "movielens"},
+        "test": {"fraction": 0.1},
+        "model": {
+            "rule": "ridge", "factors": 3, "biases": True, "mean": 3.0, "init_scale": 0.1,
+            "reg_user": 1.0, "reg_item": 1.0,
+        },
+        "protocol": {"key_bits": 1024, "update_bound": 4.0},
+        "stop": {"rounds": 7},
+        "cluster": {"backend": "serial", "users_per_actor": 5, "server_shards": 2},
+    }  # fmt: skip
+    for dotted, value in changes.items():
+        scenario_file.assign(tree, dotted.replace("__", "."), value)
+    return scenario_file.parse(tree, "tastes.yaml")
+
+
+@pytest.fixture
+def data(two_tastes, monkeypatch):
+    monkeypatch.setenv("FEDMF_DATA", str(two_tastes))
+
+
+def numbers(shown):
+    return [int(one.title[6:].partition("]")[0]) for one in shown]
+
+
+@pytest.mark.parametrize("user", [3, 18])
+def test_after_training_it_is_the_users_taste(data, tmp_path, user):
+    folder = run(scenario(), tmp_path, Silent())
+    found = recommend(folder, user, 5)
+    assert found.rounds == 7
+    assert all(film % 2 == user % 2 for film in numbers(found.after))
+    assert not all(film % 2 == user % 2 for film in numbers(found.before))
+    assert all(film % 2 == user % 2 for film in numbers(found.liked))
+    assert min(one.stars for one in found.after) > 4
+    assert max(one.stars for one in found.before) < 4
+    assert [one.stars for one in found.after] == sorted((one.stars for one in found.after), reverse=True)
+
+
+def test_popularity_lifts_what_many_have_rated(data, tmp_path):
+    """With enough of it, a user is shown what most have rated, whatever its taste."""
+    folder = run(scenario(metrics__popularity=1e3), tmp_path, Silent())
+    found = recommend(folder, 3, 10)
+    assert {film % 2 for film in numbers(found.after)} == {0, 1}
+    printed = CliRunner().invoke(cli, ["recommend", str(folder), "--user", "3"])
+    assert "sorted by stars + 1000 ln(1 + number of raters)" in printed.output
+
+
+def test_titles_that_were_held_out_are_marked_and_trained_ones_left_out(data, tmp_path):
+    folder = run(scenario(), tmp_path, Silent())
+    found = recommend(folder, 3, FILMS)
+    known = {film: one.held_out for film, one in zip(numbers(found.after), found.after, strict=True)}
+    assert sum(stars is not None for stars in known.values()) == 2  # a tenth of twenty
+    assert all((stars > 2) == (film % 2 == 1) for film, stars in known.items() if stars is not None)
+    assert not set(numbers(found.liked)) & set(known)
+    assert len(found.liked) + len(known) == FILMS
+
+
+def test_encrypted_and_plain_runs_show_the_same(data, tmp_path):
+    shown = [
+        recommend(run(scenario(protocol__scheme=scheme), tmp_path, Silent()), 8, 5)
+        for scheme in ("packed", "plain")
+    ]
+    assert shown[0] == shown[1]
+
+
+def test_the_run_folder_alone_is_not_enough(data, tmp_path):
+    """It takes what lies on the users' side: the vectors and the key."""
+    chosen = scenario()
+    folder = run(chosen, tmp_path, Silent())
+    shutil.rmtree(checkpoints_of(folder, chosen).folder / "users")
+    with pytest.raises(FedMFError, match="cannot be read"):
+        recommend(folder, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("user", "changes", "message"),
+    [
+        (99, {}, "has no user 99: 24 users, 1 to 24"),
+        (3, {"cluster__checkpoint_every": "never"}, "ran without checkpoints"),
+    ],
+)
+def test_what_cannot_be_shown_is_said(data, tmp_path, user, changes, message):
+    folder = run(scenario(**changes), tmp_path, Silent())
+    with pytest.raises(FedMFError, match=message):
+        recommend(folder, user, 5)
+
+
+def test_what_is_no_run_folder_is_said(tmp_path):
+    with pytest.raises(FedMFError, match="is no run folder"):
+        recommend(tmp_path, 1, 5)
+
+
+def test_ratings_without_titles_are_refused(tmp_path):
+    with pytest.raises(FedMFError, match="have no titles"):
+        recommend(run(small(), tmp_path, Silent()), 1, 5)
+
+
+def test_the_command_prints_three_lists(data, tmp_path):
+    folder = run(scenario(), tmp_path, Silent())
+    printed = CliRunner().invoke(cli, ["recommend", str(folder), "--user", "3", "-n", "4"])
+    assert printed.exit_code == 0, printed.output
+    head, *lines = printed.output.splitlines()
+    assert head.split("   ")[0] == "user 3 rated highest"
+    assert "after 7 rounds" in head
+    assert len([line for line in lines if line.count("Film [") == 3]) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "file", "text"),
+    [
+        ("ml-1m", "ml-1m", "movies.dat", "1::Caf\xe9, Le (1991)::Drama\n2::Two: A Film::Drama\n"),
+        ("ml-100k", "ml-100k", "u.item", "1|Caf\xe9, Le (1991)|01-Jan-1991|\n2|Two: A Film|01-Jan-1991|\n"),
+    ],
+)
+def test_titles_of_older_data_sets(tmp_path, name, folder, file, text):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / file).write_bytes(text.encode("latin-1"))
+    assert titles(name, tmp_path) == {1: "Caf\xe9, Le (1991)", 2: "Two: A Film"}
+    with pytest.raises(FedMFError, match="data fetch ml-10m"):
+        titles("ml-10m", tmp_path)

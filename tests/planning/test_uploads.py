@@ -1,0 +1,117 @@
+"""How much users will upload, foretold before anybody does."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
+from fedmf_ray.planning import uploads
+from fedmf_ray.planning.packing import Packing
+from fedmf_ray.planning.plan import Plan
+from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
+from fedmf_ray.ratings.table import Split
+from tests.support.small_runs import rounds_of, small
+
+SPLIT = Split()
+
+
+def population(users=300, items=500, sparsity=0.9, skew=0.8):
+    return Synthetic(3, users, items, sparsity, popularity_skew=skew)
+
+
+def really(spec, layout, sparsity, seed=0):
+    """Blocks that users of the recipe do touch, decoys drawn at random: (users,)."""
+    random, counts = np.random.default_rng(seed), []
+    for user in range(1, spec.users + 1):
+        rated = user_ratings(spec, user, SPLIT).items
+        wanted = uploads.uploaded_count(len(rated), spec.items, sparsity)
+        others = np.setdiff1d(np.arange(spec.items), rated)
+        decoys = random.choice(others, wanted - len(rated), replace=False)
+        counts.append(len(np.unique(np.concatenate([rated, decoys]) // layout.rows)))
+    return np.array(counts)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+@pytest.mark.parametrize("sparsity", [1.0, 0.8])
+@pytest.mark.parametrize("skew", [0.0, 1.2])
+def test_synthetic_users_are_foretold_on_average(rows, sparsity, skew):
+    spec = population(skew=skew)
+    layout = ItemBlocks(spec.items, 4, rows)
+    (foretold,) = uploads.of_synthetic(spec, range(1, 301), SPLIT, layout, sparsity)
+    assert foretold.blocks.mean() == pytest.approx(really(spec, layout, sparsity).mean(), rel=0.03)
+    assert (foretold.blocks <= np.minimum(foretold.rows, layout.count)).all()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_users_at_hand_are_counted_and_only_decoys_foretold(rows):
+    spec = population()
+    layout, slices = ItemBlocks(500, 4, rows), [user_ratings(spec, user, SPLIT) for user in range(1, 301)]
+    exact = uploads.of_slices(slices, layout, 1.0)
+    assert exact.blocks.tolist() == really(spec, layout, 1.0).tolist()
+    assert exact.ratings.tolist() == exact.rows.tolist()
+    padded = uploads.of_slices(slices, layout, 0.8)
+    assert padded.blocks.mean() == pytest.approx(really(spec, layout, 0.8).mean(), rel=0.02)
+    full = uploads.of_slices(slices, layout, 0.0)
+    assert (full.blocks == layout.count).all()
+
+
+def test_a_run_uploads_what_was_foretold(tmp_path):
+    scenario = small(ratings__items=60, ratings__sparsity=0.8)
+    plan = Plan.of(scenario)
+    assert plan.terms.blocks.rows > 3
+    users = pd.read_csv(run(scenario, tmp_path, Silent()) / "users.csv.gz").query("round == 1")
+    slices = plan.population.all_ratings()
+    exact = uploads.of_slices(slices, plan.terms.blocks, 1.0)
+    assert users["upload_blocks"].tolist() == exact.blocks.tolist()
+    assert users["upload_rows"].tolist() == exact.rows.tolist()
+    assert (exact.blocks < exact.rows).any()
+
+
+class TestRowsThatShareACiphertext:
+    @pytest.mark.parametrize(
+        ("slot_bits", "width", "most", "rows"),
+        [(30, 33, 9999, 3), (30, 100, 9999, 1), (31, 100, 9999, 1), (23, 33, 9999, 4), (23, 33, 3, 3)],
+    )
+    def test_in_part_text_a_block_is_one_ciphertext(self, slot_bits, width, most, rows):
+        assert Packing.of(slot_bits, width, 9999, 3072, most, full_text=False).rows == rows
+
+    def test_in_full_text_rows_may_share_several(self):
+        assert Packing.of(30, 100, 9999, 2048, 9999, full_text=False).rows == 1
+        assert Packing.of(30, 100, 9999, 2048, 9999, full_text=True).rows > 1
+
+    def test_every_server_keeps_a_block(self):
+        assert Plan.of(small(cluster__server_shards=12)).terms.blocks.rows == 1
+        assert Plan.of(small(cluster__server_shards=3)).terms.blocks.rows == 4
+
+    def test_the_layout_line_says_what_is_saved(self):
+        line = Plan.of(small(ratings__items=60)).layout_line()
+        assert "1 ciphertext per 9 rows: 7 for all items instead of 60" in line
+
+    @pytest.mark.parametrize("sparsity", [0.0, 1.0])
+    def test_advice_is_true(self, sparsity):
+        """Who follows it has as many ciphertexts as it says; where a column of counts sets the width of
+        slots, there is none."""
+        changes = {"ratings__items": 60, "model__factors": 40, "protocol__part_text_sparsity": sparsity}
+        line = Plan.of(small(**changes)).layout_line()
+        then, now, fewer = re.search(
+            r"\((\d+) instead of (\d+) with .*fraction_bits lower by (\d)", line
+        ).groups()
+        followed = Plan.of(small(**changes, protocol__fraction_bits=20 - int(fewer)))
+        assert (
+            followed.terms.blocks.count * followed.matrices.slots.ciphertexts_per_row == int(then) < int(now)
+        )
+        ridge = {"model__rule": "ridge", "protocol__fraction_bits": 9}
+        assert "fraction_bits" not in Plan.of(small(**changes | ridge)).layout_line()
+
+    def test_they_change_cost_and_nothing_else(self, tmp_path):
+        """Twelve servers hold a row each, one server holds them all in two blocks."""
+        shared = rounds_of(tmp_path, protocol__scheme="packed")
+        alone = rounds_of(tmp_path, protocol__scheme="packed", cluster__server_shards=12)
+        losses = ["train_mse", "test_rmse", "test_mae"]
+        assert shared[losses].equals(alone[losses])
+        assert (shared["download_bytes_total"] * 3 < alone["download_bytes_total"]).all()
+        assert (shared["upload_bytes_total"] * 2 < alone["upload_bytes_total"]).all()
