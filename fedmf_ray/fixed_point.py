@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,35 +13,9 @@ LARGEST_SLOT_BITS = 57
 """A slot that begins anywhere in a byte must fit eight bytes to be cut out of a plaintext in one step."""
 
 
-class Grid(Protocol):
-    """How the columns of a matrix become integers: all alike (:class:`FixedPoint`), or not."""
-
-    @property
-    def slot_bits(self) -> int:
-        """Bits that hold any sum the bounds allow, sign included (a bound, not an estimate)."""
-
-    @property
-    def main(self) -> FixedPoint:
-        """What a scenario calls fraction_bits, value_bound and update_bound, of a value as it is."""
-
-    @property
-    def value_bounds(self) -> NDArray[np.float64]:
-        """(k,) largest absolute values between rounds; the columns of a matrix repeat them."""
-
-    @property
-    def update_bounds(self) -> NDArray[np.float64]:
-        """(k,) largest absolute steps of one user in one round."""
-
-    def to_integers(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Round to the grid. Values must be finite and within the bounds (callers check and name them)."""
-
-    def to_floats(self, integers: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The real numbers that grid integers stand for; exact below 2**53."""
-
-
 @dataclass(frozen=True)
 class FixedPoint:
-    """One grid, on which item values and updates live, and their hard bounds.
+    """One grid, on which values and updates live, and their hard bounds.
 
     A value x is stored as the integer rint(x * 2**fraction_bits) (ties to even, as ``phe`` does). At
     fraction_bits=20 this is the grid of ``phe``'s ``precision=1e-5``, that is 16**-5. Integer sums are
@@ -52,7 +24,7 @@ class FixedPoint:
     Attributes
     ----------
     fraction_bits: bits after the point.
-    value_bound: largest |v| that an item matrix may hold between rounds.
+    value_bound: largest |v| that a table may hold between rounds.
     update_bound: largest |x| that one user may add to one entry in one round.
     contributors: how many users may add to one entry in one round.
     """
@@ -78,74 +50,25 @@ class FixedPoint:
         return 1 + peak.bit_length()
 
     @property
-    def main(self) -> FixedPoint:
-        return self
-
-    @property
-    def value_bounds(self) -> NDArray[np.float64]:
-        return np.array([self.value_bound])
-
-    @property
-    def update_bounds(self) -> NDArray[np.float64]:
-        return np.array([self.update_bound])
+    def scale(self) -> float:
+        """What a value is multiplied by: a power of two, so that nothing is lost."""
+        return float(1 << self.fraction_bits)
 
     def _grid(self, bound: float) -> int:
         return round(bound * (1 << self.fraction_bits))
 
-    def to_integers(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Round to the grid. Values must be finite and within the bounds (callers check and name them)."""
-        scaled = values * float(1 << self.fraction_bits)  # exact: a power of two
-        return np.rint(scaled, out=scaled).astype(np.int64)
 
-    def to_floats(self, integers: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The real numbers that grid integers stand for; exact below 2**53."""
-        values = integers.astype(np.float64)
-        values *= 1.0 / (1 << self.fraction_bits)
-        return values
+def to_integers(values: NDArray[np.float64], scale: float | NDArray[np.float64]) -> NDArray[np.int64]:
+    """Round to the grid. Values must be finite and within their bounds (callers check and name them)."""
+    scaled = values * scale
+    return np.rint(scaled, out=scaled).astype(np.int64)
 
 
-@dataclass(frozen=True)
-class MixedGrid:
-    """Columns of different kinds: (how many, on which grid), from left to right, row after row.
-
-    One slot width serves all of them, the widest that one needs. main: as of :class:`Grid`.
-    """
-
-    main: FixedPoint
-    parts: tuple[tuple[int, FixedPoint], ...]
-
-    @cached_property
-    def slot_bits(self) -> int:
-        return max(point.slot_bits for _, point in self.parts)
-
-    @cached_property
-    def value_bounds(self) -> NDArray[np.float64]:
-        return self._columns([point.value_bound for _, point in self.parts])
-
-    @cached_property
-    def update_bounds(self) -> NDArray[np.float64]:
-        return self._columns([point.update_bound for _, point in self.parts])
-
-    @cached_property
-    def _scales(self) -> NDArray[np.float64]:
-        return self._columns([float(1 << point.fraction_bits) for _, point in self.parts])
-
-    def to_integers(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        scaled = values * repeated(self._scales, values.shape[-1])  # exact: powers of two
-        return np.rint(scaled, out=scaled).astype(np.int64)
-
-    def to_floats(self, integers: NDArray[np.int64]) -> NDArray[np.float64]:
-        values = integers.astype(np.float64)
-        values *= 1.0 / repeated(self._scales, integers.shape[-1])
-        return values
-
-    def _columns(self, numbers: list[float]) -> NDArray[np.float64]:
-        return np.repeat(np.array(numbers), [count for count, _ in self.parts])
-
-
-def repeated(numbers: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
-    """(k,) over and over, up to (columns,)."""
-    return np.resize(numbers, columns)
+def to_floats(integers: NDArray[np.int64], scale: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    """The real numbers that grid integers stand for; exact below 2**53."""
+    values = integers.astype(np.float64)
+    values *= 1.0 / scale
+    return values
 
 
 def first_beyond(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> tuple[int, int] | None:
@@ -155,7 +78,7 @@ def first_beyond(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> tu
     """
     if not values.size:
         return None
-    limits = repeated(bounds, values.shape[1])
+    limits = np.resize(bounds, values.shape[1])
     if (values.max(axis=0) <= limits).all() and (-values.min(axis=0) <= limits).all():  # neither if NaN
         return None
     row, column = np.argwhere(~(np.abs(values) <= limits))[0].tolist()

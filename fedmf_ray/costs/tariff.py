@@ -1,7 +1,7 @@
-"""What a round costs at given prices: unit costs applied to the layout of a scenario.
+"""What a round costs at given unit costs, applied to the layout of a scenario.
 
-Calibrated runs charge users and server by a tariff, and estimates foretell with it. Where prices come from
-is told by :mod:`fedmf_ray.costs.unit_costs`.
+Calibrated runs charge users and server by a tariff, and estimates use the same. :mod:`fedmf_ray.costs.unit_costs`
+measures unit costs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import UserCosts
-from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.protocol.blocks import Blocks
 
 Integers = NDArray[np.int64]
 
@@ -34,11 +34,11 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class UnitCosts:
-    """CPU seconds of this machine for one scheme, key size, row of columns and update rule.
+    """CPU seconds of this machine for one scheme, row of columns and update rule.
 
-    decrypt, publish: the item matrix, by its ciphertexts. encrypt, receive: one upload, by its
-    ciphertexts (values for ``plain``). update: one user, by its ratings. credit: checking the tags of a
-    round, by the users that were credited. Tags are part of the others.
+    decrypt, publish: the item matrix, by its pieces (ciphertexts, or values of schemes that have none).
+    encrypt, receive: one upload, by its pieces. update: one user, by its ratings. credit: checking the tags of
+    a round, by the users that were credited. Tags are part of the others.
     """
 
     decrypt: Line
@@ -49,7 +49,7 @@ class UnitCosts:
     credit: Line
 
     def named(self) -> dict[str, dict[str, float]]:
-        """CPU seconds by name of the piece of work: fixed, and of each ciphertext or rating."""
+        """CPU seconds by name of the piece of work: fixed, and per piece or rating."""
         return {name: getattr(self, name)._asdict() for name in self.__dataclass_fields__}
 
     @classmethod
@@ -66,13 +66,13 @@ class UnitCosts:
 class Tariff:
     """Unit costs applied to a layout: what each user and the server are charged for a round.
 
-    blocks: how item rows are cut. ciphertexts, block_bytes: of one block (for ``plain``, its values).
-    tag_bytes: of the tag of an upload, and of the matrix, for each server. asked: users in a round.
+    blocks: how rows are cut. pieces, block_bytes: of one block. tag_bytes: of the tag of an upload, and of the
+    matrix, for each server. asked: users in a round.
     """
 
     unit: UnitCosts
-    blocks: ItemBlocks
-    ciphertexts: int
+    blocks: Blocks
+    pieces: int
     block_bytes: int
     tag_bytes: int
     asked: int
@@ -83,12 +83,12 @@ class Tariff:
         """Costs of users with so many training ratings who upload so many rows in so many blocks, all
         (users,) int64."""
         users, whole, tags = len(user_ids), self.blocks.count, self.blocks.servers * self.tag_bytes
-        decrypt_cpu_s = self.unit.decrypt(whole * self.ciphertexts) + self.unit.credit(self.asked)
+        decrypt_cpu_s = self.unit.decrypt(whole * self.pieces) + self.unit.credit(self.asked)
         return UserCosts(
             user_id=user_ids,
             decrypt_cpu_s=np.full(users, decrypt_cpu_s),
             update_cpu_s=self.unit.update(ratings),
-            encrypt_cpu_s=self.unit.encrypt(upload_blocks * self.ciphertexts),
+            encrypt_cpu_s=self.unit.encrypt(upload_blocks * self.pieces),
             download_bytes=np.full(users, whole * self.block_bytes + tags),
             upload_bytes=upload_blocks * (self.block_bytes + 8) + tags,  # a block's number is an int64
             upload_rows=upload_rows,
@@ -97,9 +97,9 @@ class Tariff:
 
     def receive_cpu_s(self, upload_blocks: Integers) -> float:
         """What the server is charged for adding these users' uploads."""
-        return float(self.unit.receive(upload_blocks * self.ciphertexts).sum())
+        return float(self.unit.receive(upload_blocks * self.pieces).sum())
 
     @property
     def publish_cpu_s(self) -> float:
         """What the server is charged for the matrix that opens the next round."""
-        return float(self.unit.publish(self.blocks.count * self.ciphertexts))
+        return float(self.unit.publish(self.blocks.count * self.pieces))

@@ -11,21 +11,27 @@ import dataclasses
 import itertools
 import statistics
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.costs.tariff import Line, UnitCosts
 from fedmf_ray.fixed_point import FixedPoint
-from fedmf_ray.learning.factors import Steps, initial_items
-from fedmf_ray.learning.rows import Items, RowLayout
-from fedmf_ray.protocol.items import encrypt_items, read_share
-from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks, Upload
+from fedmf_ray.learning.blocks import Steps
+from fedmf_ray.learning.items import Items
+from fedmf_ray.learning.rules import Rule, Setting
+from fedmf_ray.learning.rules.gradient import Batch
+from fedmf_ray.learning.start import Start
+from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.protocol.items import encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.messages import EncryptedItems, Upload
 from fedmf_ray.protocol.server import Roster, Server
-from fedmf_ray.protocol.terms import Terms, column_grids
-from fedmf_ray.protocol.user import Users
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Contribution, Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme
+from fedmf_ray.tables import RATERS
 
 _BUDGET_S = 1.0
 _FEWEST, _MOST = 5, 100
@@ -38,40 +44,37 @@ find caches neither as cold as a single one would here, nor as warm as many (ben
 _UPLOADERS = 16
 """Uploads that are in a matrix whose publishing is measured: the more, the more is left to do at the end."""
 
-ROWS = {"plain": (1, 2048), "elementwise": (1, 4), "packed": (3, 35)}
-"""The small and the large size of cryptographic work, in rows of the item matrix. Kernels may work on
-``kernels.AT_ONCE`` numbers in a turn: packed sizes are whole turns apart, so that a turn that is not full
-tilts no line, and begin in the middle of one, so that it lies as often above the truth as below."""
-
 _FEW_RATINGS, _MANY_RATINGS = 4, 256
 _CREDITED = (0, 512)
 
-
-def typical(layout: RowLayout) -> RowLayout:
-    """The same columns, whatever the regularisers: cells that differ in these alone are charged alike."""
-    return dataclasses.replace(layout, prior=(100.0,) * len(layout.prior))
+_USERS = 1000
+"""Contributors, on whose number the width of slots depends a little."""
 
 
-def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCosts:
+class Columns(NamedTuple):
+    """What of a rule's settings decides how long its work takes; regularisers and step sizes do not."""
+
+    factors: int
+    biases: bool
+    min_raters: int
+
+
+def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     """Measure here, in a few seconds (the key pair and its table included)."""
-    # One-value ciphertexts all cost the same: a short row does.
-    row = RowLayout(min(layout.width, 4)) if scheme == "elementwise" else layout
-    columns = row.width
-    small, large = (_terms(rule, count, row) for count in ROWS[scheme])
-    evaluator, key = schemes.create(scheme, schemes.Matrices(columns, small.grid, key_bits))
-    few, many = (_encrypted_items(key, terms) for terms in (small, large))
-    sizes = few.ciphertexts[:, :, 0].size, many.ciphertexts[:, :, 0].size
+    small, large = (_protected(scheme, rule, columns, rows) for rows in scheme.unit_rows)
+    evaluator, key = scheme.sides(small.blocks.shape)
+    few, many = (encrypt_items(initial_tables(terms), key, terms)[0] for terms in (small, large))
+    each = scheme.pieces(small.blocks.shape)
+    sizes = len(few.ciphertexts) * each, len(many.ciphertexts) * each
 
     raters = [_user(terms, terms.blocks.items) for terms in (small, large)]
-    steps = [np.full((terms.blocks.items, columns), 0.01) for terms in (small, large)]
+    steps = [_steps(terms) for terms in (small, large)]
     uploads = [
         user.uploads(0, 1, 0, step, key, terms)[0][0]
         for user, step, terms in zip(raters, steps, (small, large), strict=True)
     ]
-    readers = _terms(rule, _MANY_RATINGS, layout, update_bound=1e6)  # nobody trains: any step will do
-    matrix = np.ones((_MANY_RATINGS, layout.width))  # somebody has rated everything
-    matrix[:, : layout.factors] = initial_items("normal", 0.1, _MANY_RATINGS, layout.factors, seed=0)
-    items = Items.read(matrix, layout, min_raters=1, counted=True)
+    readers = _terms(rule, columns, _MANY_RATINGS, update_bound=1e6)  # nobody trains: any step will do
+    items = _items_that_all_rated(readers)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
     receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
     publishing = [_Publishing(evaluator, *each) for each in zip((few, many), uploads, strict=True)]
@@ -81,10 +84,13 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
         raters[at].uploads(0, 1, 0, steps[at], key, (small, large)[at])
 
     def refresh(at: int) -> None:
-        if rule == "ridge":
-            updaters[at].refit(0, 1, items, readers)
-            updaters[at].open()
+        updaters[at].solve(0, 1, items, readers)
+        updaters[at].open()
         updaters[at].update(0, 1, items, readers)
+
+    def read(at: int) -> None:
+        terms = (small, large)[at]
+        open_tables([read_share([(few, many)[at]], 0, 1, key, terms)], terms)
 
     def other_work() -> None:
         """In a run, encryptions come between small pieces of work, or go on beside them: caches are cold."""
@@ -95,13 +101,12 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
         for server in publishing:
             server.receive()
 
+    bunches = _BUNCH * sizes[0], _BUNCH * sizes[1]
     return UnitCosts(
-        decrypt=_line(sizes, lambda at: read_share([(few, many)[at]], 0, 1, key, (small, large)[at])),
+        decrypt=_line(sizes, read),
         update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh, other_work),
         encrypt=_line(sizes, upload),
-        receive=_line((_BUNCH * sizes[0], _BUNCH * sizes[1]), lambda at: receivers[at](), other_work).shared(
-            _BUNCH
-        ),
+        receive=_line(bunches, lambda at: receivers[at](), other_work).shared(_BUNCH),
         publish=_line(sizes, lambda at: publishing[at](), uploads_arrive),
         # What reading takes without any credits is in the line of decryption.
         credit=Line(0.0, _line(_CREDITED, lambda at: read_share([credited[at]], 0, 1, key, small)).each),
@@ -111,7 +116,7 @@ def measure(scheme: str, key_bits: int, layout: RowLayout, rule: str) -> UnitCos
 class _Receiving:
     """A server adds some more copies of an upload, each of another user."""
 
-    def __init__(self, evaluator: schemes.Evaluator, items: EncryptedItems, upload: Upload) -> None:
+    def __init__(self, evaluator: Evaluator, items: EncryptedItems, upload: Upload) -> None:
         users = np.arange(_BUNCH * (_MOST + 2))
         self._server = Server(evaluator, items, Roster(users, np.full(len(users), len(upload.blocks))))
         self._upload, self._user_ids = upload, itertools.count()
@@ -124,7 +129,7 @@ class _Receiving:
 class _Publishing:
     """A server publishes what it has added something to: sums are put into shape then, not before."""
 
-    def __init__(self, evaluator: schemes.Evaluator, items: EncryptedItems, upload: Upload) -> None:
+    def __init__(self, evaluator: Evaluator, items: EncryptedItems, upload: Upload) -> None:
         self._users = np.arange(_UPLOADERS)
         roster = Roster(self._users, np.full(_UPLOADERS, len(upload.blocks)))
         self._server, self._upload = Server(evaluator, items, roster), upload
@@ -142,7 +147,7 @@ class _Publishing:
 def _line(
     sizes: tuple[int, int], work: Callable[[int], object], before: Callable[[], None] | None = None
 ) -> Line:
-    """Time ``work(0)`` of the small size and ``work(1)`` of the large one, turn and turn about."""
+    """Time ``work(0)`` of the small size and ``work(1)`` of the large one, alternately."""
     times: tuple[list[float], list[float]] = ([], [])
     work(0)  # the first call of anything is slower
     started_at = cpu_clock()
@@ -158,21 +163,26 @@ def _line(
     return Line(max(0.0, small - each * sizes[0]), each)
 
 
-def _terms(rule: str, items: int, layout: RowLayout, update_bound: float = 0.5) -> Terms:
-    point = FixedPoint(fraction_bits=20, value_bound=16.0, update_bound=update_bound, contributors=1000)
-    return Terms(
-        item_ids=np.arange(items),
-        rule=rule,
-        steps=Steps(1e-3, *(4 * [1.0] if rule == "ridge" else 4 * [1e-4])),
-        layout=layout,
-        grid=column_grids(layout, point),
-        blocks=ItemBlocks(items, layout.width),
-        part_text_sparsity=1.0,
-        min_raters=1,
-        init="normal",
-        init_scale=0.1,
-        seed=0,
+def _protected(scheme: Scheme, rule: Rule, columns: Columns, items: int) -> Terms:
+    """Rows as wide as the rule's, or shorter ones where the scheme says that the width does not matter."""
+    terms = _terms(rule, columns, items)
+    width = scheme.unit_width(terms.items.width)
+    return terms if width == terms.items.width else _terms(Batch(), Columns(width, False, 1), items)
+
+
+def _terms(rule: Rule, columns: Columns, items: int, update_bound: float = 0.5) -> Terms:
+    point = FixedPoint(fraction_bits=20, value_bound=16.0, update_bound=update_bound, contributors=_USERS)
+    setting = Setting(
+        items, columns.factors, columns.biases, Steps(1e-3, *(4 * [1.0])), columns.min_raters, point
     )
+    start = Start("normal", 0.1, seed=0)
+    return Terms(np.arange(items), rule, setting, Blocks(rule.tables(setting)), 1.0, start)
+
+
+def _steps(terms: Terms) -> Contribution:
+    """A small step for every number."""
+    shared = {table.name: np.zeros((1, table.rows, table.width)) for table in terms.blocks.tables[1:]}
+    return Contribution(np.full((terms.blocks.items, terms.items.width), 0.01), shared)
 
 
 def _user(terms: Terms, ratings: int) -> Users:
@@ -181,7 +191,10 @@ def _user(terms: Terms, ratings: int) -> Users:
     return Users([rated], terms)
 
 
-def _encrypted_items(key: schemes.KeyHolder, terms: Terms) -> EncryptedItems:
-    matrix, learned = np.zeros((terms.blocks.items, terms.layout.width)), terms.layout.learned
-    matrix[:, :learned] = initial_items("normal", 0.1, terms.blocks.items, learned, seed=0)
-    return encrypt_items(matrix, key, terms)[0]
+def _items_that_all_rated(terms: Terms) -> Items:
+    """What users read when somebody has rated everything, and all have counted themselves."""
+    tables, items = initial_tables(terms), terms.items
+    tables[0][:, terms.learns :] = 1.0
+    if RATERS in items:
+        tables[0][:, items.at(RATERS)] = float(max(1, terms.setting.min_raters))
+    return terms.rule.read(tables, terms.setting, counted=True)

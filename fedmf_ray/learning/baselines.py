@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import RatingBlock, Steps, inner, sides
+from fedmf_ray.learning.blocks import RatingBlock, Steps, inner
+from fedmf_ray.learning.rules.gradient import sides
 
 Floats = NDArray[np.float64]
 

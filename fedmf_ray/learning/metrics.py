@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import RatingBlock, inner
+from fedmf_ray.learning.blocks import RatingBlock, inner
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -1,62 +1,127 @@
-"""How good lists of recommendations are: hit rate, precision, recall and NDCG at k, as sums that users give.
+"""How good lists of recommendations are: hit rate, precision, recall, NDCG and others at k, as sums that users
+give.
 
 For each user, all items that it did not train on are ranked by predicted rating, or by that and by how many
 rated them (:func:`ranked_by`); of equal ones the first row comes first. What it held out and rated at least
 ``relevant_from`` is *relevant*. Users with nothing relevant are left out: there is nothing to be found for
 them. (Herlocker et al., ACM TOIS 22(1), 2004; NDCG with gains of 1 and the ideal list of min(k, relevant)
 items: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.)
+
+``MEASURES`` is the one list of measures. One is added to it below, or by the entry point group
+``fedmf_ray.metrics`` of an installed package; :mod:`fedmf_ray.testing.metrics` has the tests that it must pass.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import RatingBlock
+from fedmf_ray.learning.blocks import RatingBlock
+from fedmf_ray.registry import Registry
 
 Floats = NDArray[np.float64]
 
 
+class Listed(NamedTuple):
+    """One user's list. rows: (n,) of the item matrix, the best first; n is k, or fewer where items are few. found:
+    (n,) bool, which of them are relevant. relevant: how many there are, in the list or not. k: the length
+    that was asked for. raters: (items,) how many rated each; None if nobody has been counted."""
+
+    rows: NDArray[np.int64]
+    found: NDArray[np.bool_]
+    relevant: int
+    k: int
+    raters: Floats | None
+
+
+Measure = Callable[[Listed], float]
+"""A number for one user's list; a run reports the mean over users."""
+
+
+def _check(name: str, offered: object) -> Measure:
+    if not callable(offered):
+        raise TypeError("is no function of one list")
+    return cast(Measure, offered)
+
+
+MEASURES: Registry[Measure] = Registry("measure of lists", "fedmf_ray.metrics", _check)
+
+
+def hit_rate(listed: Listed) -> float:
+    """1 if anything relevant is in the list."""
+    return float(listed.found.any())
+
+
+def precision(listed: Listed) -> float:
+    """Share of the k places with something relevant."""
+    return float(listed.found.sum() / listed.k)
+
+
+def recall(listed: Listed) -> float:
+    """Share of what is relevant that is in the list."""
+    return float(listed.found.sum() / listed.relevant)
+
+
+def ndcg(listed: Listed) -> float:
+    """Discounted cumulative gain, relative to that of the ideal list."""
+    discounts = _discounts(listed.k)
+    ideal = np.add.reduce(discounts[: listed.relevant])
+    return float(np.add.reduce(discounts[: len(listed.found)][listed.found]) / ideal)
+
+
+@lru_cache(maxsize=8)
+def _discounts(k: int) -> Floats:
+    return np.asarray(1 / np.log2(np.arange(2, k + 2)))
+
+
+ALWAYS: dict[str, Measure] = {
+    "hit_rate": hit_rate,
+    "precision": precision,
+    "recall": recall,
+    "ndcg": ndcg,
+}
+"""What every run with lists reports; others are asked for by name (``metrics.measures``)."""
+
+for _name, _measure in ALWAYS.items():
+    MEASURES.register(_name, _measure)
+
+
 class Lists(NamedTuple):
     """What lists are made and measured by: their length; held-out ratings from where on they should find;
-    stars for popularity."""
+    stars for popularity; names of measures beside :data:`ALWAYS`."""
 
     k: int
     relevant_from: float
     popularity: float = 0.0
+    measures: tuple[str, ...] = ()
 
     def less(self, mean: float) -> Lists:
-        """The same for ratings that are reckoned from a mean."""
+        """The same for ratings relative to a mean."""
         return self._replace(relevant_from=self.relevant_from - mean)
 
 
 class RankingSums(NamedTuple):
-    """Of each user, an entry each: whether it counts (0 or 1), and its measures (0 if it does not)."""
+    """Of each user, an entry each: whether it counts (0 or 1), and its measures by name (0 if it does not)."""
 
     counts: Floats
-    hit: Floats
-    precision: Floats
-    recall: Floats
-    ndcg: Floats
+    measures: Mapping[str, Floats]
 
 
 class Ranking(NamedTuple):
-    """Means over the users that count. users: how many those are; k: the length of lists."""
+    """Means over the users that count. k: the length of lists. users: how many those are."""
 
     k: int
     users: int
-    hit_rate: float
-    precision: float
-    recall: float
-    ndcg: float
+    measures: Mapping[str, float]
 
-
-MEASURES = Ranking._fields[2:]
-"""Columns of ``study.csv``, too."""
+    def row(self) -> dict[str, Any]:
+        """As ``summary.json`` has it."""
+        return {"k": self.k, "users": self.users, **self.measures}
 
 
 def ranked_by(expected: Floats, raters: Floats | None, popularity: float) -> Floats:
@@ -82,24 +147,22 @@ def ranking_sums(
 
     ``lists.relevant_from`` is on the scale of the values of ``test``.
     """
-    k, relevant_from = lists.k, lists.relevant_from
-    sums = RankingSums(*np.zeros((5, len(train.starts) - 1)))
-    discounts = 1 / np.log2(np.arange(2, k + 2))
-    for user in range(len(sums.counts)):
+    users = len(train.starts) - 1
+    measures = ALWAYS | {name: MEASURES.get(name) for name in lists.measures}
+    counts, sums = np.zeros(users), {name: np.zeros(users) for name in measures}
+    for user in range(users):
         held_out = test.part(user, user + 1)
-        relevant = held_out.items[held_out.values >= relevant_from]
+        relevant = held_out.items[held_out.values >= lists.relevant_from]
         if not len(relevant):
             continue
         sorted_by = ranked_by(scores(user), raters, lists.popularity).copy()
         sorted_by[train.part(user, user + 1).items] = -np.inf
-        found = np.isin(_first(sorted_by, k), relevant)
-        sums.counts[user] = 1.0
-        sums.hit[user] = found.any()
-        sums.precision[user] = found.sum() / k
-        sums.recall[user] = found.sum() / len(relevant)
-        ideal = np.add.reduce(discounts[: len(relevant)])
-        sums.ndcg[user] = np.add.reduce(discounts[: len(found)][found]) / ideal
-    return sums
+        rows = _first(sorted_by, lists.k)
+        listed = Listed(rows, np.isin(rows, relevant), len(relevant), lists.k, raters)
+        counts[user] = 1.0
+        for name, measure in measures.items():
+            sums[name][user] = measure(listed)
+    return RankingSums(counts, sums)
 
 
 def _first(expected: Floats, k: int) -> NDArray[np.int64]:
@@ -115,6 +178,10 @@ def _first(expected: Floats, k: int) -> NDArray[np.int64]:
 
 def combine_rankings(parts: Iterable[RankingSums], k: int) -> Ranking:
     """Means over all users. ``math.fsum`` rounds once, so the order of users does not matter."""
-    users, *sums = (math.fsum(np.concatenate(column).tolist()) for column in zip(*parts, strict=True))
-    means = [total / users if users else math.nan for total in sums]
-    return Ranking(k, int(users), *means)
+    parts = list(parts)
+    users = math.fsum(np.concatenate([part.counts for part in parts]).tolist())
+    means = {}
+    for name in parts[0].measures:
+        total = math.fsum(np.concatenate([part.measures[name] for part in parts]).tolist())
+        means[name] = total / users if users else math.nan
+    return Ranking(k, int(users), means)

@@ -4,16 +4,14 @@ of a scenario agree, whatever their scheme and wherever their users live."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from fedmf_ray.scenario.schema import Scenario  # user actors import this module, and need no pydantic
+from fedmf_ray.scenario.sections import Participation
 
 _STREAM = 8
-"""Streams 0 to 7 of the same seed belong to vectors, splits, ratings and devices."""
+"""docs/architecture.md lists the streams of a seed."""
 
 ABSENT, IN_TIME, DROPPED, LATE = 0, 1, 2, 3
 """A user's fate in a round. ABSENT: not asked. Else it downloads, trains and moves its own vector; its
@@ -23,40 +21,34 @@ Fates = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
-class Participation:
-    """share: of the users is asked in each round. dropout, late: probabilities of those fates.
+class Attendance:
+    """The draws of one run: what a scenario says, for so many users and its seed."""
 
-    minimum: least share of the asked users whose uploads must be added, or the run stops; None asks for
-    all that were not drawn to drop out or be late.
-    """
-
+    says: Participation
     users: int
-    share: float
-    dropout: float
-    late: float
-    minimum: float | None
     seed: int
-
-    @classmethod
-    def of(cls, scenario: Scenario, users: int) -> Participation:
-        asked = scenario.participation
-        return cls(users, asked.share, asked.dropout, asked.late, asked.minimum, scenario.seed)
 
     def fates(self, round_number: int) -> Fates:
         """(users,) in order of their ids."""
-        if self.share == 1 and not self.dropout and not self.late:
+        says = self.says
+        if says.share == 1 and not says.dropout and not says.late:
             return np.full(self.users, IN_TIME, np.int8)
         stream = np.random.SeedSequence(self.seed, spawn_key=(_STREAM, round_number))
         random = np.random.default_rng(stream)
         luck, order = random.random(self.users), random.permutation(self.users)
         fates = np.full(self.users, IN_TIME, np.int8)
-        fates[luck < self.dropout + self.late] = LATE
-        fates[luck < self.dropout] = DROPPED
-        fates[order[max(1, round(self.share * self.users)) :]] = ABSENT
+        fates[luck < says.dropout + says.late] = LATE
+        fates[luck < says.dropout] = DROPPED
+        fates[order[self.asked :]] = ABSENT
         return fates
+
+    @property
+    def asked(self) -> int:
+        """How many users a round asks."""
+        return max(1, round(self.says.share * self.users))
 
     def least(self, fates: Fates) -> int:
         """How many uploads a round must bring."""
-        if self.minimum is None:
+        if self.says.minimum is None:
             return int((fates == IN_TIME).sum())
-        return int(np.ceil(round(self.minimum * int((fates != ABSENT).sum()), 9)))
+        return int(np.ceil(round(self.says.minimum * int((fates != ABSENT).sum()), 9)))

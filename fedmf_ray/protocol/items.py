@@ -1,4 +1,4 @@
-"""The item matrix between users and server: encrypted once at the start, read and checked every round."""
+"""The tables between users and servers: encrypted once at the start, read and checked every round."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.fixed_point import first_beyond
-from fedmf_ray.protocol.messages import EncryptedItems
-from fedmf_ray.protocol.server import NOBODY
+from fedmf_ray.protocol.messages import NOBODY, EncryptedItems
 from fedmf_ray.protocol.terms import Terms
-from fedmf_ray.schemes.paillier.kernels import AT_ONCE
-from fedmf_ray.schemes.registry import KeyHolder
+from fedmf_ray.schemes import KeyHolder
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,19 +27,25 @@ class TamperedError(FedMFError):
     """The server added something else than what it says it added."""
 
 
-def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> list[EncryptedItems]:
-    """The matrix that opens round 0, a message a server: one key-holder encrypts it, so that no server
-    ever reads it."""
-    if _first_beyond(item_matrix, terms) is not None:
-        bound = terms.grid.main.value_bound
+def initial_tables(terms: Terms) -> list[Floats]:
+    """What opens round 0: the item table from the rule's start, and zeros in the shared ones."""
+    table, setting = terms.items, terms.setting
+    items = terms.rule.start(terms.start.items(table.rows, setting.factors), table, setting)
+    return [items, *(np.zeros((other.rows, other.width)) for other in terms.blocks.tables[1:])]
+
+
+def encrypt_items(tables: Sequence[Floats], key: KeyHolder, terms: Terms) -> list[EncryptedItems]:
+    """The tables that open round 0, a message per server: one key-holder encrypts them, so that no server
+    ever reads them."""
+    if _first_beyond(tables[0], terms) is not None:
+        bound = terms.setting.point.value_bound
         raise DivergenceError(
             "the initial item matrix",
             f"is over protocol.value_bound {bound:g}: lower model.init_scale, or raise it",
         )
-    values, borders = terms.blocks.join(item_matrix), terms.blocks.borders
-    messages = []
-    for first, stop in itertools.pairwise(borders):
-        mine, tags = values[first:stop], []
+    integers, messages = terms.blocks.join(tables), []
+    for first, stop in itertools.pairwise(terms.blocks.borders):
+        mine, tags = integers[first:stop], []
         if key.authenticator is not None:
             blocks, plaintexts = np.arange(first, stop), key.plaintexts(mine)
             tags = [key.authenticator.tag(blocks, plaintexts, _INITIAL, _INITIAL, first)]
@@ -53,59 +57,73 @@ def encrypt_items(item_matrix: Floats, key: KeyHolder, terms: Terms) -> list[Enc
 
 @dataclass(frozen=True)
 class Share:
-    """One key-holder's share of reading a published matrix; the shares of all together are all of it.
+    """One key-holder's share of reading published tables; the shares of all together are all of it.
 
-    round: of the matrix. values: (blocks, columns) of its blocks, in order. credited: its share of the ids of
-    the users whose uploads the servers say they added to the matrix before.
+    round: of the tables. integers: (blocks, columns) of its blocks, in order. credited: its share of the ids of
+    the users whose uploads the servers say they added to the tables before.
     weighed, pads, tags: for each server, its share of the weighted sum, of the pads of the users that were
-    credited, and (one share only) the number in the sum of tags. Empty where nothing is tagged.
+    credited, and (one share only) the number in the sum of tags. fresh: its share of the weighted sum of
+    fresh blocks, which the next round starts without. Empty where nothing is tagged.
     """
 
     round: int
-    values: Floats
+    integers: Integers
     credited: Integers
     weighed: list[mpz]
     pads: list[mpz]
     tags: list[mpz]
+    fresh: list[mpz]
 
 
 def read_share(
     messages: Sequence[EncryptedItems], part: int, parts: int, key: KeyHolder, terms: Terms
 ) -> Share:
-    """Decrypt one of so many parts of the matrix, and do as much of checking it.
+    """Decrypt one of so many parts of the tables, and do as much of checking them.
 
-    Raises :class:`DivergenceError` for an entry beyond its bound.
+    Raises :class:`TamperedError` for a plaintext that no sum of uploads can be.
     """
-    begin, end = _cut(terms.blocks.count, part, parts), _cut(terms.blocks.count, part + 1, parts)
+    begin, end = (_cut(terms.blocks.count, at, parts, key.at_once) for at in (part, part + 1))
     authenticator, round_number = key.authenticator, messages[0].round
-    values, weighed, pads, tags = [], [], [], []
-    for message in messages:
+    integers, weighed, pads, tags, fresh = [], [], [], [], []
+    for server, message in enumerate(messages):
         first, size = message.first, len(message.ciphertexts)
         blocks = np.arange(max(begin, first), max(begin, first, min(end, first + size)))
-        mine = key.decrypt(message.ciphertexts[blocks - first])
-        _check_bound(mine, blocks, round_number, terms)
-        values.append(mine)
+        try:
+            mine = key.decrypt(message.ciphertexts[blocks - first])
+        except (OverflowError, ValueError) as error:
+            raise _tampered(round_number, server) from error
+        integers.append(mine)
         if authenticator is not None and message.tag is not None:
-            weighed.append(authenticator.weigh(blocks, key.plaintexts(mine)))
+            plaintexts = key.plaintexts(mine)
+            weighed.append(authenticator.weigh(blocks, plaintexts))
+            fresh.append(_weigh_fresh(key, blocks, mine, terms))
             credited = message.credited[part::parts].tolist()
             pads.append(sum((authenticator.pad(user, round_number - 1, first) for user in credited), mpz(0)))
             if part == 0:
                 tags.append(authenticator.read(message.tag))
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
-    return Share(round_number, np.concatenate(values), credited, weighed, pads, tags)
+    return Share(round_number, np.concatenate(integers), credited, weighed, pads, tags, fresh)
 
 
-def _cut(count: int, part: int, parts: int) -> int:
-    """Where a part begins. Kernels may work on several ciphertexts at once, and users are charged for all
-    parts: only the last one may leave such a turn unfilled."""
-    return count if part == parts else min(count, AT_ONCE * round(count * part / parts / AT_ONCE))
+def _weigh_fresh(key: KeyHolder, blocks: Integers, integers: Integers, terms: Terms) -> mpz:
+    again = np.isin(blocks, terms.blocks.fresh)
+    if key.authenticator is None or not again.any():
+        return mpz(0)
+    return key.authenticator.weigh(blocks[again], key.plaintexts(integers[again]))
+
+
+def _cut(count: int, part: int, parts: int, at_once: int) -> int:
+    """Where a part begins. Key-holders may work on several blocks at once, and users are charged for all
+    parts: only the last one may leave such a batch unfilled."""
+    return count if part == parts else min(count, at_once * round(count * part / parts / at_once))
 
 
 class Ledger:
     """What the sums of tags should be: a user's memory from one round to the next.
 
-    balance: for each server, the pads of everything that it has been credited with up to ``round``.
+    balance: for each server, the pads of everything that it has been credited with up to ``round``, and the
+    weighted sums of fresh blocks that it has reset since.
     """
 
     def __init__(
@@ -121,48 +139,63 @@ class Ledger:
             self.balance = [authenticator.pad(_INITIAL, _INITIAL, first) for first in firsts]
         else:
             self.balance = [mpz(number) for number in balance]
+        self._reset = [mpz(0)] * len(self.balance)
 
     def settle(self, shares: Sequence[Share]) -> None:
-        """Raise :class:`TamperedError` unless the matrix is the sum of what the servers say it is.
+        """Raise :class:`TamperedError` unless the tables are the sum of what the servers say they are.
 
-        A matrix that has been settled before is held against the same balance again.
+        Tables that have been settled before are held against the same balance again.
         """
         again = shares[0].round == self._round
         for server, (before, tag) in enumerate(zip(self.balance, shares[0].tags, strict=True)):
             now = before if again else before + sum(share.pads[server] for share in shares)
+            now += 0 if again else self._reset[server]
             weighed = sum(share.weighed[server] for share in shares)
             if (tag - weighed - now) % self._modulus != 0:
-                raise TamperedError(
-                    f"round {shares[0].round}: the item matrix of server {server} is not the sum of the "
-                    "uploads that it was credited with: it added, repeated, swapped or left out something"
-                )
+                raise _tampered(shares[0].round, server)
             self.balance[server] = now % self._modulus
+            self._reset[server] = mpz(sum(share.fresh[server] for share in shares))
         self._round = shares[0].round
 
 
-def _check_bound(values: Floats, blocks: NDArray[np.int64], round_number: int, terms: Terms) -> None:
-    """Beyond its bound training has diverged. values: (blocks, columns)."""
-    layout = terms.blocks
-    at = _first_beyond(values.reshape(-1, layout.width), terms)
-    if at is None:
-        return
-    row = int(blocks[at // layout.rows]) * layout.rows + at % layout.rows
-    item = terms.item_ids[min(row, layout.items - 1)]
-    raise DivergenceError(
-        f"round {round_number}, item {item}",
-        f"a value is over protocol.value_bound {terms.grid.main.value_bound:g}, training has diverged: "
-        f"{terms.calmer}, or raise the bound",
+def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
+    """The values of all tables, (rows, width) each, from all shares. Call it when they are settled: which error
+    ends a run must tell a server nothing.
+
+    Raises :class:`DivergenceError` for an entry beyond its bound.
+    """
+    tables = terms.blocks.cut(np.concatenate([share.integers for share in shares]))
+    row = _first_beyond(tables[0], terms)
+    if row is not None:
+        raise DivergenceError(
+            f"round {shares[0].round}, item {terms.item_ids[row]}",
+            f"a value is over protocol.value_bound {terms.setting.point.value_bound:g}, training has diverged: "
+            f"{terms.rule.calmer}, or raise the bound",
+        )
+    for table, values in zip(terms.blocks.tables[1:], tables[1:], strict=True):
+        if first_beyond(values, table.value_bounds) is not None:
+            raise DivergenceError(
+                f"round {shares[0].round}, table {table.name}",
+                f"a sum is over its bound, training has diverged: {terms.rule.calmer}",
+            )
+    return tables
+
+
+def _tampered(round_number: int, server: int) -> TamperedError:
+    return TamperedError(
+        f"round {round_number}: the item matrix of server {server} is not the sum of the "
+        "uploads that it was credited with: it added, repeated, swapped or left out something"
     )
 
 
 def _first_beyond(rows: Floats, terms: Terms) -> int | None:
-    """The first row of (n, width) with a number beyond its column's bound, or one that stands for a value
+    """The first row of the item table with a number beyond its column's bound, or one that stands for a value
     beyond ``value_bound``; None if there is none."""
-    beyond, layout = first_beyond(rows, terms.grid.value_bounds), terms.layout
+    beyond = first_beyond(rows, terms.items.value_bounds)
     if beyond is not None:
         return beyond[0]
-    if not layout.prior:
+    limits = terms.rule.limits(rows, terms.items, terms.setting)
+    if limits is None:
         return None
-    limits = terms.grid.main.value_bound * layout.weights(rows[:, -1])
-    over = (np.abs(rows[:, : layout.learned]) > limits).any(axis=1)
+    over = (np.abs(rows[:, : limits.shape[1]]) > limits).any(axis=1)
     return int(np.argmax(over)) if over.any() else None

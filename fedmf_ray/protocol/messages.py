@@ -1,8 +1,9 @@
-"""What travels between users and the server, and how item rows are cut into blocks."""
+"""What travels between users and servers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
 
+NOBODY: Integers = np.array([], np.int64)
+
 
 @dataclass(frozen=True)
 class EncryptedItems:
-    """C_V, or the range of it that one server holds: the encrypted item matrix that opens a round.
+    """C_V, or the range of it that one server holds: the encrypted tables that open a round.
 
     first: the block that comes first. ciphertexts: (blocks, ciphertexts_per_block, bytes) uint8.
     tag: (bytes,) the encrypted sum of tags, or None where nothing is tagged.
@@ -28,7 +31,7 @@ class EncryptedItems:
 
     @property
     def nbytes(self) -> int:
-        """On the wire, but for a few bytes of framing: credits are a bit a user, or less."""
+        """On the wire, but for a few bytes of framing: credits are a bit per user, or less."""
         return self.ciphertexts.nbytes + (0 if self.tag is None else self.tag.nbytes)
 
 
@@ -38,7 +41,7 @@ class Upload:
 
     blocks: (k,) int64, strictly increasing.
     ciphertexts: (k, ciphertexts_per_block, bytes) uint8.
-    tag: (bytes,) binds round, user and blocks, or None (:mod:`fedmf_ray.schemes.paillier.tags`).
+    tag: (bytes,) binds round, user and blocks, or None (:mod:`fedmf_ray.schemes.tags`).
     """
 
     round: int
@@ -68,41 +71,27 @@ class PartialSum:
 
 
 @dataclass(frozen=True)
-class ItemBlocks:
-    """How item rows are grouped for encryption: ``rows`` consecutive rows make one block.
+class Closed:
+    """A server has closed a round: whose uploads are in its sum, and what an opener needs of it.
 
-    A block is what is encrypted, uploaded and added as one: as many rows as share ciphertexts that one row
-    would leave half empty. Who uploads a row uploads its block, zeros for the others. The last block is
-    filled up with zeros.
-
-    width: columns of a row. borders: (servers + 1,) where the ranges of blocks begin that each server holds,
-    and the last one's end.
+    credited: (k,) increasing ids. sums, tags: what the scheme's aggregates give (None without an opening).
     """
 
-    items: int
-    width: int
-    rows: int = 1
-    servers: int = 1
+    round: int
+    first: int
+    credited: Integers
+    sums: Any = None
+    tags: Any = None
 
-    @property
-    def count(self) -> int:
-        return -(-self.items // self.rows)
 
-    @property
-    def columns(self) -> int:
-        """Values per block."""
-        return self.rows * self.width
+@dataclass(frozen=True)
+class Opening:
+    """What an opener gives back to the server whose range begins with block ``first``.
 
-    @property
-    def borders(self) -> list[int]:
-        return [self.count * at // self.servers for at in range(self.servers + 1)]
+    sums, tags: for the scheme's aggregates.
+    """
 
-    def join(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(items, width) to (blocks, columns)."""
-        padded = np.zeros((self.count * self.rows, self.width))
-        padded[: self.items] = matrix
-        return padded.reshape(self.count, self.columns)
-
-    def cut(self, blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(blocks, columns) to (items, width)."""
-        return blocks.reshape(-1, self.width)[: self.items]
+    round: int
+    first: int
+    sums: Any
+    tags: Any

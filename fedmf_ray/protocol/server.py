@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
-from fedmf_ray.schemes.registry import Aggregate, Evaluator
+from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, PartialSum, Upload
+from fedmf_ray.schemes import Aggregate, Evaluator
 
 Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
-
-NOBODY: Integers = np.array([], np.int64)
 
 
 class UploadRefused(Exception):
@@ -47,16 +45,21 @@ class Roster:
 
 
 class Server:
-    """Keeps a range of the encrypted item matrix and adds uploads to it.
+    """Keeps a range of the encrypted tables and adds uploads to it.
 
     It never sees a rating, a user vector, a private key or an item matrix in the clear: it is built from
     an :class:`~fedmf_ray.schemes.registry.Evaluator` and a matrix that a key-holder encrypted.
     """
 
-    def __init__(self, evaluator: Evaluator, items: EncryptedItems, roster: Roster) -> None:
+    def __init__(
+        self, evaluator: Evaluator, items: EncryptedItems, roster: Roster, fresh: Integers = NOBODY
+    ) -> None:
+        """fresh: blocks, of all servers, that start each round from zero."""
         self._evaluator, self._roster = evaluator, roster
         self._round, self._first, self._shape = items.round, items.first, items.ciphertexts.shape
-        self._sum = evaluator.aggregate(items.ciphertexts)
+        inside = (fresh >= self._first) & (fresh < self._first + self._shape[0])
+        self._fresh = fresh[inside] - self._first
+        self._sum = evaluator.aggregate(self._reset(items.ciphertexts))
         self._tags: Aggregate | None = None
         if items.tag is not None:
             self._tags = evaluator.aggregate(items.tag[None, None])
@@ -131,8 +134,18 @@ class Server:
         credited = self.added
         self._round += 1
         self._added[:] = False
-        tag = None if self._tags is None else self._tags.wire()[0, 0]
-        return EncryptedItems(self._round, self._first, self._sum.wire(), tag, credited)
+        tag, wire = None if self._tags is None else self._tags.wire()[0, 0], self._sum.wire()
+        if len(self._fresh):
+            self._sum = self._evaluator.aggregate(self._reset(wire))
+        return EncryptedItems(self._round, self._first, wire, tag, credited)
+
+    def _reset(self, wire: Wire) -> Wire:
+        """What a round starts from: the tables that opened it, without the sums of the round before."""
+        if not len(self._fresh):
+            return wire
+        start = wire.copy()
+        start[self._fresh] = self._evaluator.zeros((len(self._fresh), *wire.shape[1:]))
+        return start
 
     def _check_tag(self, upload: Upload) -> None:
         if (upload.tag is None) != (self._tags is None):

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import RatingBlock
-from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.learning.blocks import RatingBlock
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
 
 Floats = NDArray[np.float64]
@@ -36,14 +36,16 @@ class UploadRows:
     """Rows and blocks of some users, the same every round.
 
     decoys: the rows without ratings that each uploads. counts, block_counts: (users,) how many rows each
-    uploads, rated ones and decoys, and how many blocks these are in.
+    uploads, rated ones and decoys, and how many blocks these are in, those of shared tables included.
     """
 
-    def __init__(self, train: RatingBlock, decoys: Sequence[Integers], layout: ItemBlocks) -> None:
-        self.decoys, self._layout, self._train = decoys, layout, train
+    def __init__(self, train: RatingBlock, decoys: Sequence[Integers], blocks: Blocks) -> None:
+        self.decoys, self._layout, self._train = decoys, blocks, train
         rows = list(self._rows())
         self.counts = np.array([len(mine) for mine in rows], np.int64)
-        self._blocks = _Ragged.of([np.unique(mine // layout.rows) for mine in rows])
+        self._blocks = _Ragged.of(
+            [np.concatenate([np.unique(mine // blocks.rows), blocks.shared]) for mine in rows]
+        )
         self.block_counts = np.diff(self._blocks.starts)
         self._row_of_rating = self._find_rows()
 
@@ -55,7 +57,7 @@ class UploadRows:
     def _find_rows(self) -> Integers:
         """(ratings,) where each rating's item row is among all rows of all blocks that users upload."""
         layout, train, users = self._layout, self._train, np.arange(len(self.decoys))
-        # One number a (user, block), and they increase.
+        # One number per (user, block), and they increase.
         places = np.repeat(users, self.block_counts) * layout.count + self._blocks.values
         rated = np.repeat(users, np.diff(train.starts)) * layout.count + train.items // layout.rows
         return np.searchsorted(places, rated) * layout.rows + train.items % layout.rows
@@ -67,23 +69,32 @@ class UploadRows:
         )
         return np.diff(inside[self._blocks.starts])
 
-    def under(self, rows: int) -> Integers:
-        """(users,) how many blocks each would upload if so many item rows made one."""
-        return np.array([len(np.unique(mine // rows)) for mine in self._rows()], np.int64)
+    def under(self, blocks: Blocks) -> Integers:
+        """(users,) how many blocks each would upload if rows were cut otherwise."""
+        counts = [len(np.unique(mine // blocks.rows)) for mine in self._rows()]
+        return np.array(counts, np.int64) + len(blocks.shared)
 
-    def filled(self, first: int, stop: int, ratings: slice, steps: Floats) -> tuple[Integers, Floats]:
-        """The blocks of some neighbours, one user after the other, and (blocks, columns) what is in them.
+    def filled(
+        self, first: int, stop: int, ratings: slice, steps: Floats, shared: Integers | None = None
+    ) -> tuple[Integers, Integers]:
+        """The blocks of a contiguous range of users, one user after the other, and (blocks, columns) integers that
+        are in them.
 
-        ratings: those of these neighbours; steps: (ratings, width) of theirs. Zeros elsewhere.
+        ratings: those of these users; steps: (ratings, width) of theirs. shared: (users, blocks, columns) of
+        shared tables. Zeros elsewhere.
         """
         layout, blocks = self._layout, self._blocks.part(first, stop)
         at = self._row_of_rating[ratings] - self._blocks.starts[first] * layout.rows
         values = np.zeros((len(blocks.values), layout.columns))
         values.reshape(-1, layout.width)[at] = steps
-        return blocks.values, values
+        integers = layout.tables[0].to_integers(values)
+        if shared is not None:
+            integers[blocks.values >= layout.item_count] = shared.reshape(-1, layout.columns)
+        return blocks.values, integers
 
     def pieces(self, first: int, stop: int) -> list[Piece]:
-        """For each of some neighbours (numbered from 0) and each server, which of their blocks it gets."""
+        """For each of a contiguous range of users (numbered from 0) and each server, which of their blocks it
+        gets."""
         blocks, borders = self._blocks.part(first, stop), self._layout.borders
         starts = blocks.starts.tolist()
         pieces = []

@@ -5,34 +5,39 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PlainValidator, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from fedmf_ray.learning.ranking import Lists
-from fedmf_ray.scenario.sources import FileSource, MovieLensSource, Section, SyntheticSource, TestSplit
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.learning.blocks import Steps
+from fedmf_ray.learning.ranking import ALWAYS, MEASURES, Lists
+from fedmf_ray.learning.rules import RULES, Rule, Setting
+from fedmf_ray.ratings.split import Split
+from fedmf_ray.scenario.own_keys import OpenSection, check_own
+from fedmf_ray.scenario.sections import Devices, Network, Participation
+from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
+from fedmf_ray.schemes import SCHEMES, Reads, Scheme, scheme_of
 from fedmf_ray.schemes.paillier.keys import check_key_bits
+from fedmf_ray.tables import RATERS
 
 
-class Model(Section):
+class Model(OpenSection):
     """Matrix factorisation."""
+
+    choices = ("rule",)
 
     algorithm: Literal["fedmf", "regular_mf", "biases", "popularity"] = "fedmf"
     """The others are central baselines: one process, no protection, same data. ``regular_mf``: gradient
     descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
     everybody, and the mean of all ratings as the prediction."""
     factors: PositiveInt = 100
-    rule: Literal["sequential", "batch", "ridge"] = "sequential"
+    rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
-    exactly, items take curvature-scaled steps, and there is no learning rate."""
+    exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed plug-in,
+    whose settings stand under its name."""
     biases: bool = False
     """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone."""
     mean: float = 0.0
-    """What all ratings are reckoned from: the middle of the scale, say."""
+    """What all ratings are relative to: the middle of the scale, say."""
     learning_rate: PositiveFloat = 1e-3
     reg_user: Annotated[float, Field(ge=0)] = 1e-4
     reg_item: Annotated[float, Field(ge=0)] = 1e-4
@@ -50,20 +55,43 @@ class Model(Section):
         """Whether there is no protocol: a baseline in one process."""
         return self.algorithm != "fedmf"
 
+    @property
+    def steps(self) -> Steps:
+        """Step size and regularisation."""
+        user_bias, item_bias = self.reg_user_bias, self.reg_item_bias
+        return Steps(
+            self.learning_rate,
+            self.reg_user,
+            self.reg_item,
+            self.reg_user if user_bias is None else user_bias,
+            self.reg_item if item_bias is None else item_bias,
+            self.mean,
+        )
+
+    @property
+    def rule_object(self) -> Rule:
+        """The rule with its settings."""
+        return RULES.get(self.rule)(**(self.own.get(self.rule) or {}))
+
     @model_validator(mode="after")
-    def _ridge_has_one_solution(self) -> Model:
-        weights: dict[str, float | None] = {"reg_user": self.reg_user, "reg_item": self.reg_item}
-        if self.biases:
-            weights |= {"reg_user_bias": self.reg_user_bias, "reg_item_bias": self.reg_item_bias}
-        if self.rule == "ridge" and 0 in weights.values():
-            raise ValueError(f"rule: ridge needs {' and '.join(weights)} above 0")
+    def _rule_fits(self) -> Model:
+        if self.rule not in RULES.names():
+            raise ValueError(f"rule: {self.rule!r} should be one of {', '.join(RULES.names())}")
+        check_own(RULES.get(self.rule), self.own.get(self.rule))
+        problem = self.rule_object.problem(self.steps, self.biases)
+        if problem:
+            raise ValueError(f"rule: {problem}")
         return self
 
 
-class Protocol(Section):
+class Protocol(OpenSection):
     """How the item matrix is protected and what users upload."""
 
-    scheme: Literal["plain", "elementwise", "packed"] = "packed"
+    choices = ("scheme", "charge")
+
+    scheme: str = "packed"
+    """``packed`` (fast Paillier), ``elementwise`` (``phe``, one value per ciphertext: the paper's prototype),
+    ``plain`` (no protection), or a scheme of an installed plug-in, whose settings stand under its name."""
     key_bits: int = 3072
     """Paillier modulus: 2048 gives 112-bit security, 3072 128-bit; 1024 only reproduces the paper."""
     part_text_sparsity: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -78,21 +106,34 @@ class Protocol(Section):
     """Largest absolute entry of the item matrix; beyond it training has diverged."""
     update_bound: PositiveFloat = 0.5
     """Largest absolute step of one user for one entry in one round."""
-    charge: Literal["packed", "elementwise"] | None = None
+    charge: str | None = None
     """Calibrated run: ``scheme: plain`` computes on integers in the clear and is charged this scheme's
     seconds, from unit costs measured when it starts, and bytes. Same model, rows marked ``charged``."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
         check_key_bits(self.key_bits)
-        if self.charge and self.scheme != "plain":
+        for key in self.choices:
+            name = getattr(self, key)
+            if name is None:
+                continue
+            if name not in SCHEMES.names():
+                raise ValueError(f"{key}: {name!r} should be one of {', '.join(SCHEMES.names())}")
+            check_own(SCHEMES.get(name), self.own.get(name))
+            self.scheme_of(name)
+        base = SCHEMES.get(self.scheme)
+        if self.charge and not (base.lightweight and base.server_reads == Reads.EVERYTHING):
             raise ValueError(f"charge: {self.charge} needs scheme: plain, a {self.scheme} run is measured")
         return self
 
+    def scheme_of(self, name: str) -> Scheme:
+        """A scheme with the settings that it finds here."""
+        return scheme_of(self.model_dump(), name)
+
     @property
-    def costed(self) -> Literal["plain", "elementwise", "packed"]:
+    def costed(self) -> Scheme:
         """The scheme whose costs a run reports."""
-        return self.charge or self.scheme
+        return self.scheme_of(self.charge or self.scheme)
 
 
 class Metrics(Section):
@@ -106,10 +147,28 @@ class Metrics(Section):
     """Lists are sorted by the expected rating plus this many stars times ln(1 + number of raters): a model of
     ratings knows nothing of what people choose to watch. Users read the numbers from the item matrix."""
 
+    measures: list[str] = []
+    """Measures of lists beside these four, by the names under which installed plug-ins offer them."""
+
     @property
     def lists(self) -> Lists | None:
         """What lists are measured by, if they are."""
-        return Lists(self.top_k, self.relevant_from, self.popularity) if self.top_k else None
+        if not self.top_k:
+            return None
+        return Lists(self.top_k, self.relevant_from, self.popularity, tuple(self.measures))
+
+    @model_validator(mode="after")
+    def _measures_are_known(self) -> Metrics:
+        if self.measures and not self.top_k:
+            raise ValueError("measures: are of lists: set top_k to their length")
+        for name in self.measures:
+            if name in ALWAYS or name not in MEASURES.names():
+                others = [known for known in MEASURES.names() if known not in ALWAYS]
+                raise ValueError(
+                    f"measures: {name!r} should be one of {', '.join(others) or 'those of installed plug-ins'}"
+                )
+            MEASURES.get(name)
+        return self
 
 
 class Stop(Section):
@@ -120,45 +179,6 @@ class Stop(Section):
     """Converged when the mean absolute changes of U and of V in a round are both below this."""
 
 
-class Participation(Section):
-    """Who takes part in a round, and whose upload does not arrive. Drawn from the seed: runs agree."""
-
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Of the users is asked in each round, drawn anew."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Probability that an asked user's upload never arrives; its own vector has moved all the same."""
-    late: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Probability that it arrives when the round is over: the server refuses it."""
-    minimum: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Least share of the asked users whose uploads a round must bring, or the run stops. If not given, all
-    that were not drawn to drop out or be late: nobody is lost in silence."""
-
-    @model_validator(mode="after")
-    def _somebody_arrives(self) -> Participation:
-        if self.dropout + self.late >= 1:
-            raise ValueError("dropout and late leave nobody: their sum must be below 1")
-        return self
-
-
-class Network(Section):
-    """The link between one user and the server, for charged time only."""
-
-    upload_gbps: PositiveFloat = 1.0
-    """10**9 bits per second."""
-    download_gbps: PositiveFloat = 1.0
-    latency_s: Annotated[float, Field(ge=0)] = 0.0
-    """Added once per download and once per upload."""
-
-
-class Devices(Section):
-    """How fast users' devices are, for charged time only."""
-
-    slowdown: PositiveFloat = 1.0
-    """A typical device takes this many times the CPU seconds charged here."""
-    slowdown_sigma: Annotated[float, Field(ge=0, le=3)] = 0.0
-    """Spread over users: the standard deviation of log(slowdown), drawn from the seed and the user id."""
-
-
 class Cluster(Section):
     """Where the simulation runs. Nothing here changes a result."""
 
@@ -167,7 +187,7 @@ class Cluster(Section):
     address: str | None = None
     """A Ray cluster; RAY_ADDRESS otherwise, and a local instance if neither is set."""
     users_per_actor: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = 1
-    """Users hosted by one worker process; ``auto`` makes one actor a CPU."""
+    """Users hosted by one worker process; ``auto`` makes one actor per CPU."""
     server_shards: PositiveInt = 1
     """Server processes; each holds a range of the rows of the item matrix."""
     in_flight: PositiveInt | None = None
@@ -226,14 +246,14 @@ class Scenario(Section):
     seed: Annotated[int, Field(ge=0)] = 1
     """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
     ratings: Annotated[SyntheticSource | MovieLensSource | FileSource, Field(discriminator="source")]
-    test: TestSplit = TestSplit()
+    test: Annotated[Split, FROM_KEYS] = Split()
     metrics: Metrics = Metrics()
     model: Model = Model()
     protocol: Protocol = Protocol()
     stop: Stop = Stop()
-    participation: Participation = Participation()
-    network: Network = Network()
-    devices: Devices = Devices()
+    participation: Annotated[Participation, FROM_KEYS] = Participation()
+    network: Annotated[Network, FROM_KEYS] = Network()
+    devices: Annotated[Devices, FROM_KEYS] = Devices()
     cluster: Cluster = Cluster()
     observe: Observe | None = None
 
@@ -255,13 +275,21 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _popularity_is_known(self) -> Scenario:
-        counted = self.model.central or self.model.rule == "ridge" or self.protocol.min_raters > 1
+        counted = self.model.central or self.protocol.min_raters > 1 or self._rule_counts
         if self.metrics.popularity and not counted:
             raise ValueError(
                 f"metrics.popularity: users know no numbers of raters under rule {self.model.rule}: set it "
                 "to 0, or protocol.min_raters above 1, or model.rule to ridge"
             )
         return self
+
+    @property
+    def _rule_counts(self) -> bool:
+        """Whether item rows have a column of raters whatever ``min_raters`` says."""
+        point = FixedPoint(8, 1.0, 1.0, contributors=1)
+        steps = self.model.steps
+        setting = Setting(1, self.model.factors, self.model.biases, steps, 1, point)
+        return any(column.name == RATERS for column in self.model.rule_object.columns(setting))
 
     def to_yaml(self) -> str:
         """The resolved scenario, every key spelled out."""

@@ -1,14 +1,83 @@
-"""Encrypt, add and decrypt whole matrices, exactly.
+"""Protect whole matrices of integers that are added up, exactly: schemes as objects with traits.
 
 Threat model (the paper's): the server is honest but curious and sees ciphertexts only; all users share
 one Paillier key pair and do not collude with the server. A server that holds one user's key reads
 everything. Paillier gives semantic security to ciphertexts: it hides neither which rows a user
-uploads nor how many. Additions are malleable by design, so a server that tampers is not noticed here.
+uploads nor how many. Additions are malleable by design; tags (:mod:`fedmf_ray.schemes.tags`) make users
+notice a server that adds anything else.
 
-Two types keep the roles apart. A :class:`~fedmf_ray.schemes.registry.KeyHolder` encrypts and decrypts
-and lives with users; an :class:`~fedmf_ray.schemes.registry.Evaluator` validates and adds, is built from
-the public key alone, and is all that a server ever holds.
+``SCHEMES`` is the one list of schemes. A scheme is added to it below, or by the entry point group
+``fedmf_ray.schemes`` of an installed package; :mod:`fedmf_ray.testing.schemes` has the tests that it must pass.
+No module outside this package compares a scheme's name: what it needs to know is a trait.
 
 This is a simulator, not a hardware security module: arithmetic is not constant time, and which entries of
-a table are read depends on the secret randomness of a ciphertext. Neighbours on a machine could see it.
+a table are read depends on the secret randomness of a ciphertext. Other processes on a machine could see it.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.registry import Registry
+from fedmf_ray.schemes.base import (
+    Aggregate,
+    Evaluator,
+    KeyHolder,
+    Reads,
+    Rows,
+    Scheme,
+    Secrets,
+    Shape,
+)
+from fedmf_ray.schemes.paillier.scheme import Elementwise, Packed
+from fedmf_ray.schemes.plain import Plain
+
+__all__ = [
+    "IN_THE_CLEAR",
+    "SCHEMES",
+    "Aggregate",
+    "Evaluator",
+    "KeyHolder",
+    "Reads",
+    "Rows",
+    "Scheme",
+    "Secrets",
+    "Shape",
+    "protection",
+    "scheme_of",
+]
+
+
+def _check(name: str, offered: object) -> type[Scheme]:
+    if not (isinstance(offered, type) and issubclass(offered, Scheme)):
+        raise TypeError("is not a subclass of fedmf_ray.schemes.Scheme")
+    if offered.name != name:
+        raise ValueError(f"its class calls itself {offered.name!r}")
+    return offered
+
+
+SCHEMES: Registry[type[Scheme]] = Registry("scheme", "fedmf_ray.schemes", _check)
+"""Schemes by name, as classes: the fields of a scheme are its own settings."""
+
+for _scheme in (Plain, Elementwise, Packed):
+    SCHEMES.register(_scheme.name, _scheme)
+
+IN_THE_CLEAR = Plain()
+"""What everybody may read: initial values, and calibrated runs, which are charged another scheme's costs."""
+
+
+def scheme_of(protocol: Mapping[str, Any], name: str | None = None) -> Scheme:
+    """The scheme of a scenario's section ``protocol``, or another one (the one that is charged) with the settings
+    that it finds there."""
+    return SCHEMES.get(name or protocol["scheme"]).configured(protocol)
+
+
+def protection(protocol: Mapping[str, Any]) -> str:
+    """What protects a run, for people: ``packed, 3072 bits``. A scheme that is not installed here is its name."""
+    name = protocol.get("charge") or protocol["scheme"]
+    try:
+        return scheme_of(protocol, name).label
+    except (FedMFError, KeyError, TypeError):
+        return str(name)

@@ -3,67 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from gmpy2 import mpz
-from numpy.typing import NDArray
 
-from fedmf_ray.schemes.base import Floats, Matrices, Wire
+from fedmf_ray.schemes.base import (
+    Aggregate,
+    Evaluator,
+    Integers,
+    KeyHolder,
+    Reads,
+    Rows,
+    Scheme,
+    Secrets,
+    Shape,
+    Wire,
+)
 
-
-class PlainKeyHolder:
-    """Rounds to the grid and keeps the integers readable."""
-
-    def __init__(self, matrices: Matrices) -> None:
-        self._grid = matrices.grid
-
-    def encrypt(self, values: Floats, numbers: Sequence[mpz] = ()) -> Wire:
-        integers = self._grid.to_integers(values).astype("<i8", copy=False)
-        return integers.view(np.uint8).reshape(*integers.shape, 8)
-
-    def decrypt(self, wire: Wire) -> Floats:
-        return self._grid.to_floats(_plain_integers(wire))
-
-    def decrypt_number(self, ciphertext: Wire) -> mpz:
-        raise NotImplementedError("nothing but values is hidden, and they are not")
-
-    def plaintexts(self, values: Floats) -> list[mpz]:
-        return [mpz(q) for q in self._grid.to_integers(values).ravel().tolist()]
-
-    @property
-    def primes(self) -> None:
-        return None
-
-    @property
-    def authenticator(self) -> None:
-        return None
+_BYTES = 8
 
 
-class PlainEvaluator:
+@dataclass(frozen=True)
+class Plain(Scheme):
+    """Integers as they are, eight bytes each."""
+
+    name: ClassVar[str] = "plain"
+    server_reads: ClassVar[Reads] = Reads.EVERYTHING
+    lightweight: ClassVar[bool] = True
+    unit_rows: ClassVar[tuple[int, int]] = (1, 2048)
+
+    def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
+        return PlainEvaluator(), PlainKeyHolder()
+
+    def block_bytes(self, shape: Shape) -> int:
+        return _BYTES * shape.columns
+
+    def layout(self, rows: Rows) -> str:
+        return f"plain integers, {rows.value_bits} bits of 64 in use"
+
+
+class PlainKeyHolder(KeyHolder):
+    """Keeps the integers readable."""
+
+    def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
+        return _wire(integers)
+
+    def decrypt(self, wire: Wire) -> Integers:
+        return _integers(wire)
+
+
+class PlainEvaluator(Evaluator):
     """Adds integers."""
 
     def aggregate(self, wire: Wire) -> PlainAggregate:
-        return PlainAggregate(_plain_integers(wire).copy())
+        return PlainAggregate(_integers(wire).copy())
 
     def zeros(self, shape: tuple[int, ...]) -> Wire:
         return np.zeros(shape, np.uint8)
 
     def negate(self, wire: Wire) -> Wire:
-        return (-_plain_integers(wire)).astype("<i8").view(np.uint8).reshape(wire.shape)
+        return _wire(-_integers(wire))
 
 
-class PlainAggregate:
-    def __init__(self, integers: NDArray[np.int64]) -> None:
+class PlainAggregate(Aggregate):
+    def __init__(self, integers: Integers) -> None:
         self._integers = integers
 
-    def add(self, rows: NDArray[np.int64], wire: Wire) -> None:
+    def add(self, rows: Integers, wire: Wire) -> None:
         total = self._integers.take(rows, axis=0)  # `+=` on rows would gather more slowly
-        total += _plain_integers(wire)
+        total += _integers(wire)
         self._integers[rows] = total
 
     def wire(self) -> Wire:
-        return self._integers.astype("<i8").view(np.uint8).reshape(*self._integers.shape, 8)
+        return _wire(self._integers.copy())
 
 
-def _plain_integers(wire: Wire) -> NDArray[np.int64]:
+def _integers(wire: Wire) -> Integers:
     return np.ascontiguousarray(wire).view("<i8")[..., 0]
+
+
+def _wire(integers: Integers) -> Wire:
+    little = np.ascontiguousarray(integers).astype("<i8", copy=False)
+    return little.view(np.uint8).reshape(*integers.shape, _BYTES)

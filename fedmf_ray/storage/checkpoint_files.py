@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
 
-_MAGIC = b"fedmf-ray checkpoint 1\n"
+_MAGIC = b"fedmf-ray checkpoint 2\n"
+_EARLIER = b"fedmf-ray checkpoint 1\n"
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -49,6 +50,11 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
     head = len(_MAGIC) + _DIGEST
     digest, payload = content[len(_MAGIC) : head], content[head:]
+    if content.startswith(_EARLIER):
+        raise CheckpointError(
+            f"{path}: was written by an earlier version of fedmf-ray, which this one cannot go on from: run the "
+            "scenario again, or finish it with that version"
+        )
     if not content.startswith(_MAGIC) or hashlib.sha256(payload).digest() != digest:
         raise CheckpointError(f"{path}: is damaged: its checksum is wrong")
     with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
@@ -74,15 +80,3 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def numbers_to_array(numbers: list[int]) -> NDArray[np.uint8]:
-    """Non-negative integers of any size as (count, bytes) uint8, little endian."""
-    width = max((number.bit_length() for number in numbers), default=0) // 8 + 1
-    packed = b"".join(int(number).to_bytes(width, "little") for number in numbers)
-    return np.frombuffer(packed, np.uint8).reshape(len(numbers), width)
-
-
-def array_to_numbers(array: NDArray[np.uint8]) -> list[int]:
-    """The inverse of :func:`numbers_to_array`."""
-    return [int.from_bytes(row.tobytes(), "little") for row in array]

@@ -13,7 +13,8 @@ from fedmf_ray.protocol.items import Ledger
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes.registry import KeyHolder
+from fedmf_ray.schemes import KeyHolder
+from fedmf_ray.schemes.numbers import array_to_numbers, numbers_to_array
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 
@@ -26,11 +27,11 @@ def save(path: Path, users: Users, ledger: Ledger, round_number: int) -> None:
             "user_ids": users.user_ids,
             "vectors": users.opened,
             "counted": users.counted,
-            "part": users.part,
-            "part_counts": users.rating_counts if len(users.part) else np.zeros_like(users.rating_counts),
+            "parts": users.parts,
+            "part_counts": users.rating_counts,
             "decoys": np.concatenate(users.upload_rows.decoys),
             "decoy_counts": np.array([len(rows) for rows in users.upload_rows.decoys]),
-            "balance": checkpoint_files.numbers_to_array([int(n) for n in ledger.balance]),
+            "balance": numbers_to_array([int(n) for n in ledger.balance]),
             "ratings": users.digests(),
             "round": np.array(round_number),
         },
@@ -64,7 +65,7 @@ def load(
         raise CheckpointError(f"{saved[0]}: the ratings have changed since it was written")
     users.opened[:] = column("vectors")[at]
     users.counted[:] = column("counted")[at]
-    users.part[:] = np.concatenate(pieces("part", "part_counts"))
+    users.parts[:] = np.concatenate(pieces("parts", "part_counts"))
     users.restored()
-    balance = checkpoint_files.array_to_numbers(parts[0]["balance"])
+    balance = array_to_numbers(parts[0]["balance"])
     return users, Ledger(key, terms, balance, int(parts[0]["round"]))

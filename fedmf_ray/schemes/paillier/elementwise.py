@@ -11,54 +11,51 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 from phe.paillier import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
 
-from fedmf_ray.schemes.base import Floats, Matrices, Wire
+from fedmf_ray.schemes.base import Aggregate, Evaluator, Integers, KeyHolder, Secrets, Wire
+from fedmf_ray.schemes.numbers import numbers_to_array
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
-from fedmf_ray.schemes.paillier.tags import Authenticator
+from fedmf_ray.schemes.tags import Authenticator
 
 
-class ElementwiseKeyHolder:
+class ElementwiseKeyHolder(KeyHolder):
     """``phe`` as the authors' prototype uses it: one value, one encryption with the public key."""
 
-    def __init__(self, public: PaillierPublicKey, private: PaillierPrivateKey, matrices: Matrices) -> None:
+    def __init__(self, public: PaillierPublicKey, private: PaillierPrivateKey) -> None:
         self._public, self._private = public, private
-        self._matrices, self._grid = matrices, matrices.grid
 
-    def encrypt(self, values: Floats, numbers: Sequence[mpz] = ()) -> Wire:
-        rows, columns = values.shape
+    def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
+        rows, columns = integers.shape
         wire = np.zeros((rows + len(numbers), columns, _ciphertext_bytes(self._public)), np.uint8)
-        for row, integers in zip(wire[:rows], self._grid.to_integers(values), strict=True):
-            encrypted = (self._public.encrypt(int(q)) for q in integers)
+        for row, values in zip(wire[:rows], integers, strict=True):
+            encrypted = (self._public.encrypt(int(q)) for q in values)
             row[:] = paillier.serialise((mpz(e.ciphertext(be_secure=False)) for e in encrypted), row.shape)
         for row, number in zip(wire[rows:], numbers, strict=True):
             row[:1] = paillier.serialise([mpz(self._public.raw_encrypt(int(number)))], row[:1].shape)
         return wire
 
-    def decrypt(self, wire: Wire) -> Floats:
+    def decrypt(self, wire: Wire) -> Integers:
         integers = np.empty(wire.shape[:2], np.int64)
         for row, ciphertexts in zip(integers, wire, strict=True):
             numbers = (EncryptedNumber(self._public, int(c)) for c in paillier.parse(ciphertexts))
             row[:] = [self._private.decrypt(e) for e in numbers]
-        return self._grid.to_floats(integers)
+        return integers
 
     def decrypt_number(self, ciphertext: Wire) -> mpz:
+        """(bytes,) to the number modulo n in it."""
         return mpz(self._private.raw_decrypt(int(paillier.parse(ciphertext)[0])))
 
-    def plaintexts(self, values: Floats) -> list[mpz]:
-        return [mpz(q) for q in self._grid.to_integers(values).ravel().tolist()]
-
-    @property
-    def primes(self) -> tuple[int, int]:
-        return self._private.p, self._private.q
+    def secrets(self) -> Secrets:
+        return {"primes": numbers_to_array([self._private.p, self._private.q])}
 
     @cached_property
-    def authenticator(self) -> Authenticator:
-        return Authenticator(self.primes, self.decrypt_number)
+    def authenticator(self) -> Authenticator:  # type: ignore[override]
+        return Authenticator((self._private.p, self._private.q), self.decrypt_number)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._public, self._private, self._matrices)
+        return type(self), (self._public, self._private)
 
 
-class ElementwiseEvaluator:
+class ElementwiseEvaluator(Evaluator):
     """Adds with ``phe``'s own operator."""
 
     def __init__(self, public: PaillierPublicKey) -> None:
@@ -74,13 +71,13 @@ class ElementwiseEvaluator:
         return paillier.invert(wire, mpz(self._public.nsquare))
 
 
-class ElementwiseAggregate:
+class ElementwiseAggregate(Aggregate):
     def __init__(self, public: PaillierPublicKey, wire: Wire) -> None:
         self._public, self._shape = public, wire.shape
         self._n, self._n_square = mpz(public.n), mpz(public.nsquare)
         self._sums = self._read(wire)
 
-    def add(self, rows: NDArray[np.int64], wire: Wire) -> None:
+    def add(self, rows: Integers, wire: Wire) -> None:
         targets = (rows[:, None] * self._shape[1] + np.arange(self._shape[1])).ravel()
         for at, number in zip(targets.tolist(), self._read(wire), strict=True):
             self._sums[at] = self._sums[at] + number

@@ -9,35 +9,37 @@ from typing import Any
 
 import numpy as np
 from gmpy2 import mpz
-from numpy.typing import NDArray
 
-from fedmf_ray.schemes.base import Floats, Matrices, Wire
+from fedmf_ray.schemes.base import Aggregate, Evaluator, Integers, KeyHolder, Secrets, Wire
+from fedmf_ray.schemes.numbers import numbers_to_array
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
 from fedmf_ray.schemes.paillier import kernels
-from fedmf_ray.schemes.paillier.tags import Authenticator
+from fedmf_ray.schemes.paillier.slots import SlotLayout
+from fedmf_ray.schemes.tags import Authenticator
 
 
-class PackedKeyHolder:
+class PackedKeyHolder(KeyHolder):
     """Whole rows as slots of one plaintext, encrypted with the key-holder's residue table.
 
     Pickles as p, q and the table's bytes, so that Ray shares one copy of the table a machine; the kernel
     is chosen where it is unpickled.
     """
 
-    def __init__(self, p: int, q: int, table: paillier.ResidueTable, matrices: Matrices) -> None:
-        self._p, self._q, self._table, self._matrices = int(p), int(q), table, matrices
-        self._key = kernels.choose(matrices.key_bits).PrivateKey(self._p, self._q, table)
+    at_once = kernels.AT_ONCE
+
+    def __init__(self, p: int, q: int, table: paillier.ResidueTable, slots: SlotLayout) -> None:
+        self._p, self._q, self._table, self._slots = int(p), int(q), table, slots
+        self._key = kernels.choose(slots.key_bits).PrivateKey(self._p, self._q, table)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._p, self._q, self._table, self._matrices)
+        return type(self), (self._p, self._q, self._table, self._slots)
 
-    def encrypt(self, values: Floats, numbers: Sequence[mpz] = ()) -> Wire:
-        layout, grid = self._matrices.slots, self._matrices.grid
-        count = len(values) + len(numbers)
-        wire = np.empty((count, layout.ciphertexts_per_row, self._matrices.key_bits // 4), np.uint8)
-        for rows in _chunks(len(values)) if count else ():
-            packed = layout.encode(grid.to_integers(values[rows]))
-            if rows.stop >= len(values):  # numbers go with the last rows: kernels work on several at once
+    def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
+        layout, count = self._slots, len(integers) + len(numbers)
+        wire = np.empty((count, layout.ciphertexts_per_row, layout.key_bits // 4), np.uint8)
+        for rows in _chunks(len(integers)) if count else ():
+            packed = layout.encode(integers[rows])
+            if rows.stop >= len(integers):  # numbers go with the last rows: kernels work on several at once
                 rows = slice(rows.start, count)
                 packed = np.concatenate([packed, self._number_rows(numbers)])
             wire[rows] = self._key.encrypt(packed, layout.offsets)
@@ -45,38 +47,37 @@ class PackedKeyHolder:
 
     def _number_rows(self, numbers: Sequence[mpz]) -> Wire:
         """Numbers as packed plaintexts, (numbers, ciphertexts_per_row, bytes); the rest of a row is zero."""
-        offsets, size = self._matrices.slots.offsets, self._matrices.slots.plaintext_bytes
+        offsets, size = self._slots.offsets, self._slots.plaintext_bytes
         modulus = mpz(self._p) * self._q
         shifted = [[(number + offsets[0]) % modulus, *offsets[1:]] for number in numbers]
         flat = [mpz(number) for row in shifted for number in row]
         return paillier.serialise(flat, (len(numbers), len(offsets), size))
 
-    def decrypt(self, wire: Wire) -> Floats:
-        layout, grid = self._matrices.slots, self._matrices.grid
-        values = np.empty((len(wire), layout.columns))
+    def decrypt(self, wire: Wire) -> Integers:
+        layout = self._slots
+        integers = np.empty((len(wire), layout.columns), np.int64)
         for rows in _chunks(len(wire)):
-            values[rows] = grid.to_floats(layout.decode(self._key.decrypt(wire[rows], layout.offsets)))
-        return values
+            integers[rows] = layout.decode(self._key.decrypt(wire[rows], layout.offsets))
+        return integers
 
     def decrypt_number(self, ciphertext: Wire) -> mpz:
+        """(bytes,) to the number modulo n in it."""
         (number,) = paillier.parse(self._key.decrypt(ciphertext[None, None], [0]))
         return number
 
-    def plaintexts(self, values: Floats) -> list[mpz]:
-        layout = self._matrices.slots
-        packed = paillier.parse(layout.encode(self._matrices.grid.to_integers(values)))
-        return [number - offset for number, offset in zip(packed, itertools.cycle(layout.offsets))]
+    def plaintexts(self, integers: Integers) -> list[mpz]:
+        packed = paillier.parse(self._slots.encode(integers))
+        return [number - offset for number, offset in zip(packed, itertools.cycle(self._slots.offsets))]
 
-    @property
-    def primes(self) -> tuple[int, int]:
-        return self._p, self._q
+    def secrets(self) -> Secrets:
+        return {"primes": numbers_to_array([self._p, self._q])}
 
     @cached_property
-    def authenticator(self) -> Authenticator:
-        return Authenticator(self.primes, self.decrypt_number)
+    def authenticator(self) -> Authenticator:  # type: ignore[override]
+        return Authenticator((self._p, self._q), self.decrypt_number)
 
 
-class PackedEvaluator:
+class PackedEvaluator(Evaluator):
     """Multiplies ciphertexts modulo n**2; knows n and nothing else."""
 
     def __init__(self, n: int) -> None:
@@ -92,12 +93,12 @@ class PackedEvaluator:
         return paillier.invert(wire, mpz(self._n) ** 2)
 
 
-class PackedAggregate:
+class PackedAggregate(Aggregate):
     def __init__(self, n: int, wire: Wire) -> None:
         self._shape = wire.shape
         self._sums = kernels.choose(n.bit_length()).Sums(n, wire.reshape(-1, wire.shape[-1]))
 
-    def add(self, rows: NDArray[np.int64], wire: Wire) -> None:
+    def add(self, rows: Integers, wire: Wire) -> None:
         targets = rows[:, None] * self._shape[1] + np.arange(self._shape[1])
         self._sums.add(targets.ravel(), wire.reshape(-1, wire.shape[-1]))
 

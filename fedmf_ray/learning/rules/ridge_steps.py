@@ -1,4 +1,4 @@
-"""The ``ridge`` rule: users solve exactly, items take curvature-scaled steps that are only sums.
+"""The mathematics of the ``ridge`` rule: exact vectors of users, and item steps that are only sums.
 
 The model is r_ij = mean + b_i + b_j + <u_i, v_j>. Given all items, the best (u_i, b_i) of a user is a ridge
 regression on its own ratings, which nobody else is needed for. Given all users, the loss of item j,
@@ -22,15 +22,20 @@ itself adds 1 / (1 + c) of the value, too, so that it stays where it is. docs/qu
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import RatingBlock, Steps, inner
-from fedmf_ray.learning.rows import Items, RowLayout, item_columns
+from fedmf_ray.learning.blocks import RatingBlock, Steps, inner
+from fedmf_ray.learning.items import Items, item_columns
+from fedmf_ray.learning.rules.base import Setting
 
 Floats = NDArray[np.float64]
+
+CURVATURE = "curvature"
+"""The column of L_j."""
 
 BALANCE = 3.0
 """How much more room the factors get than the bias: x y <= BALANCE x**2 / 2 + y**2 / (2 BALANCE) splits the
@@ -59,18 +64,47 @@ _CHUNK = 128
 """Ratings whose products are in memory at once: (128, 32, 32) is a megabyte."""
 
 
-def row_layout(factors: int, bias: bool, steps: Steps) -> RowLayout:
-    """What the rule keeps of an item, and how many raters weigh as much as its regulariser: for the factors,
-    raters with the smallest |u_i|**2 on its grid."""
-    prior = [max(_FEWEST, steps.reg_item * (1 << CURVATURE_BITS) / (1.0 + 1.0 / BALANCE))]
-    if bias:
-        prior.append(steps.reg_item_bias / (1.0 + BALANCE))
-    return RowLayout(factors, bias, raters=True, prior=tuple(prior))
+@dataclass(frozen=True)
+class RaterSums:
+    """What the columns of v_j and b_j are over the values that they stand for: (n_j + c) / (1 + c).
+
+    prior: how many raters weigh as much as what an item starts from: c for v_j, and for b_j if there are biases.
+    """
+
+    factors: int
+    prior: tuple[float, ...]
+
+    @classmethod
+    def of(cls, setting: Setting) -> RaterSums:
+        """For the factors, as many raters with the smallest |u_i|**2 on its grid as weigh as much as the item's
+        regulariser."""
+        steps = setting.steps
+        prior = [max(_FEWEST, steps.reg_item * (1 << CURVATURE_BITS) / (1.0 + 1.0 / BALANCE))]
+        if setting.biases:
+            prior.append(steps.reg_item_bias / (1.0 + BALANCE))
+        return cls(setting.factors, tuple(prior))
+
+    @property
+    def bias(self) -> bool:
+        return len(self.prior) > 1
+
+    def weights(self, raters: Floats) -> Floats:
+        """(n, predictors) for rows with so many raters, (n,)."""
+        return np.asarray((raters[:, None] + self._priors) * self.shares)
+
+    @property
+    def shares(self) -> Floats:
+        """(predictors,) by how much the weights grow with each rater: 1 / (1 + c)."""
+        return np.asarray(1.0 / (1.0 + self._priors))
+
+    @property
+    def _priors(self) -> Floats:
+        return np.repeat(self.prior, [self.factors, 1][: len(self.prior)])
 
 
-def bias_bits(layout: RowLayout) -> int:
+def bias_bits(sums: RaterSums) -> int:
     """Fraction bits that the column of b_j needs: the more, the less of a step is a rater's own."""
-    return _BIAS_BITS + math.ceil(math.log2(1.0 + layout.prior[1]))
+    return _BIAS_BITS + math.ceil(math.log2(1.0 + sums.prior[1]))
 
 
 def refit(items: Items, block: RatingBlock, steps: Steps, bias: bool) -> Floats:
@@ -138,14 +172,14 @@ class Raters(NamedTuple):
 
 
 def item_steps(
-    vectors: Floats, items: Items, block: RatingBlock, steps: Steps, raters: Raters, layout: RowLayout
+    vectors: Floats, items: Items, block: RatingBlock, steps: Steps, raters: Raters, sums: RaterSums
 ) -> Floats:
-    """(ratings, d or d + 1) steps of the columns of v_j and b_j; the item matrix moves by their negative.
+    """(ratings, d or d + 1) what is added to the columns of v_j and b_j.
 
     vectors: (users, d or d + 1) of the users in the block. A user who is not in L_j and n_j yet, or not with
-    all of its part, reckons with what is missing of its own.
+    all of its part, adds what is missing of its own before it divides by them.
     """
-    factors, bias = layout.factors, layout.bias
+    factors, bias = sums.factors, sums.bias
     owners = np.repeat(np.arange(len(vectors)), np.diff(block.starts))
     rows, u = items.vectors.take(block.items, axis=0), vectors.take(owners, axis=0)
     v = rows[:, :factors]
@@ -156,42 +190,43 @@ def item_steps(
     exact = squared_lengths(vectors, factors)
     shorter = np.minimum(1.0, np.divide(LARGEST_CURVATURE, exact, out=np.ones_like(exact), where=exact > 0))
     gradient = (error * shorter[owners])[:, None] * u[:, :factors]
-    result = np.empty((len(block.items), layout.learned))
-    if items.raters is None or items.curvature is None:
-        scale, pulls = first_scale(now, layout), np.zeros(len(v))
+    result = np.empty((len(block.items), factors + bias))
+    if items.raters is None:
+        scale, pulls = first_scale(now, sums), np.zeros(len(v))
     else:
         count = items.raters[block.items] + missing
-        curvature = _reckoned(items.curvature[block.items], count, now, now - raters.part)
-        scale, pulls = step_scale(count, curvature, steps, layout), (1.0 - missing) / count
+        known = items.columns[CURVATURE][:, 0][block.items]
+        curvature = _current(known, count, now, now - raters.part)
+        scale, pulls = step_scale(count, curvature, steps, sums), (1.0 - missing) / count
     gradient -= (steps.reg_item * pulls)[:, None] * v
-    np.multiply(gradient, -scale[:, None], out=result[:, :factors])
+    np.multiply(gradient, scale[:, None], out=result[:, :factors])
     if bias:
-        result[:, factors] = (error - steps.reg_item_bias * pulls * rows[:, -1]) * -bias_scale(steps)
+        result[:, factors] = (error - steps.reg_item_bias * pulls * rows[:, -1]) * bias_scale(steps)
     if missing.any():
-        result += standing(rows, missing, layout)
+        result += standing(rows, missing, sums)
     return result
 
 
-def standing(rows: Floats, missing: Floats, layout: RowLayout) -> Floats:
+def standing(rows: Floats, missing: Floats, sums: RaterSums) -> Floats:
     """(ratings, d or d + 1) steps that leave values where they are although n_j grows.
 
     rows: (ratings, d or d + 2) as users read them. missing: (ratings,) 1 of who counts itself, else 0.
     """
-    return missing[:, None] * item_columns(rows, layout) * -layout.shares
+    return np.asarray(missing[:, None] * item_columns(rows, sums.factors, sums.bias) * sums.shares)
 
 
-def step_scale(count: Floats, curvature: Floats, steps: Steps, layout: RowLayout) -> Floats:
+def step_scale(count: Floats, curvature: Floats, steps: Steps, sums: RaterSums) -> Floats:
     """(k,) what e_ij u_i is multiplied by in rows with so many raters and such a curvature."""
     along = (1.0 + 1.0 / BALANCE) * curvature + steps.reg_item
-    prior = layout.prior[0]
+    prior = sums.prior[0]
     return RELAXATION * (count + prior) / ((1.0 + prior) * along)
 
 
-def first_scale(now: Floats, layout: RowLayout) -> Floats:
+def first_scale(now: Floats, sums: RaterSums) -> Floats:
     """(k,) the same while nobody knows n_j: as if all raters were like oneself, for the n_j with the shortest
     step. now: (k,) |u_i|**2 on its grid."""
     along = (1.0 + 1.0 / BALANCE) * np.maximum(now, 1.0 / (1 << CURVATURE_BITS))
-    return RELAXATION / ((1.0 + layout.prior[0]) * along)
+    return RELAXATION / ((1.0 + sums.prior[0]) * along)
 
 
 def bias_scale(steps: Steps) -> float:
@@ -199,9 +234,9 @@ def bias_scale(steps: Steps) -> float:
     return RELAXATION / (1.0 + BALANCE + steps.reg_item_bias)
 
 
-def _reckoned(known: Floats, count: Floats, now: Floats, growth: Floats) -> Floats:
-    """(k,) L_j as a rater reckons it: what is known and its own growth. Where nothing is known it takes the
-    other raters for its like, as in the round after a census."""
+def _current(known: Floats, count: Floats, now: Floats, growth: Floats) -> Floats:
+    """(k,) L_j as a rater estimates it: what is known and its own growth. Where nothing is known it assumes that
+    the other raters are like itself, as in the round after a census."""
     like_me = count * now
     current = np.maximum(known + np.maximum(growth, 0.0), _FLOOR * like_me)
     return np.where(known > 0, current, like_me)
