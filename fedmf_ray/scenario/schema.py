@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     Field,
+    PlainValidator,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -14,7 +15,8 @@ from pydantic import (
 )
 
 from fedmf_ray.learning.ranking import Lists
-from fedmf_ray.scenario.sources import FileSource, MovieLensSource, Section, SyntheticSource, TestSplit
+from fedmf_ray.ratings.split import Split
+from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
 from fedmf_ray.schemes.paillier.keys import check_key_bits
 
 
@@ -225,8 +227,8 @@ class Scenario(Section):
     description: str = ""
     seed: Annotated[int, Field(ge=0)] = 1
     """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
-    ratings: Annotated[SyntheticSource | MovieLensSource | FileSource, Field(discriminator="source")]
-    test: TestSplit = TestSplit()
+    ratings: Annotated[Source, PlainValidator(chosen)]
+    test: Annotated[Split, FROM_KEYS] = Split()
     metrics: Metrics = Metrics()
     model: Model = Model()
     protocol: Protocol = Protocol()
