@@ -12,23 +12,22 @@ from numpy.typing import NDArray
 from fedmf_ray.costs.tariff import Tariff
 from fedmf_ray.learning.metrics import ErrorSums
 from fedmf_ray.protocol.items import Share
-from fedmf_ray.ratings.synthetic import Synthetic
-from fedmf_ray.ratings.table import Split, UserRatings
+from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.ratings.users import Recipe
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class SyntheticMembers:
+class GeneratedMembers:
     """Users who make their own ratings where they live."""
 
-    spec: Synthetic
+    recipe: Recipe
     user_ids: Sequence[int]
-    split: Split
 
 
-Members = Sequence[UserRatings] | SyntheticMembers
+Members = Sequence[UserRatings] | GeneratedMembers
 
 
 @dataclass(frozen=True)

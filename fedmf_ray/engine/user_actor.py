@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
-from fedmf_ray.engine.answers import Hosting, Joined, Members, Reading, Receipt, Report, SyntheticMembers
+from fedmf_ray.engine.answers import GeneratedMembers, Hosting, Joined, Members, Reading, Receipt, Report
 from fedmf_ray.engine.pieces import cut, each, pairs, runs
 from fedmf_ray.engine.server_actor import join_pieces
 from fedmf_ray.learning.factors import initial_items
@@ -30,7 +30,6 @@ from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
-from fedmf_ray.ratings.synthetic import user_ratings
 from fedmf_ray.schemes import registry as schemes
 from fedmf_ray.storage import user_files
 from fedmf_ray.storage.checkpoint_files import CheckpointError
@@ -61,8 +60,8 @@ class UserActor:
     ) -> Joined:
         """Receive the key pair and make the users, as they were when ``saved`` was written if given."""
         members = self._members
-        if isinstance(members, SyntheticMembers):
-            members = [user_ratings(members.spec, user_id, members.split) for user_id in members.user_ids]
+        if isinstance(members, GeneratedMembers):
+            members = [members.recipe.user(user_id) for user_id in members.user_ids]
         keep_freed_memory()
         self._key, self._evaluator = key, evaluator
         if saved:

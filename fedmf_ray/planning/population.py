@@ -1,4 +1,4 @@
-"""Who takes part: users with ratings from a file, or the recipe by which synthetic ones make their own."""
+"""Who takes part: users with ratings from a table, or the recipe by which users make their own."""
 
 from __future__ import annotations
 
@@ -8,87 +8,55 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.engine.answers import Members, SyntheticMembers
-from fedmf_ray.errors import FedMFError
+from fedmf_ray.engine.answers import GeneratedMembers, Members
 from fedmf_ray.planning import uploads
 from fedmf_ray.planning.uploads import Uploads
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
-from fedmf_ray.ratings.table import Split, UserRatings
+from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.ratings.users import Recipe
 from fedmf_ray.scenario.schema import Scenario
-from fedmf_ray.scenario.sources import SyntheticSource
 
 
 @dataclass(frozen=True)
 class Population:
-    """Who takes part: the users' private slices, or the recipe from which they make their own.
-
-    item_ids: (items,) which item each row of the item matrix is.
-    """
+    """Who takes part; the fields are those of :class:`fedmf_ray.ratings.users.Users`."""
 
     user_ids: Sequence[int]
     item_ids: NDArray[np.int64]
-    slices: Sequence[UserRatings] | None
-    synthetic: Synthetic | None
-    split: Split
+    ratings: Sequence[UserRatings] | Recipe
 
     @classmethod
     def of(cls, scenario: Scenario) -> Population:
-        """Load, select and split, or note down the recipe of synthetic users."""
-        split = Split(**scenario.test.model_dump(), seed=scenario.seed)
-        source = scenario.ratings
-        if isinstance(source, SyntheticSource):
-            spec = Synthetic(seed=scenario.seed, **source.model_dump(exclude={"source"}))
-            if spec.items < split.fewest:
-                raise FedMFError(
-                    f"ratings.items: {spec.items} items are too few: a user needs {split.fewest} ratings "
-                    "to keep one for training (test)"
-                )
-            return cls(range(1, spec.users + 1), np.arange(1, spec.items + 1), None, spec, split)
-        from fedmf_ray.ratings import files, movielens, table  # pandas stays out of synthetic runs
+        """Ask the scenario's source; a table is loaded, selected and split here."""
+        return cls(*scenario.ratings.population(scenario.seed, scenario.test))
 
-        if source.source == "movielens":
-            ratings = movielens.load(source.dataset, movielens.cache_folder())
-        else:
-            named = {role: name for role, name in source.columns.model_dump().items() if name}
-            ratings = files.load_table(source.path, named)
-        wanted = source.select
-        ratings, item_ids, user_ids = table.select(
-            ratings,
-            items=wanted.items,
-            users=wanted.users,
-            min_raters=wanted.min_raters,
-            min_ratings=wanted.min_ratings,
-        )
-        slices = table.per_user(ratings, item_ids, user_ids, split)
-        return cls(user_ids.tolist(), item_ids, slices, None, split)
+    @property
+    def slices(self) -> Sequence[UserRatings] | None:
+        """Every user's private ratings, if they are in this process."""
+        return self.ratings if isinstance(self.ratings, Sequence) else None
 
     def members(self, first: int, stop: int) -> Members:
         """The users at positions first to stop, in the form in which they travel to their actor."""
-        if self.slices is not None:
-            return self.slices[first:stop]
-        assert self.synthetic is not None
-        return SyntheticMembers(self.synthetic, self.user_ids[first:stop], self.split)
+        if isinstance(self.ratings, Sequence):
+            return self.ratings[first:stop]
+        return GeneratedMembers(self.ratings, self.user_ids[first:stop])
 
     @property
     def mean_ratings(self) -> float:
-        """Of a user, test set included."""
-        if self.slices is not None:
-            return sum(len(s.items) + len(s.test_items) for s in self.slices) / len(self.slices)
-        assert self.synthetic is not None
-        return self.synthetic.items * (1 - self.synthetic.sparsity)
+        """Mean number of ratings of a user, test set included."""
+        if isinstance(self.ratings, Sequence):
+            return sum(len(user.items) + len(user.test_items) for user in self.ratings) / len(self.ratings)
+        return self.ratings.mean_ratings
 
     def uploads(self, layout: ItemBlocks, sparsity: float) -> Iterator[Uploads]:
-        """What users will upload, some users at a time; synthetic ones are not made for it."""
-        if self.slices is not None:
-            yield uploads.of_slices(self.slices, layout, sparsity)
-            return
-        assert self.synthetic is not None
-        yield from uploads.of_synthetic(self.synthetic, self.user_ids, self.split, layout, sparsity)
+        """What users will upload, for a contiguous range of users at a time; no user is made for it."""
+        if isinstance(self.ratings, Sequence):
+            yield uploads.of_slices(self.ratings, layout, sparsity)
+        else:
+            yield from uploads.of_recipe(self.ratings, self.user_ids, layout, sparsity)
 
     def all_ratings(self) -> Sequence[UserRatings]:
-        """Every user's ratings in one place: only the central baseline asks for this."""
-        if self.slices is not None:
-            return self.slices
-        assert self.synthetic is not None
-        return [user_ratings(self.synthetic, user_id, self.split) for user_id in self.user_ids]
+        """Every user's ratings in one place: for central baselines and audits only."""
+        if isinstance(self.ratings, Sequence):
+            return self.ratings
+        return [self.ratings.user(user_id) for user_id in self.user_ids]

@@ -1,7 +1,7 @@
 """How much users will upload, before anybody does: rows by the rule, blocks by where the rows are.
 
-Where users' ratings are at hand, rated rows are known; decoys, and the rated rows of synthetic users, who are
-not asked, are foretold by expectation.
+Where users' ratings are in this process, their rated rows are known. Where decoys will be, and the rated rows
+of users who make their own ratings, are estimated by expectation.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.protocol.upload_rows import uploaded_count
-from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, popularity
-from fedmf_ray.ratings.table import Split, UserRatings
+from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.ratings.users import Recipe
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -24,7 +24,10 @@ _CHUNK_USERS = 1 << 20
 
 
 class Uploads(NamedTuple):
-    """Of some users, each (users,) int64: training ratings, rows and blocks that they upload every round."""
+    """Of a contiguous range of users, (users,) int64 each.
+
+    ratings: for training. rows, blocks: how many each user uploads every round.
+    """
 
     user_ids: Integers
     ratings: Integers
@@ -49,43 +52,48 @@ def of_slices(slices: Sequence[UserRatings], layout: ItemBlocks, sparsity: float
     return Uploads(np.array([user.user_id for user in slices], np.int64), ratings, rows, blocks)
 
 
-def of_synthetic(
-    spec: Synthetic, user_ids: Sequence[int], split: Split, layout: ItemBlocks, sparsity: float
+def of_recipe(
+    recipe: Recipe, user_ids: Sequence[int], layout: ItemBlocks, sparsity: float
 ) -> Iterator[Uploads]:
-    """Of synthetic users, some at a time, without making them: their numbers of ratings follow the same law
-    as their own will, but are not those."""
+    """Of users who make their own ratings, a range of them at a time, without making them.
+
+    Their numbers of ratings follow the same distribution as those that they will have, but are not those.
+    """
     for first in range(0, len(user_ids), _CHUNK_USERS):
         ids = np.array(user_ids[first : first + _CHUNK_USERS])
-        ratings = likely_counts(spec, ids, split)
+        ratings = recipe.likely_counts(ids)
         rows = _rows(ratings, layout, sparsity)
         if layout.rows == 1:
             yield Uploads(ids, ratings, rows, rows)
             continue
         counts, index = np.unique(ratings, return_inverse=True)
-        named = _rows(counts, layout, sparsity)
-        foretold = [
-            _likely_blocks(spec, int(rated), int(row), layout)
-            for rated, row in zip(counts, named, strict=True)
+        weights = recipe.popularity()
+        estimated = [
+            _likely_blocks(weights, int(rated), int(row), layout)
+            for rated, row in zip(counts, _rows(counts, layout, sparsity), strict=True)
         ]
-        yield Uploads(ids, ratings, rows, np.array(foretold)[index])
+        yield Uploads(ids, ratings, rows, np.array(estimated)[index])
 
 
-def _likely_blocks(spec: Synthetic, rated: int, rows: int, layout: ItemBlocks) -> int:
-    """Blocks that so many rated rows and decoys are in, on average.
+def _likely_blocks(weights: Floats, rated: int, rows: int, layout: ItemBlocks) -> int:
+    """Blocks that so many rated rows and decoys are in, on average; weights: (items,) of being rated.
 
     Drawing items by weight is a race of exponential clocks (Gumbel's trick): when ``rated`` of them have
     rung, at about the same time t in every draw, one of weight w was drawn with probability 1 - exp(-w t).
     """
-    weights = popularity(spec)
-    low, high = 0.0, 1.0
-    while np.sum(-np.expm1(-weights * high)) < rated and high < 1e12:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if np.sum(-np.expm1(-weights * middle)) < rated else (low, middle)
+    from scipy.optimize import brentq  # takes longer to import than most runs need to start
+
+    def missing(time: float) -> float:
+        return float(np.sum(-np.expm1(-weights * time)) - rated)
+
+    time = 1.0
+    while missing(time) < 0 and time < 1e12:
+        time *= 2
+    if missing(time) > 0:  # otherwise everything is rated, and time is late enough
+        time = brentq(missing, 0.0, time, xtol=1e-300)
     padded = np.zeros(layout.count * layout.rows)
     padded[: layout.items] = weights
-    missed = np.exp(-high * padded.reshape(layout.count, layout.rows).sum(axis=1))
+    missed = np.exp(-time * padded.reshape(layout.count, layout.rows).sum(axis=1))
     if rows > rated:
         missed *= (1 - (rows - rated) / (layout.items - rated)) ** _sizes(layout)
     return round(float(np.sum(1 - missed)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from platformdirs import user_cache_path
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings.table import Ratings
@@ -70,11 +70,9 @@ def data_set(name: str) -> DataSet:
 
 def cache_folder() -> Path:
     """``FEDMF_DATA``, else ``fedmf-ray`` in the user's cache folder."""
-    chosen = os.environ.get("FEDMF_DATA")
-    if chosen:
+    if chosen := os.environ.get("FEDMF_DATA"):
         return Path(chosen).expanduser().absolute()
-    home = Path.home() / "Library" / "Caches" if sys.platform == "darwin" else Path.home() / ".cache"
-    return Path(os.environ.get("XDG_CACHE_HOME", home)) / "fedmf-ray"
+    return user_cache_path("fedmf-ray", appauthor=False)
 
 
 def load(name: str, cache: Path) -> Ratings:

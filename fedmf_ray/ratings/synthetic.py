@@ -5,13 +5,18 @@ An actor can therefore make its own users' ratings, and no process ever holds th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt, Lt
 from numpy.typing import NDArray
 
-from fedmf_ray.ratings.table import Split, UserRatings, split_user
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.split import CHECKS, Split
+from fedmf_ray.ratings.table import UserRatings, split_user
+from fedmf_ray.ratings.users import Users
 
 _ITEM_STREAM, _USER_STREAM, _COUNT_STREAM = 4, 5, 7
 """docs/architecture.md lists the streams of a seed."""
@@ -21,31 +26,65 @@ _MEAN, _LOWEST, _HIGHEST = 3.5, 0.5, 5.0
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A population of users 1 to ``users`` and how they rate.
+    """Seeded ratings that each user makes for itself. Users have the ids 1 to ``users``.
 
     A rating is 3.5 + <a_i, b_j> + noise, cut to 0.5 to 5 stars, where a_i and b_j are normal vectors of
     length ``rank`` scaled so that their product has a standard deviation of one star.
-
-    sparsity: share of the rating matrix that is missing, in [0, 1).
-    noise: standard deviation in stars.
-    popularity_skew: item of rank k is drawn with weight (k + 1)**-skew.
-    half_stars: round to the half-star grid.
     """
 
-    seed: int
-    users: int
-    items: int
-    sparsity: float
-    rank: int = 5
-    noise: float = 0.5
-    popularity_skew: float = 0.8
+    __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
+
+    source: Literal["synthetic"] = field(default="synthetic", kw_only=True)
+    users: Annotated[int, Gt(0)]
+    items: Annotated[int, Gt(0)]
+    sparsity: Annotated[float, Ge(0), Lt(1)] = 0.9
+    """Share of the rating matrix that is missing."""
+    rank: Annotated[int, Gt(0)] = 5
+    """True rank of the taste that generates the ratings."""
+    noise: Annotated[float, Ge(0)] = 0.5
+    """Standard deviation of the noise, in stars."""
+    popularity_skew: Annotated[float, Ge(0)] = 0.8
+    """Exponent of the popularity law: item of rank k is drawn with weight (k + 1)**-skew; 0 is uniform."""
     half_stars: bool = True
+    """Round ratings to the half-star grid."""
+
+    def population(self, seed: int, split: Split) -> Users:
+        """The users' ids and the recipe for their ratings; nothing is made here."""
+        if self.items < split.fewest:
+            raise FedMFError(
+                f"ratings.items: {self.items} items are too few: a user needs {split.fewest} ratings "
+                "to keep one for training (test)"
+            )
+        item_ids = np.arange(1, self.items + 1)
+        return Users(range(1, self.users + 1), item_ids, SyntheticUsers(self, seed, split))
 
 
-def user_ratings(spec: Synthetic, user_id: int, split: Split) -> UserRatings:
+@dataclass(frozen=True)
+class SyntheticUsers:
+    """The recipe for synthetic users' ratings (:class:`fedmf_ray.ratings.users.Recipe`)."""
+
+    spec: Synthetic
+    seed: int
+    split: Split
+
+    @property
+    def mean_ratings(self) -> float:
+        return self.spec.items * (1 - self.spec.sparsity)
+
+    def user(self, user_id: int) -> UserRatings:
+        return user_ratings(self.spec, self.seed, user_id, self.split)
+
+    def likely_counts(self, user_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return likely_counts(self.spec, self.seed, user_ids, self.split)
+
+    def popularity(self) -> NDArray[np.float64]:
+        return popularity(self.spec, self.seed)
+
+
+def user_ratings(spec: Synthetic, seed: int, user_id: int, split: Split) -> UserRatings:
     """One user's ratings: about (1 - sparsity) * items of them, and at least one more than is held out."""
-    item_vectors, log_weights = _items(spec)
-    random = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(_USER_STREAM, user_id)))
+    item_vectors, log_weights = _items(spec, seed)
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_USER_STREAM, user_id)))
     count = random.binomial(spec.items, 1 - spec.sparsity)
     count = max(count, split.fewest)
     # Gumbel-top-k: the same as drawing items one after the other by weight without replacement.
@@ -56,15 +95,15 @@ def user_ratings(spec: Synthetic, user_id: int, split: Split) -> UserRatings:
         values = np.rint(values * 2) / 2
     values = np.clip(values, _LOWEST, _HIGHEST)
     # Items come out popular ones first: in that order, the last ratings would be those of rare items.
-    return split_user(user_id, items, values, random.permutation(count), split)
+    return split_user(user_id, items, values, random.permutation(count), seed, split)
 
 
-def likely_counts(spec: Synthetic, user_ids: NDArray[np.int64], split: Split) -> NDArray[np.int64]:
+def likely_counts(spec: Synthetic, seed: int, user_ids: NDArray[np.int64], split: Split) -> NDArray[np.int64]:
     """(users,) numbers of training ratings drawn from the law of :func:`user_ratings`, for estimates.
 
-    Millions a second, where asking each user would take a day; not the counts those users will have.
+    Millions per second, where making each user would take a day; not the counts those users will have.
     """
-    stream = np.random.SeedSequence(spec.seed, spawn_key=(_COUNT_STREAM, int(user_ids[0])))
+    stream = np.random.SeedSequence(seed, spawn_key=(_COUNT_STREAM, int(user_ids[0])))
     random = np.random.default_rng(stream)
     counts = np.maximum(random.binomial(spec.items, 1 - spec.sparsity, len(user_ids)), split.fewest)
     # Users are many, different pairs of a count and a first fold are few.
@@ -74,14 +113,14 @@ def likely_counts(spec: Synthetic, user_ids: NDArray[np.int64], split: Split) ->
     return np.array([count - split.held_out(count, first) for count, first in unique])[index]
 
 
-def popularity(spec: Synthetic) -> NDArray[np.float64]:
-    """(items,) the weight by which each item is drawn."""
-    return np.exp(_items(spec)[1])
+def popularity(spec: Synthetic, seed: int) -> NDArray[np.float64]:
+    """(items,) the weight with which each item is drawn."""
+    return np.exp(_items(spec, seed)[1])
 
 
 @lru_cache(maxsize=4)
-def _items(spec: Synthetic) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _items(spec: Synthetic, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(items, rank) item vectors and (items,) log weights, which all users share."""
-    random = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(_ITEM_STREAM,)))
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_ITEM_STREAM,)))
     popularity_rank = random.permutation(spec.items)
     return random.normal(size=(spec.items, spec.rank)), -spec.popularity_skew * np.log(popularity_rank + 1.0)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.split import Split
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-_FRACTION_STREAM, _FOLD_STREAM = 3, 9
-"""docs/architecture.md lists the streams of a seed."""
 
 
 @dataclass(frozen=True)
@@ -59,63 +56,6 @@ class Ratings:
         return Ratings(
             self.user_ids[mask], self.item_ids[mask], self.values[mask], self.timestamps[mask], self.source
         )
-
-
-@dataclass(frozen=True)
-class Split:
-    """What is held out as test set: the last ratings by time, a seeded random fraction, a fold, or nothing.
-
-    Folds: a user's ratings are dealt like cards, in random order, to ``folds`` parts of which number ``fold``
-    is held out. Parts differ by one rating at most. Which part gets the first card is drawn for each user:
-    otherwise every user's surplus would go to the first ones.
-
-    validation: to choose settings by, part ``validation`` is the test set and part ``fold`` is left out of
-    everything: what it holds can then judge the choice.
-
-    A random split depends on (seed, user id) alone, so a user can make it where it lives.
-    """
-
-    last: int = 0
-    fraction: float = 0.0
-    folds: int | None = None
-    fold: int = 0
-    validation: int | None = None
-    seed: int = 0
-
-    def held_out(self, count: int, first: int = 0) -> int:
-        """How many of a user's ratings are not for training. first: the fold that gets the first card."""
-        if self.folds:
-            parts = {self.fold} if self.validation is None else {self.fold, self.validation}
-            return sum(len(range((part - first) % self.folds, count, self.folds)) for part in parts)
-        return min(count, self.last) if self.last else round(self.fraction * count)
-
-    @property
-    def fewest(self) -> int:
-        """With how many ratings a user keeps one for training, in every fold."""
-        if self.folds:
-            return 2 if self.validation is None else 3
-        return next(count for count in itertools.count(1) if count > self.held_out(count))
-
-    def masks(self, user_id: int, count: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(count,) each: which of a user's ratings, by time, are for training, and which for the test."""
-        test, nowhere = np.zeros((2, count), bool)
-        if self.folds:
-            random = self._random(_FOLD_STREAM, user_id)
-            first = int(random.integers(self.folds))
-            dealt = random.permutation(count)
-            held = self.fold if self.validation is None else self.validation
-            test[dealt[(held - first) % self.folds :: self.folds]] = True
-            if self.validation is not None:
-                nowhere[dealt[(self.fold - first) % self.folds :: self.folds]] = True
-        elif self.last:
-            test[count - self.held_out(count) :] = True
-        elif self.fraction:
-            random = self._random(_FRACTION_STREAM, user_id)
-            test[random.choice(count, self.held_out(count), replace=False)] = True
-        return ~(test | nowhere), test
-
-    def _random(self, stream: int, user_id: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(stream, user_id)))
 
 
 @dataclass(frozen=True)
@@ -172,20 +112,22 @@ def select(
     return ratings.keep(mask), item_ids, user_ids[chosen]
 
 
-def per_user(ratings: Ratings, item_ids: Integers, user_ids: Integers, split: Split) -> list[UserRatings]:
+def per_user(
+    ratings: Ratings, item_ids: Integers, user_ids: Integers, seed: int, split: Split
+) -> list[UserRatings]:
     """Each user's slice, in the order of the increasing ``user_ids``; ``item_ids`` are the rows of V."""
     sorter = np.argsort(item_ids, kind="stable")
     rows = sorter[np.searchsorted(item_ids, ratings.item_ids, sorter=sorter)]
     order = np.argsort(ratings.user_ids, kind="stable")
     starts = np.searchsorted(ratings.user_ids[order], user_ids)
     return [
-        split_user(int(user_id), rows[mine], ratings.values[mine], ratings.timestamps[mine], split)
+        split_user(int(user_id), rows[mine], ratings.values[mine], ratings.timestamps[mine], seed, split)
         for user_id, mine in zip(user_ids, np.split(order, starts[1:]), strict=True)
     ]
 
 
 def split_user(
-    user_id: int, items: Integers, values: Floats, timestamps: Integers, split: Split
+    user_id: int, items: Integers, values: Floats, timestamps: Integers, seed: int, split: Split
 ) -> UserRatings:
     """Cut one user's ratings, given in file order, into training and test set.
 
@@ -198,5 +140,5 @@ def split_user(
             f"user {user_id} has {count} ratings, too few to keep one for training: hold out fewer (test), "
             f"or set ratings.select.min_ratings to {split.fewest} or more"
         )
-    train, held = (order[mask] for mask in split.masks(user_id, count))
+    train, held = (order[mask] for mask in split.masks(seed, user_id, count))
     return UserRatings(user_id, items[train], values[train], items[held], values[held])

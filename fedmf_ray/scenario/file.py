@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario.schema import Scenario
+from fedmf_ray.scenario.sources import SOURCES
 
 _DEEPEST = 12
 """Levels of keys and lists in a file; scenarios have four."""
@@ -68,7 +71,7 @@ def parse(tree: Mapping[str, Any], source: str) -> Scenario:
     try:
         return Scenario.model_validate(tree)
     except ValidationError as error:
-        raise FedMFError(_explain(error.errors()[0], source)) from None
+        raise FedMFError(_explain(error.errors()[0], tree, source)) from None
     except FedMFError as error:
         raise FedMFError(f"{source}: {error}") from None
 
@@ -126,27 +129,38 @@ def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
         cluster["checkpoint_folder"] = str(Path(cluster["checkpoint_folder"]).expanduser().absolute())
 
 
-_SOURCES = ("synthetic", "movielens", "file")
-
-
-def _explain(error: Any, source: str) -> str:
+def _explain(error: Any, tree: Mapping[str, Any], source: str) -> str:
     """One pydantic error as ``file: key.path: value: what to do``."""
     location = [str(part) for part in error["loc"]]
-    if location[:1] == ["ratings"] and location[1:2] and location[1] in _SOURCES:
-        del location[1]  # pydantic names the chosen source as if it were a key
     key = ".".join(location)
     kind, value, message = error["type"], error["input"], error["msg"]
-    if kind == "extra_forbidden":
-        return f"{source}: {key}: unknown key"
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a pydantic class, of a dataclass
+        near = get_close_matches(location[-1], _known_keys(tree, location[:-1]), n=1)
+        return f"{source}: {key}: unknown key" + (f" (did you mean {near[0]}?)" if near else "")
     if kind == "missing":
         return f"{source}: {key}: is missing"
-    if kind.startswith("union_tag"):
-        return f"{source}: {key}.source: must be one of {', '.join(_SOURCES)}"
     if kind == "string_pattern_mismatch":
         message = "should start with a letter or digit and hold only letters, digits, '.', '_' and '-'"
     message = message.removeprefix("Value error, ").replace("Input should", "should", 1)
     shown = "" if isinstance(value, dict | BaseModel) else f"{value!r} "
     return ": ".join(part for part in (source, key, f"{shown}{message}") if part)
+
+
+def _known_keys(tree: Mapping[str, Any], sections: Sequence[str]) -> list[str]:
+    """The keys of the section at a path of keys."""
+    kind: Any = Scenario
+    for section in sections:
+        kind = SOURCES.get(tree["ratings"]["source"]) if section == "ratings" else _keys(kind).get(section)
+    return list(_keys(kind))
+
+
+def _keys(kind: Any) -> dict[str, Any]:
+    """The keys of a section, or of an optional one, and their types."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {key: field.annotation for key, field in kind.model_fields.items()}
+    if is_dataclass(kind):
+        return {field.name: field.type for field in fields(kind)}
+    return next(filter(None, map(_keys, get_args(kind))), {})
 
 
 def _one_line(error: Exception) -> str:

@@ -245,7 +245,7 @@ class Scenario(Section):
     description: str = ""
     seed: Annotated[int, Field(ge=0)] = 1
     """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
-    ratings: Annotated[SyntheticSource | MovieLensSource | FileSource, Field(discriminator="source")]
+    ratings: Annotated[Source, PlainValidator(chosen)]
     test: Annotated[Split, FROM_KEYS] = Split()
     metrics: Metrics = Metrics()
     model: Model = Model()

@@ -1,10 +1,43 @@
-"""The part of a scenario that says whose ratings: their source, what of it takes part, what is held out."""
+"""The part of a scenario that says whose ratings: the sources, and what of a table takes part.
+
+A source is a class whose field ``source: Literal["name"]`` says its name. Its fields are keys of ``ratings``
+in a scenario file, and its method ``population`` gives the users. For ratings that fit in one table, derive
+from :class:`TableSource` and implement ``load``; otherwise derive from :class:`Section`.
+
+Decorate the class with :func:`source`. In a package that others install, name it as an entry point instead:
+
+    [project.entry-points."fedmf_ray.sources"]
+    netflix = "my_package.sources:Netflix"
+
+:mod:`fedmf_ray.testing.sources` has the tests that every source should pass.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    PositiveInt,
+    TypeAdapter,
+    model_serializer,
+)
+from pydantic_core import CoreSchema
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings import table
+from fedmf_ray.ratings.split import Split
+from fedmf_ray.ratings.synthetic import Synthetic
+from fedmf_ray.ratings.table import Ratings
+from fedmf_ray.ratings.users import Users
+from fedmf_ray.registry import Registry
 
 
 class Section(BaseModel):
@@ -15,26 +48,87 @@ class Section(BaseModel):
     )
 
 
-class SyntheticSource(Section):
-    """Seeded ratings that each user makes for itself."""
+def _from_keys(kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    schema = handler(kind)
+    cast(dict[str, Any], handler.resolve_ref_schema(schema))["strict"] = False
+    return schema
 
-    source: Literal["synthetic"]
-    users: PositiveInt
-    items: PositiveInt
-    sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Share of the rating matrix that is missing."""
-    rank: PositiveInt = 5
-    """True rank of the taste that generates the ratings."""
-    noise: Annotated[float, Field(ge=0)] = 0.5
-    """Standard deviation of the noise, in stars."""
-    popularity_skew: Annotated[float, Field(ge=0)] = 0.8
-    """Exponent of the popularity law: 0 is uniform."""
-    half_stars: bool = True
-    """Round ratings to the half-star grid."""
+
+FROM_KEYS = GetPydanticSchema(_from_keys)
+"""A strict dataclass would refuse the keys of a file and take instances only; its fields stay strict."""
+
+
+class Source(Protocol):
+    """Where ratings come from, as the scenario has it."""
+
+    @property
+    def source(self) -> str:
+        """The name by which a scenario chooses it."""
+        ...
+
+    def population(self, seed: int, split: Split) -> Users:
+        """The users that take part, the same every time; raises :class:`FedMFError` in one line."""
+        ...
+
+
+def _name(kind: type) -> str:
+    hint: Any
+    if issubclass(kind, BaseModel):
+        field = kind.model_fields.get("source")
+        hint = field and field.annotation
+    else:
+        hint = get_type_hints(kind).get("source")
+    names = get_args(hint)
+    if len(names) != 1 or not isinstance(names[0], str):
+        raise TypeError(f'{kind.__name__} needs a field source: Literal["name"]')
+    return names[0]
+
+
+def _check(name: str, offered: object) -> type[Source]:
+    if not isinstance(offered, type) or not callable(getattr(offered, "population", None)):
+        raise TypeError(f"{offered!r} is not a class with a method population(seed, split)")
+    if _name(offered) != name:
+        raise ValueError(f"{offered.__name__} calls itself {_name(offered)!r}")
+    return offered
+
+
+SOURCES: Registry[type[Source]] = Registry("source", "fedmf_ray.sources", _check)
+
+S = TypeVar("S", bound=Source)
+
+
+def source(kind: type[S]) -> type[S]:
+    """Register a source under the name in its field ``source``."""
+    SOURCES.register(_name(kind), _check(_name(kind), kind))
+    return kind
+
+
+def chosen(keys: Any) -> Source:
+    """The keys of ``ratings`` as the source that they name, which checks the others."""
+    name = keys.get("source") if isinstance(keys, Mapping) else getattr(keys, "source", None)
+    if not isinstance(name, str):
+        raise _unknown(name)
+    return _adapter(name).validate_python(keys)
+
+
+@cache  # a study may have thousands of cells, and looking for entry points takes milliseconds
+def _adapter(name: str) -> TypeAdapter[Source]:
+    if name not in SOURCES.names():
+        raise _unknown(name)
+    kind: Any = Annotated[SOURCES.get(name), FROM_KEYS]
+    return TypeAdapter(kind)
+
+
+def _unknown(name: object) -> FedMFError:
+    shown = "" if name is None else f"{name!r} "
+    return FedMFError(f"ratings.source: {shown}must be one of {', '.join(SOURCES.names())}")
+
+
+source(Synthetic)
 
 
 class Selection(Section):
-    """Which part of a file takes part. Items first, then users, as the authors do."""
+    """Which part of a table takes part. Items first, then users, as the authors do."""
 
     items: PositiveInt | None = None
     """Keep the most-rated items (ties by first appearance in the file)."""
@@ -46,12 +140,38 @@ class Selection(Section):
     """Then drop users with fewer ratings than this among the kept items; 0 keeps also those without any."""
 
 
-class MovieLensSource(Section):
+class TableSource(Section):
+    """Ratings that one process reads as a table, and of which it gives each user its own."""
+
+    source: str
+    select: Selection = Selection()
+
+    @abstractmethod
+    def load(self) -> Ratings:
+        """All ratings, the same every time; raises :class:`FedMFError` in one line that names the file."""
+
+    def population(self, seed: int, split: Split) -> Users:
+        ratings, item_ids, user_ids = table.select(self.load(), **dict(self.select))
+        return Users(user_ids.tolist(), item_ids, table.per_user(ratings, item_ids, user_ids, seed, split))
+
+    @model_serializer(mode="wrap")
+    def _select_last(self, handler: Any) -> dict[str, Any]:
+        """In a written scenario, which table comes before what is selected of it."""
+        keys: dict[str, Any] = handler(self)
+        return {key: keys[key] for key in keys if key != "select"} | {"select": keys["select"]}
+
+
+@source
+class MovieLensSource(TableSource):
     """A MovieLens data set from the cache (``fedmf-ray data fetch NAME``)."""
 
     source: Literal["movielens"]
     dataset: str = "ml-latest-small"
-    select: Selection = Selection()
+
+    def load(self) -> Ratings:
+        from fedmf_ray.ratings import movielens  # pandas stays out of synthetic runs
+
+        return movielens.load(self.dataset, movielens.cache_folder())
 
 
 class Columns(Section):
@@ -64,39 +184,15 @@ class Columns(Section):
     """Without one, the order of the file is the order in time."""
 
 
-class FileSource(Section):
+@source
+class FileSource(TableSource):
     """Any CSV or Parquet file with named columns. A relative path starts at the scenario file."""
 
     source: Literal["file"]
     path: str
     columns: Columns = Columns()
-    select: Selection = Selection()
 
+    def load(self) -> Ratings:
+        from fedmf_ray.ratings import files
 
-class TestSplit(Section):
-    """What is held out as test set: one of the three, or nothing."""
-
-    last: Annotated[int, Field(ge=0)] = 0
-    """The last h ratings of each user by timestamp; 1 is leave-last-out."""
-    fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """A random share of each user's ratings, drawn from the seed and the user id."""
-    folds: Annotated[int, Field(ge=2)] | None = None
-    """Deal each user's ratings into so many parts, at random from the seed and the user id ..."""
-    fold: Annotated[int, Field(ge=0)] = 0
-    """... and hold out this one, counted from 0. The folds of one seed are disjoint and hold every rating."""
-    validation: Annotated[int, Field(ge=0)] | None = None
-    """To choose settings: test on this fold, and leave ``fold`` out of everything, to judge the choice."""
-
-    @model_validator(mode="after")
-    def _one_of_three(self) -> TestSplit:
-        if sum(map(bool, (self.last, self.fraction, self.folds))) > 1:
-            raise ValueError("give one of last, fraction and folds")
-        if self.fold >= (self.folds or 1):
-            raise ValueError(f"fold: {self.fold} must be below folds ({self.folds or 'not given'})")
-        if self.validation is not None and (
-            self.validation >= (self.folds or 0) or self.validation == self.fold
-        ):
-            raise ValueError(f"validation: {self.validation} must be below folds and another one than fold")
-        if self.validation is not None and self.folds == 2:
-            raise ValueError("validation: two folds leave nothing to train on")
-        return self
+        return files.load_table(self.path, {role: name for role, name in self.columns if name})

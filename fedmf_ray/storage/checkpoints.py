@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from platformdirs import user_state_path
+
 from fedmf_ray.storage.checkpoint_files import CheckpointError, write_atomically
 
 _KEPT = 2
@@ -33,8 +35,7 @@ def state_folder() -> Path:
     """Where checkpoints go if the scenario does not say: FEDMF_STATE, or the user's state folder."""
     if chosen := os.environ.get("FEDMF_STATE"):
         return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser().absolute() / "fedmf-ray"
+    return user_state_path("fedmf-ray", appauthor=False)
 
 
 @dataclass(frozen=True)

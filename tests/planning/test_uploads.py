@@ -1,4 +1,4 @@
-"""How much users will upload, foretold before anybody does."""
+"""How much users will upload, estimated before anybody does."""
 
 import re
 
@@ -12,22 +12,23 @@ from fedmf_ray.planning import uploads
 from fedmf_ray.planning.packing import Packing
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.messages import ItemBlocks
-from fedmf_ray.ratings.synthetic import Synthetic, user_ratings
-from fedmf_ray.ratings.table import Split
+from fedmf_ray.ratings.split import Split
+from fedmf_ray.ratings.synthetic import Synthetic, SyntheticUsers
 from tests.support.small_runs import rounds_of, small
 
 SPLIT = Split()
 
 
 def population(users=300, items=500, sparsity=0.9, skew=0.8):
-    return Synthetic(3, users, items, sparsity, popularity_skew=skew)
+    """The recipe of so many users."""
+    return SyntheticUsers(Synthetic(users, items, sparsity, popularity_skew=skew), 3, SPLIT)
 
 
-def really(spec, layout, sparsity, seed=0):
+def really(recipe, layout, sparsity, seed=0):
     """Blocks that users of the recipe do touch, decoys drawn at random: (users,)."""
-    random, counts = np.random.default_rng(seed), []
+    random, counts, spec = np.random.default_rng(seed), [], recipe.spec
     for user in range(1, spec.users + 1):
-        rated = user_ratings(spec, user, SPLIT).items
+        rated = recipe.user(user).items
         wanted = uploads.uploaded_count(len(rated), spec.items, sparsity)
         others = np.setdiff1d(np.arange(spec.items), rated)
         decoys = random.choice(others, wanted - len(rated), replace=False)
@@ -38,28 +39,54 @@ def really(spec, layout, sparsity, seed=0):
 @pytest.mark.parametrize("rows", [1, 3, 7])
 @pytest.mark.parametrize("sparsity", [1.0, 0.8])
 @pytest.mark.parametrize("skew", [0.0, 1.2])
-def test_synthetic_users_are_foretold_on_average(rows, sparsity, skew):
-    spec = population(skew=skew)
-    layout = ItemBlocks(spec.items, 4, rows)
-    (foretold,) = uploads.of_synthetic(spec, range(1, 301), SPLIT, layout, sparsity)
-    assert foretold.blocks.mean() == pytest.approx(really(spec, layout, sparsity).mean(), rel=0.03)
-    assert (foretold.blocks <= np.minimum(foretold.rows, layout.count)).all()
+def test_synthetic_users_are_estimated_on_average(rows, sparsity, skew):
+    recipe = population(skew=skew)
+    layout = ItemBlocks(recipe.spec.items, 4, rows)
+    (estimated,) = uploads.of_recipe(recipe, range(1, 301), layout, sparsity)
+    assert estimated.blocks.mean() == pytest.approx(really(recipe, layout, sparsity).mean(), rel=0.03)
+    assert (estimated.blocks <= np.minimum(estimated.rows, layout.count)).all()
+
+
+def bisected(weights, rated, rows, layout):
+    """Likely blocks by 60 bisections, as an earlier version found them."""
+    low, high = 0.0, 1.0
+    while np.sum(-np.expm1(-weights * high)) < rated and high < 1e12:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.sum(-np.expm1(-weights * middle)) < rated else (low, middle)
+    missed = np.exp(-high * np.add.reduceat(weights, np.arange(0, layout.items, layout.rows)))
+    if rows > rated:
+        missed *= (1 - (rows - rated) / (layout.items - rated)) ** uploads._sizes(layout)
+    return round(float(np.sum(1 - missed)))
+
+
+@pytest.mark.parametrize("items", [1, 2, 50, 501])
+@pytest.mark.parametrize("skew", [0.0, 0.8, 3.0, 12.0])
+def test_the_root_is_the_one_that_bisection_finds(items, skew):
+    """From one rating to all of them, where there is no root."""
+    weights = population(items=items, skew=skew).popularity()
+    layout = ItemBlocks(items, 4, min(items, 7))
+    for rated in sorted({0, 1, min(2, items), items // 3, items - 1, items}):
+        for rows in sorted({rated, (rated + items) // 2, items}):
+            wanted = bisected(weights, rated, rows, layout)
+            assert uploads._likely_blocks(weights, rated, rows, layout) == wanted, (rated, rows)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7])
-def test_users_at_hand_are_counted_and_only_decoys_foretold(rows):
-    spec = population()
-    layout, slices = ItemBlocks(500, 4, rows), [user_ratings(spec, user, SPLIT) for user in range(1, 301)]
+def test_users_at_hand_are_counted_and_only_decoys_estimated(rows):
+    recipe = population()
+    layout, slices = ItemBlocks(500, 4, rows), [recipe.user(user) for user in range(1, 301)]
     exact = uploads.of_slices(slices, layout, 1.0)
-    assert exact.blocks.tolist() == really(spec, layout, 1.0).tolist()
+    assert exact.blocks.tolist() == really(recipe, layout, 1.0).tolist()
     assert exact.ratings.tolist() == exact.rows.tolist()
     padded = uploads.of_slices(slices, layout, 0.8)
-    assert padded.blocks.mean() == pytest.approx(really(spec, layout, 0.8).mean(), rel=0.02)
+    assert padded.blocks.mean() == pytest.approx(really(recipe, layout, 0.8).mean(), rel=0.02)
     full = uploads.of_slices(slices, layout, 0.0)
     assert (full.blocks == layout.count).all()
 
 
-def test_a_run_uploads_what_was_foretold(tmp_path):
+def test_a_run_uploads_what_was_estimated(tmp_path):
     scenario = small(ratings__items=60, ratings__sparsity=0.8)
     plan = Plan.of(scenario)
     assert plan.terms.blocks.rows > 3

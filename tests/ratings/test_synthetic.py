@@ -7,25 +7,26 @@ import numpy as np
 import pytest
 
 from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
-from fedmf_ray.ratings.table import Split
+from fedmf_ray.ratings.split import Split
 
-SPEC = Synthetic(seed=5, users=200, items=80, sparsity=0.75)
+SEED = 5
+SPEC = Synthetic(users=200, items=80, sparsity=0.75)
 
 
 def everybody(spec=SPEC, split=Split()):  # noqa: B008
-    return [user_ratings(spec, user_id, split) for user_id in range(1, spec.users + 1)]
+    return [user_ratings(spec, SEED, user_id, split) for user_id in range(1, spec.users + 1)]
 
 
 def test_a_user_is_the_same_whoever_else_was_made_before():
-    (alone,) = [user_ratings(SPEC, 77, Split())]
+    (alone,) = [user_ratings(SPEC, SEED, 77, Split())]
     among = everybody()[76]
     assert np.array_equal(alone.items, among.items)
     assert np.array_equal(alone.values, among.values)
 
 
 def test_seeds_and_users_differ():
-    a, b = user_ratings(SPEC, 1, Split()), user_ratings(SPEC, 2, Split())
-    c = user_ratings(Synthetic(6, 200, 80, 0.75), 1, Split())
+    a, b = user_ratings(SPEC, SEED, 1, Split()), user_ratings(SPEC, SEED, 2, Split())
+    c = user_ratings(SPEC, 6, 1, Split())
     assert not np.array_equal(a.items, b.items)
     assert not np.array_equal(a.items, c.items)
 
@@ -38,7 +39,7 @@ def test_the_share_of_missing_ratings_is_the_sparsity():
 def test_ratings_lie_on_the_half_star_grid_or_between():
     values = np.concatenate([user.values for user in everybody()])
     assert np.array_equal(values * 2, np.rint(values * 2))
-    free = np.concatenate([user.values for user in everybody(Synthetic(5, 200, 80, 0.75, half_stars=False))])
+    free = np.concatenate([user.values for user in everybody(Synthetic(200, 80, 0.75, half_stars=False))])
     assert np.mean(free * 2 == np.rint(free * 2)) < 0.2
     for stars in (values, free):
         assert stars.min() >= 0.5
@@ -47,7 +48,7 @@ def test_ratings_lie_on_the_half_star_grid_or_between():
 
 def test_skew_makes_some_items_popular_and_zero_makes_none():
     def top_tenth(skew):
-        users = everybody(Synthetic(5, 400, 100, 0.9, popularity_skew=skew))
+        users = everybody(Synthetic(400, 100, 0.9, popularity_skew=skew))
         counts = np.bincount(np.concatenate([user.items for user in users]), minlength=100)
         return np.sort(counts)[-10:].sum() / counts.sum()
 
@@ -56,14 +57,14 @@ def test_skew_makes_some_items_popular_and_zero_makes_none():
 
 
 def test_the_last_ratings_are_of_items_as_popular_as_the_others():
-    users = everybody(Synthetic(5, 400, 100, 0.8), Split(last=3))
+    users = everybody(Synthetic(400, 100, 0.8), Split(last=3))
     held, kept = (np.concatenate([getattr(u, name) for u in users]) for name in ("test_items", "items"))
     popularity = np.bincount(np.concatenate([held, kept]), minlength=100)
     assert popularity[held].mean() == pytest.approx(popularity[kept].mean(), rel=0.05)
 
 
 def test_without_noise_the_ratings_have_the_given_rank():
-    spec = Synthetic(5, 60, 40, 0.0, rank=2, noise=0.0, half_stars=False)
+    spec = Synthetic(60, 40, 0.0, rank=2, noise=0.0, half_stars=False)
     matrix = np.empty((60, 40))
     for row, user in zip(matrix, everybody(spec), strict=True):
         row[user.items] = user.values
@@ -75,14 +76,14 @@ def test_without_noise_the_ratings_have_the_given_rank():
 
 def test_even_the_sparsest_user_keeps_a_training_rating():
     for split in (Split(last=3), Split(fraction=0.6), Split(fraction=0.95), Split(folds=5, fold=2)):
-        assert all(len(user.items) >= 1 for user in everybody(Synthetic(5, 50, 60, 0.999), split))
+        assert all(len(user.items) >= 1 for user in everybody(Synthetic(50, 60, 0.999), split))
 
 
 @pytest.mark.parametrize("split", [Split(), Split(last=3), Split(fraction=0.3), Split(folds=5, fold=2)])
 def test_estimates_draw_numbers_of_ratings_from_the_law_of_users(split):
-    spec = Synthetic(5, 4000, 60, 0.9)
+    spec = Synthetic(4000, 60, 0.9)
     real = np.array([len(user.items) for user in everybody(spec, split)])
-    likely = likely_counts(spec, np.arange(1, 4001), split)
+    likely = likely_counts(spec, SEED, np.arange(1, 4001), split)
     assert likely.mean() == pytest.approx(real.mean(), abs=0.15)
     assert likely.std() == pytest.approx(real.std(), rel=0.06)
     assert abs(np.bincount(likely, minlength=70)[:70] - np.bincount(real, minlength=70)[:70]).max() < 200
@@ -91,7 +92,7 @@ def test_estimates_draw_numbers_of_ratings_from_the_law_of_users(split):
 def test_what_every_actor_imports_does_not_bring_pandas():
     code = (
         "import sys, fedmf_ray.engine.user_actor, fedmf_ray.engine.server_actor; "
-        "print({'pandas', 'pydantic', 'ray'} & set(sys.modules))"
+        "print({'pandas', 'pydantic', 'ray', 'scipy'} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "set()"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import movielens
-from fedmf_ray.ratings.table import Ratings, Split, per_user, select, split_user
+from fedmf_ray.ratings.split import Split
+from fedmf_ray.ratings.table import Ratings, per_user, select, split_user
 
 
 def table(rows):
@@ -30,7 +31,7 @@ def test_the_published_experiment_has_7_users_109_training_and_21_test_ratings(m
     ratings, item_ids, user_ids = select(
         movielens.load("ml-latest-small", movielens_small), items=40, users=10, min_ratings=5
     )
-    users = per_user(ratings, item_ids, user_ids, Split(last=3))
+    users = per_user(ratings, item_ids, user_ids, 0, Split(last=3))
     assert len(item_ids) == 40
     assert len(users) == 7
     assert sum(len(user.items) for user in users) == 109
@@ -71,7 +72,7 @@ def test_asking_for_more_than_there_is_says_how_much_there_is(wish, message):
 def test_every_rating_lands_in_exactly_one_slice(ratings, seed):
     kept, item_ids, user_ids = select(ratings)
     users = per_user(
-        kept, item_ids, user_ids, Split(fraction=0.4, seed=seed)
+        kept, item_ids, user_ids, seed, Split(fraction=0.4)
     )  # rounds to none of one, never to all
     triples = [
         (user.user_id, int(item_ids[row]), value)
@@ -85,7 +86,7 @@ def test_every_rating_lands_in_exactly_one_slice(ratings, seed):
 
 
 def test_the_last_ratings_by_time_are_held_out_and_ties_keep_file_order():
-    user = split_user(1, np.arange(5), np.arange(5.0), np.array([9, 3, 5, 9, 3]), Split(last=2))
+    user = split_user(1, np.arange(5), np.arange(5.0), np.array([9, 3, 5, 9, 3]), 0, Split(last=2))
     assert user.items.tolist() == [1, 4, 2]
     assert user.test_items.tolist() == [0, 3]
     assert user.values.tolist() == [1.0, 4.0, 2.0]
@@ -93,9 +94,9 @@ def test_the_last_ratings_by_time_are_held_out_and_ties_keep_file_order():
 
 def test_a_random_fraction_depends_on_seed_and_user_only():
     def held(user_id, seed, values=1.0):
-        split = Split(fraction=0.25, seed=seed)
+        split = Split(fraction=0.25)
         return split_user(
-            user_id, np.arange(40), np.full(40, values), np.arange(40), split
+            user_id, np.arange(40), np.full(40, values), np.arange(40), seed, split
         ).test_items.tolist()
 
     assert len(held(1, 1)) == 10
@@ -106,7 +107,7 @@ def test_a_random_fraction_depends_on_seed_and_user_only():
 
 def test_training_ratings_stay_in_time_order_under_a_random_split():
     times = np.array([5, 1, 4, 2, 3, 0])
-    user = split_user(3, np.arange(6), np.arange(6.0), times, Split(fraction=0.5, seed=1))
+    user = split_user(3, np.arange(6), np.arange(6.0), times, 1, Split(fraction=0.5))
     assert (np.diff(times[user.items]) > 0).all()
 
 
@@ -118,7 +119,8 @@ def dealt(user_id, count, folds=5, seed=1):
             np.arange(count),
             np.ones(count),
             np.arange(count),
-            Split(folds=folds, fold=fold, seed=seed),
+            seed,
+            Split(folds=folds, fold=fold),
         ).test_items.tolist()
         for fold in range(folds)
     ]
@@ -134,7 +136,7 @@ def test_folds_hold_every_rating_once_in_parts_that_differ_by_one_at_most(count,
 
 def test_a_fold_and_the_rest_are_a_users_ratings_in_time_order():
     times = np.random.default_rng(0).permutation(23)
-    user = split_user(3, np.arange(23), times / 2, times, Split(folds=4, fold=2, seed=1))
+    user = split_user(3, np.arange(23), times / 2, times, 1, Split(folds=4, fold=2))
     assert sorted([*user.items, *user.test_items]) == list(range(23))
     for items, values in ((user.items, user.values), (user.test_items, user.test_values)):
         assert (np.diff(times[items]) > 0).all()
@@ -143,11 +145,9 @@ def test_a_fold_and_the_rest_are_a_users_ratings_in_time_order():
 
 def test_settings_are_chosen_without_the_fold_that_judges_them():
     """Training and validation sets together are the training set of the fold that judges."""
-    whole = split_user(3, np.arange(23), np.ones(23), np.arange(23), Split(folds=5, fold=2, seed=1))
+    whole = split_user(3, np.arange(23), np.ones(23), np.arange(23), 1, Split(folds=5, fold=2))
     inner = [
-        split_user(
-            3, np.arange(23), np.ones(23), np.arange(23), Split(folds=5, fold=2, validation=part, seed=1)
-        )
+        split_user(3, np.arange(23), np.ones(23), np.arange(23), 1, Split(folds=5, fold=2, validation=part))
         for part in (0, 1, 3, 4)
     ]
     for chosen in inner:
@@ -157,7 +157,7 @@ def test_settings_are_chosen_without_the_fold_that_judges_them():
     split = Split(folds=5, fold=2, validation=0)
     assert {split.held_out(23, first) for first in range(5)} <= {9, 10}
     with pytest.raises(FedMFError, match="has 2 ratings, too few"):
-        split_user(3, np.arange(2), np.ones(2), np.arange(2), split)
+        split_user(3, np.arange(2), np.ones(2), np.arange(2), 0, split)
 
 
 def test_folds_depend_on_seed_and_user_only():
@@ -176,16 +176,16 @@ def test_no_fold_gets_the_surplus_of_all_users():
 def test_a_user_who_cannot_keep_a_training_rating_is_refused_in_every_fold():
     for fold in range(5):
         with pytest.raises(FedMFError, match=r"user 12 has 1 ratings, too few .*\.min_ratings to 2"):
-            split_user(12, np.arange(1), np.ones(1), np.arange(1), Split(folds=5, fold=fold, seed=1))
-    nothing = split_user(12, *[np.empty(0, np.int64)] * 3, Split(folds=5, fold=0, seed=1))
+            split_user(12, np.arange(1), np.ones(1), np.arange(1), 1, Split(folds=5, fold=fold))
+    nothing = split_user(12, *[np.empty(0, np.int64)] * 3, 1, Split(folds=5, fold=0))
     assert len(nothing.items) == len(nothing.test_items) == 0
 
 
 def test_a_user_without_training_ratings_is_named_with_the_remedy():
     with pytest.raises(FedMFError, match=r"user 12 has 3 ratings, .*\.min_ratings to 4"):
-        split_user(12, np.arange(3), np.ones(3), np.arange(3), Split(last=3))
+        split_user(12, np.arange(3), np.ones(3), np.arange(3), 0, Split(last=3))
     with pytest.raises(FedMFError, match=r"user 12 has 2 ratings, .*\.min_ratings to 6"):
-        split_user(12, np.arange(2), np.ones(2), np.arange(2), Split(last=5))
+        split_user(12, np.arange(2), np.ones(2), np.arange(2), 0, Split(last=5))
 
 
 def test_a_pair_that_appears_twice_is_named():

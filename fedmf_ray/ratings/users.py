@@ -1,0 +1,50 @@
+"""Who takes part, as a source says it: the users' ratings, or a recipe by which users make their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.ratings.table import UserRatings
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Recipe(Protocol):
+    """Makes users' ratings in the process where the users are; no process ever holds all of them.
+
+    It is pickled to every user actor, so its module should import neither pandas nor pydantic.
+    """
+
+    @property
+    def mean_ratings(self) -> float:
+        """Expected number of ratings of a user, test set included."""
+        ...
+
+    def user(self, user_id: int) -> UserRatings:
+        """One user's ratings, the same whatever other users were made before."""
+        ...
+
+    def likely_counts(self, user_ids: Integers) -> Integers:
+        """(users,) numbers of training ratings, drawn from the same distribution, for estimates."""
+        ...
+
+    def popularity(self) -> Floats:
+        """(items,) relative weights with which users choose items, above 0."""
+        ...
+
+
+class Users(NamedTuple):
+    """The users of a scenario.
+
+    user_ids: increasing. item_ids: (items,) which item each row of the item matrix is. ratings: one entry per
+    user, in the order of ``user_ids``, or the recipe for them.
+    """
+
+    user_ids: Sequence[int]
+    item_ids: Integers
+    ratings: Sequence[UserRatings] | Recipe
