@@ -10,7 +10,9 @@ somebody asks for its name, so that a broken plug-in that nobody uses breaks not
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
@@ -39,11 +41,12 @@ class Registry(Generic[T]):
         return value
 
     def get(self, name: str) -> T:
-        """What is registered under a name; raises :class:`FedMFError` in one line if there is none, if a plug-in
-        cannot be imported, or if two offer the same name."""
+        """What is registered under a name; raises :class:`FedMFError` in one line if there is none, if a
+        plug-in cannot be imported, or if two offer the same name."""
         found = [point for point in self._plugins() if point.name == name]
         if name in self._known:
-            if found:
+            # A plug-in may have registered itself while it was imported.
+            if found and self._load(name, found) is not self._known[name]:
                 raise FedMFError(f"{self._where(found[0])}: {self.kind} {name!r} is one of fedmf-ray's own")
             return self._known[name]
         if name not in self._loaded:
@@ -60,8 +63,7 @@ class Registry(Generic[T]):
         return self._where(found[0]) if found and name not in self._known else None
 
     def _plugins(self) -> list[EntryPoint]:
-        """Each once: a distribution may be found twice, where it is installed and in a checkout."""
-        return sorted(set(entry_points(group=self.group)), key=lambda point: (point.name, point.value))
+        return _entry_points(self.group, tuple(sys.path))
 
     def _load(self, name: str, found: list[EntryPoint]) -> T:
         if not found:
@@ -74,9 +76,17 @@ class Registry(Generic[T]):
         except Exception as error:  # whatever a plug-in raises while it is imported
             reason = " ".join(str(error).split())[:300]
             raise FedMFError(
-                f"{self._where(found[0])}: {self.kind} {name!r} cannot be used: {type(error).__name__}: {reason}"
+                f"{self._where(found[0])}: {self.kind} {name!r} cannot be used: "
+                f"{type(error).__name__}: {reason}"
             ) from error
 
     def _where(self, point: EntryPoint) -> str:
-        distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "a distribution without a name"
+        distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "a nameless distribution"
         return f"{distribution} (entry point {point.name} = {point.value} of {self.group})"
+
+
+@lru_cache(maxsize=32)
+def _entry_points(group: str, _path: tuple[str, ...]) -> list[EntryPoint]:
+    """Looked for once per group and search path: it takes milliseconds. Each is listed once, also where a
+    distribution is found twice, installed and in a checkout."""
+    return sorted(set(entry_points(group=group)), key=lambda point: (point.name, point.value))

@@ -1,8 +1,7 @@
-"""What actors say to the experimenter's process, and how users reach their actor."""
+"""What actors say to the experimenter's process, and how they host their users."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,22 +11,9 @@ from numpy.typing import NDArray
 from fedmf_ray.costs.tariff import Tariff
 from fedmf_ray.learning.metrics import ErrorSums
 from fedmf_ray.protocol.items import Share
-from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.ratings.users import Recipe
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class GeneratedMembers:
-    """Users who make their own ratings where they live."""
-
-    recipe: Recipe
-    user_ids: Sequence[int]
-
-
-Members = Sequence[UserRatings] | GeneratedMembers
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol, cast
 
 from fedmf_ray.engine.gauges import Gauges, NoGauges, RayGauges
+from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario.schema import Cluster
 
@@ -24,17 +25,15 @@ _PATIENCE_S = 60.0
 """An actor that says nothing for so long is taken for dead."""
 
 
-class Lost(Exception):
-    """A process that was asked, or a value that it needed, is gone: it died, or its machine did."""
-
-
 class Call(NamedTuple):
-    """A method call on an actor, still to be made. label: whatever the caller knows it by."""
+    """A method call on an actor, still to be made. label: whatever the caller knows it by. returns: how many values
+    it gives, each of which gets a reference of its own."""
 
     actor: Handle
     method: str
     arguments: tuple[Any, ...] = ()
     label: Any = None
+    returns: int = 1
 
 
 class Backend(Protocol):
@@ -52,14 +51,20 @@ class Backend(Protocol):
     def memory_bytes(self) -> float | None:
         """Memory for processes, or None where actors need none of their own."""
 
-    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
-        """Call a function elsewhere: a reference, or a tuple of them if it returns several values."""
+    def run(self, function: Callable[..., Any], *args: Any) -> Reference:
+        """Call a function elsewhere."""
+
+    def run_split(self, returns: int, function: Callable[..., Any], *args: Any) -> tuple[Reference, ...]:
+        """The same for a function that returns so many values, two or more: a reference for each."""
 
     def start(self, kind: type, *args: Any) -> Handle:
         """Start an actor; arguments may be references."""
 
-    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
-        """Call a method: a reference, or a tuple of them if it returns several values."""
+    def call(self, actor: Handle, method: str, *args: Any) -> Reference:
+        """Call a method."""
+
+    def call_split(self, returns: int, actor: Handle, method: str, *args: Any) -> tuple[Reference, ...]:
+        """The same for a method that returns so many values, two or more: a reference for each."""
 
     def get(self, references: Any) -> Any:
         """The value of a reference, or the values of a list; raises what the call raised, or
@@ -71,9 +76,9 @@ class Backend(Protocol):
     def end(self, actor: Handle) -> None:
         """End an actor, if it is not dead already."""
 
-    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
-        """Make calls with at most ``limit`` under way; yield each, and what :meth:`call` gives, as it
-        ends."""
+    def stream(self, calls: Iterable[Call], limit: int) -> Iterator[tuple[Call, tuple[Reference, ...]]]:
+        """Make calls with at most ``limit`` under way; yield each as it ends, with a reference to each value that
+        it returns."""
 
     def gauges(self) -> Gauges:
         """Where figures go that can be watched while a run goes on."""
@@ -93,14 +98,20 @@ class SerialBackend:
     cpus = 1
     memory_bytes = None
 
-    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+    def run(self, function: Callable[..., Any], *args: Any) -> Reference:
         return function(*args)
+
+    def run_split(self, returns: int, function: Callable[..., Any], *args: Any) -> tuple[Reference, ...]:
+        return tuple(function(*args))
 
     def start(self, kind: type, *args: Any) -> Handle:
         return kind(*args)
 
-    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
+    def call(self, actor: Handle, method: str, *args: Any) -> Reference:
         return getattr(actor, method)(*args)
+
+    def call_split(self, returns: int, actor: Handle, method: str, *args: Any) -> tuple[Reference, ...]:
+        return tuple(self.call(actor, method, *args))
 
     def get(self, references: Any) -> Any:
         return references
@@ -114,9 +125,9 @@ class SerialBackend:
     def end(self, actor: Handle) -> None:
         pass
 
-    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
+    def stream(self, calls: Iterable[Call], limit: int) -> Iterator[tuple[Call, tuple[Reference, ...]]]:
         for call in calls:
-            yield call, self.call(call.actor, call.method, *call.arguments, returns=returns)
+            yield call, _make(self, call)
 
     def close(self) -> None:
         pass
@@ -139,11 +150,15 @@ class RayBackend:
         self.memory_bytes: float | None = resources.get("memory")
         self._actors: list[Any] = []
 
-    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
+    def run(self, function: Callable[..., Any], *args: Any) -> Reference:
+        return self._task(function, 1).remote(*args)
+
+    def run_split(self, returns: int, function: Callable[..., Any], *args: Any) -> tuple[Reference, ...]:
+        return tuple(self._task(function, returns).remote(*args))
+
+    def _task(self, function: Callable[..., Any], returns: int) -> Any:
         # Never run again in silence: a second key pair would not open what the first one has locked.
-        task = self._ray.remote(function).options(num_returns=returns, max_retries=0)
-        references = task.remote(*args)
-        return references if returns == 1 else tuple(references)
+        return self._ray.remote(function).options(num_returns=returns, max_retries=0)
 
     def start(self, kind: type, *args: Any) -> Handle:
         # No CPU is reserved: `stream` bounds what runs, so there may be more actors than CPUs.
@@ -151,9 +166,11 @@ class RayBackend:
         self._actors.append(remote.remote(*args))
         return self._actors[-1]
 
-    def call(self, actor: Handle, method: str, *args: Any, returns: int = 1) -> Any:
-        references = getattr(actor, method).options(num_returns=returns).remote(*args)
-        return references if returns == 1 else tuple(references)
+    def call(self, actor: Handle, method: str, *args: Any) -> Reference:
+        return getattr(actor, method).remote(*args)
+
+    def call_split(self, returns: int, actor: Handle, method: str, *args: Any) -> tuple[Reference, ...]:
+        return tuple(getattr(actor, method).options(num_returns=returns).remote(*args))
 
     def get(self, references: Any) -> Any:
         errors = self._ray.exceptions
@@ -189,18 +206,18 @@ class RayBackend:
         self._actors.remove(actor)
         self._ray.kill(actor)
 
-    def stream(self, calls: Iterable[Call], limit: int, returns: int = 1) -> Iterator[tuple[Call, Any]]:
-        pending: dict[Reference, tuple[Call, Any]] = {}
+    def stream(self, calls: Iterable[Call], limit: int) -> Iterator[tuple[Call, tuple[Reference, ...]]]:
+        pending: dict[Reference, tuple[Call, tuple[Reference, ...]]] = {}
 
-        def next_done() -> tuple[Call, Any]:
+        def next_done() -> tuple[Call, tuple[Reference, ...]]:
             done, _ = self._ray.wait(list(pending), num_returns=1, fetch_local=False)
             return pending.pop(done[0])
 
         for call in calls:
             if len(pending) >= limit:
                 yield next_done()
-            references = self.call(call.actor, call.method, *call.arguments, returns=returns)
-            pending[references if returns == 1 else references[-1]] = call, references
+            references = _make(self, call)
+            pending[references[-1]] = call, references
         while pending:
             yield next_done()
 
@@ -209,6 +226,12 @@ class RayBackend:
             self._ray.kill(actor)
         if self._owns:
             self._ray.shutdown()
+
+
+def _make(backend: Backend, call: Call) -> tuple[Reference, ...]:
+    if call.returns == 1:
+        return (backend.call(call.actor, call.method, *call.arguments),)
+    return backend.call_split(call.returns, call.actor, call.method, *call.arguments)
 
 
 def _brief(error: Exception) -> str:

@@ -14,11 +14,12 @@ from fedmf_ray.engine.federation import Round
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.learning import baselines
 from fedmf_ray.learning.baselines import Epoch
-from fedmf_ray.learning.factors import RatingBlock, initial_items, initial_user
+from fedmf_ray.learning.blocks import RatingBlock
+from fedmf_ray.learning.items import item_side, user_side
 from fedmf_ray.learning.metrics import combine, error_sums
 from fedmf_ray.learning.ranking import combine_rankings, ranking_sums
-from fedmf_ray.learning.rows import RowLayout, item_side, user_side
-from fedmf_ray.planning.plan import steps
+from fedmf_ray.learning.start import Start
+from fedmf_ray.planning.plan import setting_of
 from fedmf_ray.planning.population import Population
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario.schema import Scenario
@@ -31,7 +32,7 @@ class Central:
     """Trains one of :mod:`fedmf_ray.learning.baselines`; ``rounds.csv`` has no protocol columns."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self._scenario, self._steps = scenario, steps(scenario)
+        self._scenario, self._steps = scenario, scenario.model.steps
         population = Population.of(scenario)
         self._users = population.all_ratings()
         self._items = len(population.item_ids)
@@ -52,7 +53,7 @@ class Central:
             return {}
         raters, scores = baselines.popularity(self._train, self._items), self._scores(self._epoch)
         sums = ranking_sums(scores, self._train, self._test, lists.less(self._steps.mean), raters)
-        return {"ranking": combine_rankings([sums], lists.k)._asdict()}
+        return {"ranking": combine_rankings([sums], lists.k).row()}
 
     def interrupt(self) -> None:
         """There is nothing to save."""
@@ -93,16 +94,12 @@ class Central:
             return baselines.biases(self._train, self._items, self._steps)
         if model.algorithm == "popularity":
             return iter([baselines.overall_mean(self._train, self._items)])
-        layout = RowLayout(model.factors, model.biases)
-        vectors = np.zeros((len(self._users), layout.learned))
-        for at, user in enumerate(self._users):
-            start = initial_user(model.init, model.init_scale, user.user_id, model.factors, seed)
-            vectors[at, : model.factors] = start
-        matrix = np.zeros((self._items, layout.learned))
-        matrix[:, : model.factors] = initial_items(
-            model.init, model.init_scale, self._items, model.factors, seed
-        )
-        sides = user_side(vectors, layout), item_side(matrix, layout)
+        start = Start(model.init, model.init_scale, seed)
+        setting = setting_of(self._scenario, self._items, len(self._users))
+        vectors = start.users([user.user_id for user in self._users], setting)
+        matrix = np.zeros((self._items, setting.predictors))
+        matrix[:, : model.factors] = start.items(self._items, model.factors)
+        sides = user_side(vectors, model.biases), item_side(matrix, model.factors, model.biases)
         return baselines.regular_mf(*sides, self._train, self._steps, model.biases)
 
     def _scores(self, epoch: Epoch) -> Callable[[int], Floats]:

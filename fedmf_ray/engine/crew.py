@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from fedmf_ray.engine.answers import Hosting, Joined, Report
-from fedmf_ray.engine.backends import Backend, Call, Handle, Lost, Reference
+from fedmf_ray.engine.backends import Backend, Call, Handle, Reference
+from fedmf_ray.engine.persistence import Gone, Lost, persist_in_round
 from fedmf_ray.engine.server_actor import ServerActor, load_items
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.ranking import Lists, Ranking, combine_rankings
-from fedmf_ray.planning.participation import Participation
+from fedmf_ray.planning.participation import Attendance
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.server import Roster
 from fedmf_ray.storage.checkpoint_files import CheckpointError
@@ -46,7 +47,7 @@ class Crew:
         hosting: Hosting,
         groups: Sequence[range],
         backend: Backend,
-        participation: Participation,
+        attendance: Attendance,
         checkpoints: Checkpoints | None,
         recorded: Container[int],
         limit: int,
@@ -58,7 +59,7 @@ class Crew:
         self.joined: list[Joined] = []
         self.items: dict[int, list[Reference]] = {}
         self.round = 0
-        self._plan, self._hosting, self._participation = plan, hosting, participation
+        self._plan, self._hosting, self._attendance = plan, hosting, attendance
         self.checkpoints, self._recorded, self._events = checkpoints, recorded, events
         self._saved: Checkpoint | None = None
         self._evaluator: Reference = None
@@ -72,8 +73,8 @@ class Crew:
         self.users = [self._start_users(at) for at in range(len(self.groups))]
         self._join(range(len(self.users)), ())
         servers = self._plan.terms.blocks.servers
-        items = self.backend.call(self.users[0], "encrypt_initial_items", returns=servers)
-        self.items = {0: [items] if servers == 1 else list(items)}
+        *items, _ = self.backend.call_split(servers + 1, self.users[0], "encrypt_initial_items")
+        self.items = {0: items}
         self._start_servers()
 
     def restore(self) -> None:
@@ -83,7 +84,7 @@ class Crew:
         """
         self._end_all()
         reason: CheckpointError | None = None
-        for checkpoint in self.checkpoints.sound() if self.checkpoints else ():
+        for checkpoint in self.checkpoints.readable() if self.checkpoints else ():
             try:
                 self._restore(checkpoint)
                 return
@@ -98,20 +99,20 @@ class Crew:
         """Users decrypt the matrix that opens a round, each actor a part of it or all, and report."""
         backend, messages = self.backend, self.items[round_number]
         readers = min(len(self.users), backend.cpus)
-        if readers == 1 or self._plan.scheme == "plain":
+        if readers == 1 or self._plan.scheme.lightweight:
             parts = messages  # nothing to decrypt that would be worth sharing
         else:
             parts = [
                 backend.call(self.users[at], "read_share", at, readers, *messages) for at in range(readers)
             ]
         calls = (Call(actor, "open_round", tuple(parts)) for actor in self.users)
-        return [backend.get(done) for _, done in backend.stream(calls, self.limit)]
+        return [backend.get(done) for _, (done,) in backend.stream(calls, self.limit)]
 
-    def heal(self, round_number: int, closed: Sequence[Reference | None] = ()) -> set[int]:
+    def heal(self, round_number: int, published: Sequence[Reference | None] = ()) -> set[int]:
         """Replace whoever has died, as of the opening of a round; returns which user actors are new.
 
-        closed: by server, the matrix of the next round if it has published that already.
-        Raises :class:`Lost` if what it takes is gone, too.
+        published: by server, the matrix of the next round if it has published that already.
+        Raises :class:`~.persistence.Gone` if what it takes is gone, too.
         """
         backend = self.backend
         renewed = {at for at, actor in enumerate(self.users) if not backend.alive(actor)}
@@ -124,10 +125,10 @@ class Crew:
         for at in sorted(renewed):
             try:
                 self._revive(at, round_number)
-            except CheckpointError as error:
-                raise Lost(str(error)) from error  # an earlier checkpoint may still be readable
+            except (Lost, CheckpointError) as error:
+                raise Gone(str(error)) from error  # an earlier checkpoint may still be readable
         for at in fallen:
-            message = (closed[at] if closed else None) or self.items[round_number][at]
+            message = (published[at] if published else None) or self.items[round_number][at]
             backend.end(self.servers[at])
             self.servers[at] = self._start_server(at, message)
             self._events("server_died", server=at, round=round_number, action="restarted from its matrix")
@@ -135,17 +136,15 @@ class Crew:
 
     def rank(self, lists: Lists) -> Ranking | None:
         """How good users' lists are; None if it cannot be had: a run is not lost over it."""
+
+        def ask() -> Ranking:
+            asked = [self.backend.call(user, "rank", lists) for user in self.users]
+            return combine_rankings(self.backend.get(asked), lists.k)
+
         try:
-            for _ in range(3):
-                asked = [self.backend.call(user, "rank", lists) for user in self.users]
-                try:
-                    return combine_rankings(self.backend.get(asked), lists.k)
-                except Lost:
-                    self.heal(self.round)
-            reason = "processes keep dying"
+            return persist_in_round(ask, lambda _: self.heal(self.round))
         except (Lost, FedMFError) as error:
-            reason = str(error)
-        self._events("ranking_failed", round=self.round, reason=reason)
+            self._events("ranking_failed", round=self.round, reason=str(error))
         return None
 
     def await_servers(self) -> None:
@@ -173,7 +172,7 @@ class Crew:
             Call(actor, "save", (checkpoints.items_path(round_number, at), message))
             for at, (actor, message) in enumerate(zip(self.servers, self.items[round_number], strict=True))
         ]
-        for _, done in self.backend.stream(saves, self.limit):
+        for _, (done,) in self.backend.stream(saves, self.limit):
             self.backend.get(done)
         groups = [(group[0], group[-1] + 1) for group in self.groups]
         checkpoint = Checkpoint(round_number, groups, len(self.servers))
@@ -202,18 +201,18 @@ class Crew:
         """A user actor that died comes back from the checkpoint and lives through the rounds since."""
         assert self._saved is not None
         backend, saved = self.backend, self._saved
-        backend.end(self.users[at])
-        self.users[at] = self._start_users(at)
-        try:
+
+        def start() -> None:
+            backend.end(self.users[at])
+            self.users[at] = self._start_users(at)
             self._join([at], (saved,))
-        except Lost:  # the key was on the machine that died
-            self._get_keys(load_keys)
-            self._join([at], (saved,))
+
+        persist_in_round(start, lambda _: self._get_keys(load_keys))  # the key was on the machine that died
         actor, group = self.users[at], self.groups[at]
         for number in range(saved.round, round_number + 1):
             backend.get(backend.call(actor, "open_round", *self.items[number]))
             if number < round_number:
-                fates = self._participation.fates(number)[group.start : group.stop]
+                fates = self._attendance.fates(number)[group.start : group.stop]
                 backend.get(backend.call(actor, "replay", fates))
         self._events(
             "user_actor_died", actor=at, users=len(group), round=round_number,
@@ -228,8 +227,8 @@ class Crew:
     def _get_keys(self, ceremony: Callable[..., Any]) -> None:
         """Made, or read again, on the users' side: this process only ever holds a reference."""
         path = self.checkpoints.key_path if self.checkpoints else None
-        self._evaluator, self._key, self.keys_cpu_s = self.backend.run(
-            ceremony, self._plan.scheme, self._plan.matrices, path, returns=3
+        self._evaluator, self._key, self.keys_cpu_s = self.backend.run_split(
+            3, ceremony, self._plan.scheme, self._plan.terms.blocks.shape, path
         )
 
     def _start_users(self, at: int) -> Handle:
@@ -264,9 +263,8 @@ class Crew:
     def _start_server(self, at: int, message: Reference) -> Handle:
         user_ids = np.concatenate([joined.user_ids for joined in self.joined])
         blocks = np.concatenate([joined.blocks[:, at] for joined in self.joined])
-        return self.backend.start(
-            ServerActor, self._evaluator, message, Roster(user_ids, blocks), self._recorded
-        )
+        fresh, roster = self._plan.terms.blocks.fresh, Roster(user_ids, blocks)
+        return self.backend.start(ServerActor, self._evaluator, message, roster, self._recorded, fresh)
 
 
 def _all_read(*_: Any) -> None:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.server_actor import join_pieces
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.plan import Plan
-from fedmf_ray.privacy.views import ClearView, SealedUpload, SealedView, UserView, View
+from fedmf_ray.privacy.views import Agreed, ClearView, SealedUpload, SealedView, UserView, View
+from fedmf_ray.protocol.upload_rows import uploaded_count
 from fedmf_ray.scenario.schema import Scenario
+from fedmf_ray.schemes import Reads
 
 
-def in_the_clear(scenario: Scenario) -> bool:
-    """Whether the scenario's server reads what it receives."""
-    return scenario.protocol.scheme == "plain" or (
-        scenario.observe is not None and scenario.observe.collusion
+def agreed_of(plan: Plan) -> Agreed:
+    """What everybody in the protocol knows, an adversary too."""
+    terms = plan.terms
+    return Agreed(
+        scheme=plan.scheme.name,
+        server_reads=plan.scheme.server_reads,
+        rule=terms.rule.name,
+        rule_settings=asdict(terms.rule),
+        setting=terms.setting,
+        least_rows=uploaded_count(0, terms.blocks.items, terms.part_text_sparsity),
+        rows_per_block=terms.blocks.rows,
     )
+
+
+def in_the_clear(scenario: Scenario, plan: Plan) -> bool:
+    """Whether the scenario's server reads what it receives: unless its scheme claims otherwise, it does."""
+    helped = scenario.observe is not None and scenario.observe.collusion
+    return helped or plan.scheme.server_reads == Reads.EVERYTHING
 
 
 def recorded_rounds(scenario: Scenario, plan: Plan) -> frozenset[int]:
@@ -25,7 +42,7 @@ def recorded_rounds(scenario: Scenario, plan: Plan) -> frozenset[int]:
     rounds = observe.recorded(scenario.stop.rounds)
     if not rounds:
         raise FedMFError(f"observe.rounds: the run has rounds 0 to {scenario.stop.rounds - 1} only")
-    size = len(rounds) * plan.view_bytes(observe.who, in_the_clear(scenario)) / 1e9
+    size = len(rounds) * view_bytes(plan, observe.who, in_the_clear(scenario, plan)) / 1e9
     if size > observe.largest_gb:
         raise FedMFError(
             f"observe: a view of {len(rounds)} rounds takes about {size:.3g} GB, more than "
@@ -34,15 +51,36 @@ def recorded_rounds(scenario: Scenario, plan: Plan) -> frozenset[int]:
     return rounds
 
 
-def view_of(number: int, scenario: Scenario, crew: Crew) -> View:
+def view_bytes(plan: Plan, who: str, clear: bool) -> int:
+    """How much an adversary's view of one round takes."""
+    blocks = plan.terms.blocks
+    matrix = 8 * blocks.items * blocks.width
+    if who == "user":
+        return matrix
+    uploads = list(plan.population.uploads(blocks, plan.terms.part_text_sparsity))
+    if clear:
+        return matrix + sum(int(some.rows.sum()) for some in uploads) * 8 * (blocks.width + 1)
+    sealed = plan.scheme.block_bytes(blocks.shape) + 8
+    sums = matrix if plan.scheme.server_reads == Reads.SUMS else 0
+    return sums + sum(int(some.blocks.sum()) for some in uploads) * sealed
+
+
+def view_of(number: int, scenario: Scenario, plan: Plan, crew: Crew) -> View:
     """The adversary's view of a round whose uploads have all arrived, and that users have not left yet."""
     backend, user = crew.backend, crew.users[0]
     assert scenario.observe is not None
     if scenario.observe.who == "user":
         return UserView(number, backend.get(backend.call(user, "items_in_the_clear")))
     uploads = [backend.call(server, "seen") for server in crew.servers]
-    if in_the_clear(scenario):
+    if in_the_clear(scenario, plan):
         items = backend.get(backend.call(user, "items_in_the_clear"))
         return ClearView(number, items, backend.get(backend.call(user, "decrypt_for_server", *uploads)))
     whole = join_pieces([backend.get(pieces) for pieces in uploads])
-    return SealedView(number, [SealedUpload(u.user_id, u.blocks, u.ciphertexts) for u in whole])
+    items_blocks = plan.terms.blocks.item_count  # what everybody uploads of shared tables says nothing
+    sealed = [
+        SealedUpload(u.user_id, u.blocks[u.blocks < items_blocks], u.ciphertexts[u.blocks < items_blocks])
+        for u in whole
+    ]
+    reads_sums = plan.scheme.server_reads == Reads.SUMS
+    sums = backend.get(backend.call(user, "items_in_the_clear")) if reads_sums else None
+    return SealedView(number, sealed, sums)

@@ -1,9 +1,8 @@
-"""Neighbours cut into pieces of work."""
+"""Contiguous ranges of users, cut into pieces of work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +10,8 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 
-def each(values: list[Any]) -> Any:
-    """What a call with one return value gives for one server, and one with several for several."""
-    return values[0] if len(values) == 1 else values
-
-
 def cut(work: Integers, most: int) -> Integers:
-    """Where to cut neighbours so that each piece has at most so much work (or one user): (pieces + 1,)."""
+    """Where to cut a contiguous range of users so that each piece has at most so much work (or one user): (pieces + 1,)."""
     cuts, done = [0], 0
     for at, one in enumerate(work.tolist()):
         if at > cuts[-1] and done + one > most:
@@ -32,6 +26,6 @@ def pairs(cuts: Integers) -> Iterator[tuple[int, int]]:
 
 
 def runs(chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Ranges of neighbours that are all chosen."""
+    """Ranges of users that are all chosen."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(np.int8)))
     return zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

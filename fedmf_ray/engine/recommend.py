@@ -18,7 +18,7 @@ from fedmf_ray.ratings.movielens import cache_folder, titles
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.sources import MovieLensSource
-from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.schemes import IN_THE_CLEAR
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
 from fedmf_ray.storage.key_files import load_keys
@@ -99,17 +99,17 @@ def _user_of(plan: Plan, user_id: int, path: Path) -> UserRatings:
 def _untrained(plan: Plan, user: UserRatings) -> UserActor:
     """As before the first round. What everybody starts from is no secret: in the clear it is the same."""
     actor = UserActor([user], plan.terms, _ALONE)
-    evaluator, key = schemes.create("plain", plan.matrices)
+    evaluator, key = IN_THE_CLEAR.sides(plan.terms.blocks.shape)
     actor.set_up(key, evaluator)
-    messages = actor.encrypt_initial_items()
-    actor.open_round(*(messages if isinstance(messages, list) else [messages]))
+    *messages, _ = actor.encrypt_initial_items()
+    actor.open_round(*messages)
     return actor
 
 
 def _trained(plan: Plan, user: UserRatings, checkpoints: Checkpoints) -> tuple[int, UserActor]:
     """As of the newest checkpoint that can be read, and its round."""
     reason: CheckpointError | None = None
-    for checkpoint in checkpoints.sound():
+    for checkpoint in checkpoints.readable():
         try:
             return checkpoint.round, _restored(plan, user, checkpoints, checkpoint)
         except CheckpointError as error:
@@ -119,7 +119,7 @@ def _trained(plan: Plan, user: UserRatings, checkpoints: Checkpoints) -> tuple[i
 
 
 def _restored(plan: Plan, user: UserRatings, checkpoints: Checkpoints, checkpoint: Checkpoint) -> UserActor:
-    evaluator, key, _ = load_keys(plan.scheme, plan.matrices, checkpoints.key_path)
+    evaluator, key, _ = load_keys(plan.scheme, plan.terms.blocks.shape, checkpoints.key_path)
     position = int(np.searchsorted(plan.population.user_ids, user.user_id))
     file = next(at for at, (first, stop) in enumerate(checkpoint.groups) if first <= position < stop)
     actor = UserActor([user], plan.terms, _ALONE)

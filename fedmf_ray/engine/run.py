@@ -18,6 +18,7 @@ from fedmf_ray.engine.federation import Federation, Round
 from fedmf_ray.engine.observation import recorded_rounds
 from fedmf_ray.engine.progress import Progress
 from fedmf_ray.errors import DivergenceError, FedMFError
+from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.privacy import views
 from fedmf_ray.privacy.views import Agreed
@@ -59,7 +60,7 @@ def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
 
     Raises :class:`~fedmf_ray.errors.FedMFError` for anything wrong with the scenario, the data or the
     machine, before a folder exists. Raises :class:`~fedmf_ray.errors.DivergenceError` after the rows of
-    the sound rounds, and a summary that says what happened, have been written. Ctrl-C and SIGTERM leave a
+    the complete rounds, and a summary that says what happened, have been written. Ctrl-C and SIGTERM leave a
     folder that :func:`resume` goes on with.
     """
     return run_into(new_path(check_writable(results), scenario), scenario, progress)
@@ -143,7 +144,7 @@ def preflight(scenario: Scenario, backend: Backend) -> None:
         Central(scenario)
     else:
         plan = Plan.of(scenario)
-        plan.place(scenario.cluster.users_per_actor, backend.cpus, backend.memory_bytes)
+        place(plan, scenario.cluster.users_per_actor, backend.cpus, backend.memory_bytes)
         recorded_rounds(scenario, plan)
 
 

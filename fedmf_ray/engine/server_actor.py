@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.answers import Receipt
-from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
-from fedmf_ray.protocol.server import NOBODY, Roster, Server, UploadRefused
-from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.protocol.messages import NOBODY, Closed, EncryptedItems, Opening, PartialSum, Upload
+from fedmf_ray.protocol.server import Roster, Server, UploadRefused
+from fedmf_ray.schemes import Evaluator
 from fedmf_ray.storage import checkpoint_files
 
 NO_USER = -1
@@ -29,13 +29,14 @@ class ServerActor:
 
     def __init__(
         self,
-        evaluator: schemes.Evaluator,
+        evaluator: Evaluator,
         items: EncryptedItems,
         roster: Roster,
         recorded: Container[int] = (),
+        fresh: NDArray[np.int64] = NOBODY,
     ) -> None:
-        """recorded: rounds whose uploads are kept until :meth:`seen` asks for them."""
-        self._server = Server(evaluator, items, roster)
+        """recorded: rounds whose uploads are kept until :meth:`seen` asks for them. fresh: as of :class:`Server`."""
+        self._server = Server(evaluator, items, roster, fresh)
         self._recorded, self._seen = recorded, list[Upload]()
 
     def receive(self, uploads: Sequence[Upload], again: bool = False) -> Receipt:
@@ -77,18 +78,25 @@ class ServerActor:
         uploads, self._seen = self._seen, []
         return uploads
 
-    def publish(self, expected: int | None = None) -> tuple[EncryptedItems | None, float, int]:
-        """Close the round: the matrix that opens the next one, CPU seconds, and how many users are in it.
+    def close(self, expected: int | None = None) -> tuple[Closed | None, float, int]:
+        """Close the round: nothing is added any more. What an opener needs, CPU seconds, and how many users are in
+        the sum.
 
-        expected: users whose uploads are to be in it. Without them all the round stays open, there is no
-        matrix, and the number says how many there are.
+        expected: users whose uploads are to be in it. Without them all the round stays open, and the number
+        says how many there are.
         """
         started = cpu_clock()
         added = len(self._server.added)
         if expected is not None and added != expected:
             return None, 0.0, added
-        message = self._server.publish()
-        return message, cpu_clock() - started, len(message.credited)
+        return self._server.close(), cpu_clock() - started, added
+
+    def publish(self, opening: Opening | None = None) -> tuple[EncryptedItems | None, float]:
+        """The matrix that opens the next round, and CPU seconds; no matrix if the round is not closed."""
+        started = cpu_clock()
+        if not self._server.closed:
+            return None, 0.0
+        return self._server.publish(opening), cpu_clock() - started
 
     def save(self, path: Path, message: EncryptedItems) -> None:
         """Write a published matrix."""

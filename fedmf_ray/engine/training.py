@@ -1,7 +1,8 @@
-"""The part of a round between two matrices: users train, servers add, the matrix is published.
+"""The part of a round between two matrices, on actors: train → add → close → open → publish
+(:mod:`fedmf_ray.protocol.round` has the phases).
 
-Whatever dies in between is replaced and what was lost is done again; what was not lost is left alone, and
-no upload is added twice.
+Users and servers work at the same time: uploads flow to the servers while later users are still at work. Whoever
+dies is replaced and what was lost is done again; what was not lost is left alone, and no upload is added twice.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 
 from fedmf_ray.costs.seconds import UserCosts
 from fedmf_ray.engine.answers import Receipt
-from fedmf_ray.engine.backends import Call, Lost, Reference
+from fedmf_ray.engine.backends import Call, Reference
 from fedmf_ray.engine.crew import Crew
+from fedmf_ray.engine.persistence import Lost, persist_in_round
 from fedmf_ray.engine.progress import Progress
 from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Fates
 
@@ -28,13 +30,17 @@ class Training:
     """What a round's training has brought.
 
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
-    server_cpu_s: of servers and combiners.
+    server_cpu_s: of servers, combiners and openers.
     """
 
+    round: int
+    fates: Fates
     costs: dict[Key, UserCosts] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     server_cpu_s: float = 0.0
     added: int = 0
+    published: list[Reference | None] = field(default_factory=list)
+    done: set[Key] = field(default_factory=set)
     _combined: dict[Key, int] = field(default_factory=dict)
 
     @property
@@ -59,53 +65,51 @@ class Training:
 
 
 class Trainer:
-    """Drives one round of a crew after another."""
+    """Drives one round of a crew after another. combine: actors add up the uploads of their users. opens: sums
+    must be opened by a user before they are published."""
 
-    def __init__(self, crew: Crew, combine: bool, progress: Progress) -> None:
-        self._crew, self._combine, self._progress = crew, combine, progress
+    def __init__(self, crew: Crew, combine: bool, opens: bool, progress: Progress) -> None:
+        self._crew, self._combine, self._opens, self._progress = crew, combine, opens, progress
         self._servers = len(crew.servers)
 
     def train(self, round_number: int, fates: Fates) -> Training:
-        """Users train and servers add, until everything that should arrive has; then the matrix that opens
+        """From one matrix to the next, until everything that should arrive has; then the matrix that opens
         the next round is with ``crew.items``.
 
-        Raises :class:`Lost` if what died cannot be replaced without going back.
+        Raises :class:`~.persistence.Gone` if what died cannot be replaced without going back.
         """
-        crew, work = self._crew, Training()
-        self._fates, self._done = fates, set[Key]()
-        closed: list[Reference | None] = [None] * self._servers
-        attempt = 0
-        while None in closed:
-            whole = self._attempt(round_number, closed, work, again=attempt > 0)
-            whole = whole and self._publish(closed, work)
-            if not whole:
-                attempt += 1
-                if attempt > 9:
-                    raise Lost("processes keep dying")
-                renewed = crew.heal(round_number, closed)
-                self._done = {key for key in self._done if key[0] not in renewed}
-        crew.items[round_number + 1] = list(closed)
-        crew.round = round_number + 1
+        work = Training(round_number, fates, published=[None] * self._servers)
+        attempts = 0
+
+        def phases() -> None:
+            nonlocal attempts
+            attempts += 1
+            whole = self._train_and_add(work, again=attempts > 1)
+            if not (whole and self._close_and_publish(work)):
+                raise Lost("a process died in the round")
+
+        persist_in_round(phases, lambda _: self._heal(work))
+        self._crew.items[round_number + 1] = list(work.published)
+        self._crew.round = round_number + 1
         if (fates == LATE).any():
-            self._receive_late(round_number, work)
+            self._receive_late(work)
         return work
 
-    def _attempt(self, number: int, closed: list[Reference | None], work: Training, again: bool) -> bool:
+    def _heal(self, work: Training) -> None:
+        renewed = self._crew.heal(work.round, work.published)
+        work.done = {key for key in work.done if key[0] not in renewed}
+
+    def _train_and_add(self, work: Training, again: bool) -> bool:
         """Train who has not trained, or whose upload has not reached a server; whether nothing was lost."""
         crew, backend = self._crew, self._crew.backend
-        try:
-            wanted = self._wanted(closed, again)
-        except Lost:
-            return False
-        messages = tuple(crew.items[number]) if self._combine else ()
+        messages = tuple(crew.items[work.round]) if self._combine else ()
         calls = (
-            Call(crew.users[at], "train", (call, self._fates_of((at, call)), False, *messages), (at, call))
-            for at, call in wanted
+            self._call(key, work.fates, False, messages) for key in self._wanted(work, again)
         )
         adding: deque[tuple[Any, dict[int, Reference]]] = deque()
         whole = True
         arrived = sum(len(costs.user_id) for costs in work.costs.values())
-        for call, (*uploads, costs, receipt) in backend.stream(calls, crew.limit, self._servers + 2):
+        for call, (*uploads, costs, receipt) in backend.stream(calls, crew.limit):
             try:
                 # Also what raises a user's error: a server's call must not be made on a failed upload.
                 fresh = call.label not in work.costs
@@ -114,15 +118,15 @@ class Trainer:
             except Lost:
                 whole = False
                 continue
-            self._done.add(call.label)
+            work.done.add(call.label)
             arrived += len(work.costs[call.label].user_id) if fresh else 0
-            self._progress.users(arrived, int((self._fates != ABSENT).sum()))
+            self._progress.users(arrived, int((work.fates != ABSENT).sum()))
             if self._combine:
                 continue
             receipts = {
                 at: backend.call(server, "receive", uploads[at], again)
                 for at, server in enumerate(crew.servers)
-                if closed[at] is None
+                if work.published[at] is None
             }
             adding.append((uploads, receipts))
             if len(adding) > crew.limit:  # bounds the uploads that wait for a server
@@ -130,26 +134,33 @@ class Trainer:
         while adding:
             whole = self._settle(*adding.popleft(), work) and whole
         if whole and self._combine:
-            self._merge(closed)
+            self._merge(work)
         return whole
 
-    def _wanted(self, closed: list[Reference | None], again: bool) -> list[Key]:
+    def _call(self, key: Key, fates: Fates, late: bool, messages: tuple[Reference, ...] = ()) -> Call:
+        """late: now it is the turn of those who are late."""
+        actor, call = key
+        arguments = (call, self._fates_of(key, fates), late, *messages)
+        label = (actor, call + (1 << 32)) if late else key
+        return Call(self._crew.users[actor], "train", arguments, label, returns=self._servers + 2)
+
+    def _wanted(self, work: Training, again: bool) -> list[Key]:
         """Calls still to be made, interleaved: consecutive ones go to different actors."""
         crew, backend = self._crew, self._crew.backend
         missing: set[int] | None = None
         if again and not self._combine:
-            open_servers = [server for at, server in enumerate(crew.servers) if closed[at] is None]
+            open_servers = [server for at, server in enumerate(crew.servers) if work.published[at] is None]
             added = [set(backend.get(backend.call(server, "added"))) for server in open_servers]
             everybody = np.concatenate([joined.user_ids for joined in crew.joined])
-            missing = set(everybody[self._fates == IN_TIME].tolist()) - set.intersection(*added)
+            missing = set(everybody[work.fates == IN_TIME].tolist()) - set.intersection(*added)
         keys = []
         for at, joined in enumerate(crew.joined):
             for call in range(len(joined.calls) - 1):
-                fates = self._fates_of((at, call))
+                fates = self._fates_of((at, call), work.fates)
                 users = joined.user_ids[joined.calls[call] : joined.calls[call + 1]]
                 late_only = not ((fates != ABSENT) & (fates != LATE)).any()
                 here = missing is not None and not missing.isdisjoint(users.tolist())
-                if not late_only and (here or (at, call) not in self._done):
+                if not late_only and (here or (at, call) not in work.done):
                     keys.append((at, call))
         return sorted(keys, key=lambda key: (key[1], key[0]))
 
@@ -169,49 +180,61 @@ class Trainer:
                 backend.call(self._crew.servers[at], "retract", uploads[at], elsewhere)
         return whole
 
-    def _merge(self, closed: list[Reference | None]) -> None:
+    def _merge(self, work: Training) -> None:
         """Combiners hand over what they have added up; servers ignore what they have got already. Nobody
-        waits for this: a server does not publish before it has everything."""
+        waits for this: a server does not close before it has everything."""
         crew, backend = self._crew, self._crew.backend
-        for trained in sorted({actor for actor, _ in self._done}):
-            sums = backend.call(crew.users[trained], "partial_sums", returns=self._servers)
-            for at, (server, partial) in enumerate(
-                zip(crew.servers, [sums] if self._servers == 1 else sums, strict=True)
-            ):
-                if closed[at] is None:
+        for trained in sorted({actor for actor, _ in work.done}):
+            *sums, _ = backend.call_split(self._servers + 1, crew.users[trained], "partial_sums")
+            for at, (server, partial) in enumerate(zip(crew.servers, sums, strict=True)):
+                if work.published[at] is None:
                     backend.call(server, "merge", partial)
 
-    def _publish(self, closed: list[Reference | None], work: Training) -> bool:
+    def _close_and_publish(self, work: Training) -> bool:
+        """Close, open, publish: asked of each server at once, and of an opener if sums must be opened. Whether all
+        have published everything."""
         crew, backend, whole = self._crew, self._crew.backend, True
         expected = work.combined if self._combine else None
+        waiting = [at for at, message in enumerate(work.published) if message is None]
+        closing = {at: backend.call_split(3, crew.servers[at], "close", expected) for at in waiting}
+        openings = self._open(closing, work) if self._opens else {}
         publishing = {
-            at: backend.call(server, "publish", expected, returns=3)
-            for at, server in enumerate(crew.servers)
-            if closed[at] is None
+            at: backend.call_split(2, crew.servers[at], "publish", *openings.get(at, ())) for at in waiting
         }
-        for at, (message, cpu_s, added) in publishing.items():
+        for at in waiting:
             try:
-                seconds, work.added = backend.get([cpu_s, added])
-                work.server_cpu_s += seconds
-                if expected is None or work.added == expected:
-                    closed[at] = message
-                else:
-                    whole = False
+                close_cpu_s, added, publish_cpu_s = backend.get([*closing[at][1:], publishing[at][1]])
             except Lost:
+                whole = False
+                continue
+            work.added = added
+            work.server_cpu_s += close_cpu_s + publish_cpu_s
+            if expected is None or added == expected:
+                work.published[at] = publishing[at][0]
+            else:
                 whole = False
         return whole
 
-    def _receive_late(self, round_number: int, work: Training) -> None:
+    def _open(
+        self, closing: dict[int, tuple[Reference, ...]], work: Training
+    ) -> dict[int, tuple[Reference, ...]]:
+        """One user opens what all servers have closed; another one if it dies. Servers that have published already
+        are not asked again."""
+        crew, backend = self._crew, self._crew.backend
+        opener = next(key[0] for key in sorted(work.done)) if work.done else 0
+        closed = [references[0] for references in closing.values()]
+        *answers, cpu_s = backend.call_split(len(closed) + 1, crew.users[opener], "open_sums", *closed)
+        work.server_cpu_s += backend.get(cpu_s)
+        return {at: (answer,) for at, answer in zip(closing, answers, strict=True)}
+
+    def _receive_late(self, work: Training) -> None:
         """The round is over; servers refuse these uploads. If an actor is lost here, whoever replaces it
         lives through the round again."""
         crew, backend = self._crew, self._crew.backend
         keys = [(at, call) for at, joined in enumerate(crew.joined) for call in range(len(joined.calls) - 1)]
-        calls = (
-            Call(crew.users[at], "train", (call, self._fates_of((at, call)), True), (at, call + (1 << 32)))
-            for at, call in keys
-            if (self._fates_of((at, call)) == LATE).any()
-        )
-        for call, (*uploads, costs, _) in backend.stream(calls, crew.limit, self._servers + 2):
+        late = [key for key in keys if (self._fates_of(key, work.fates) == LATE).any()]
+        calls = (self._call(key, work.fates, True) for key in late)
+        for call, (*uploads, costs, _) in backend.stream(calls, crew.limit):
             try:
                 work.costs[call.label] = backend.get(costs)
                 for server, pieces in zip(crew.servers, uploads, strict=True):
@@ -219,7 +242,7 @@ class Trainer:
             except Lost:
                 continue
 
-    def _fates_of(self, key: Key) -> Fates:
+    def _fates_of(self, key: Key, fates: Fates) -> Fates:
         at, call = key
         first, cuts = self._crew.groups[at].start, self._crew.joined[at].calls
-        return self._fates[first + cuts[call] : first + cuts[call + 1]]
+        return fates[first + cuts[call] : first + cuts[call + 1]]

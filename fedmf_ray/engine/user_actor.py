@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
-from fedmf_ray.engine.answers import GeneratedMembers, Hosting, Joined, Members, Reading, Receipt, Report
-from fedmf_ray.engine.pieces import cut, each, pairs, runs
+from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
+from fedmf_ray.engine.pieces import cut, pairs, runs
 from fedmf_ray.engine.server_actor import join_pieces
-from fedmf_ray.learning.factors import initial_items
+from fedmf_ray.learning.items import Items, mean_change
 from fedmf_ray.learning.ranking import Lists, RankingSums
-from fedmf_ray.learning.rows import Items, mean_change
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
-from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
-from fedmf_ray.protocol.messages import EncryptedItems, PartialSum, Upload
+from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
-from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.ratings.users import GeneratedMembers, Members
+from fedmf_ray.schemes import Evaluator, KeyHolder
 from fedmf_ray.storage import user_files
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 
@@ -55,10 +55,8 @@ class UserActor:
         self._open: tuple[Floats, Items] | None = None
         self._report: Report | None = None
 
-    def set_up(
-        self, key: schemes.KeyHolder, evaluator: schemes.Evaluator, saved: Sequence[Path] = ()
-    ) -> Joined:
-        """Receive the key pair and make the users, as they were when ``saved`` was written if given."""
+    def set_up(self, key: KeyHolder, evaluator: Evaluator, saved: Sequence[Path] = ()) -> Joined:
+        """Receive both sides of the scheme and make the users, as they were when ``saved`` was written if given."""
         members = self._members
         if isinstance(members, GeneratedMembers):
             members = [members.recipe.user(user_id) for user_id in members.user_ids]
@@ -76,20 +74,18 @@ class UserActor:
         work, most = (users.rating_counts, _CALL_RATINGS) if together else (uploaded, _CALL_BLOCKS)
         self._calls = cut(work, most)
         tariff = self._hosting.tariff
-        self._charged_blocks = users.upload_rows.under(tariff.blocks.rows) if tariff else uploaded
+        self._charged_blocks = users.upload_rows.under(tariff.blocks) if tariff else uploaded
         self._roster = [Roster(users.user_ids, column) for column in blocks.T]
         # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
-        key.encrypt(np.zeros((1, self._terms.blocks.columns)))
+        key.encrypt(np.zeros((1, self._terms.blocks.columns), np.int64))
         return Joined(users.user_ids, blocks, self._calls)
 
-    def encrypt_initial_items(self) -> Any:
-        """Make and encrypt the matrix that opens round 0 (one user does this for all)."""
-        terms, layout = self._terms, self._terms.blocks
-        matrix, d = np.zeros((layout.items, layout.width)), terms.layout.factors
-        matrix[:, :d] = initial_items(terms.init, terms.init_scale, layout.items, d, terms.seed)
-        if terms.layout.prior:
-            matrix[:, : terms.layout.learned] *= terms.layout.weights(np.zeros(layout.items))
-        return each(encrypt_items(matrix, self._key, terms))
+    def encrypt_initial_items(self) -> tuple[Any, ...]:
+        """Make and encrypt the tables that open round 0 (one user does this for all): a message per server, and
+        the CPU seconds that it took."""
+        started = cpu_clock()
+        messages = encrypt_items(initial_tables(self._terms), self._key, self._terms)
+        return (*messages, cpu_clock() - started)
 
     def read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
         """Decrypt and check one part of the published matrix, for everybody."""
@@ -108,39 +104,46 @@ class UserActor:
             return self._report
         started = cpu_clock()
         self._ledger.settle(shares)
+        tables = open_tables(shares, self._terms)
         self._decrypt_cpu_s = cpu_clock() - started + sum(reading.cpu_s for reading in readings)
         self._download_bytes = readings[0].download_bytes
-        before, layout = self._open and self._open[1], self._terms.layout
-        matrix = self._terms.blocks.cut(np.concatenate([share.values for share in shares]))
+        before, setting = self._open and self._open[1], self._terms.setting
         users, self._round = self._users, shares[0].round
-        items = Items.read(matrix, layout, self._terms.min_raters, counted=self._round > 0)
-        self._open = matrix, items
+        items = self._terms.rule.read(tables, setting, counted=self._round > 0)
+        self._open = tables[0], items
         users.settle(np.concatenate([share.credited for share in shares]))
-        self._refit()
+        self._solve()
+        change = float("nan") if before is None else mean_change(before, items, setting.factors, setting.biases)
         self._report = Report(
             users.user_ids,
-            users.errors(items, layout),
+            users.errors(items, self._terms),
             np.sum(np.abs(users.vectors - users.opened), axis=1),
-            float("nan") if before is None else mean_change(before, items, layout),
+            change,
         )
         users.open()
         self._partial: list[PartialSum] | None = None
         self._combiners: list[Combiner] = []
         return self._report
 
-    def _refit(self) -> None:
+    def _solve(self) -> None:
         """Users solve for their vectors under the matrix that has just been opened, if the rule says so.
 
         It is part of their update in this round, and the vectors are those that they would predict with.
         """
         users = self._users
-        self._refit_cpu_s = np.zeros(len(users))
-        if self._terms.rule != "ridge":
+        self._solve_cpu_s = np.zeros(len(users))
+        if not self._terms.rule.solves:
             return
         for first, stop in self._groups(0, len(users), np.ones(len(users), bool)):
             started = cpu_clock()
-            users.refit(first, stop, self._items, self._terms)
-            self._refit_cpu_s[first:stop] = self._shared(first, stop, cpu_clock() - started)
+            users.solve(first, stop, self._items, self._terms)
+            self._solve_cpu_s[first:stop] = self._shared(first, stop, cpu_clock() - started)
+
+    def open_sums(self, *closed: Closed) -> tuple[Any, ...]:
+        """Open the sums of a closed round, for schemes in which that takes a user: an answer per server, and the
+        CPU seconds that it took."""
+        started = cpu_clock()
+        return (*self._key.open(closed), cpu_clock() - started)
 
     def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.
@@ -153,8 +156,10 @@ class UserActor:
         chosen = (fates == LATE) if late else (fates != ABSENT) & (fates != LATE)
         combine = self._hosting.combine and not late
         if combine and not self._combiners and self._partial is None:
-            rosters = zip(messages, self._roster, strict=True)
-            self._combiners = [Combiner(self._evaluator, message, roster) for message, roster in rosters]
+            rosters, fresh = zip(messages, self._roster, strict=True), self._terms.blocks.fresh
+            self._combiners = [
+                Combiner(self._evaluator, message, roster, fresh) for message, roster in rosters
+            ]
         outgoing: list[list[Upload]] = [[] for _ in range(self._terms.blocks.servers)]
         update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
         upload_bytes = np.zeros(stop - first, np.int64)
@@ -162,10 +167,10 @@ class UserActor:
         census = self._terms.census(self._round)
         for begin, end in self._groups(first, stop, chosen):
             started = cpu_clock()
-            steps = self._users.update(begin, end, self._items, self._terms, census)
+            added_up = self._users.update(begin, end, self._items, self._terms, census)
             update_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
             started = cpu_clock()
-            uploads = self._users.uploads(begin, end, self._round, steps, self._key, self._terms)
+            uploads = self._users.uploads(begin, end, self._round, added_up, self._key, self._terms)
             encrypt_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
             for user, pieces in enumerate(uploads, start=begin - first):
                 upload_bytes[user] = sum(piece.nbytes for piece in pieces)
@@ -186,7 +191,7 @@ class UserActor:
                     refused[pieces[0].user_id] = error.reason
             combine_cpu_s += cpu_clock() - started
         if not census:
-            update_cpu_s += self._refit_cpu_s[first:stop]
+            update_cpu_s += self._solve_cpu_s[first:stop]
         costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)
         return (*outgoing, costs, Receipt(added, refused, combine_cpu_s))
 
@@ -197,12 +202,12 @@ class UserActor:
             for first, stop in pairs(cut(self._users.rating_counts[begin:end], _CACHE_RATINGS) + begin):
                 self._users.update(first, stop, self._items, self._terms, census)
 
-    def partial_sums(self) -> Any:
-        """What the combiners have added up in this round, for each server."""
+    def partial_sums(self) -> tuple[Any, ...]:
+        """What the combiners have added up in this round, for each server, and of how many users."""
         if self._partial is None:
             self._partial = [combiner.finish() for combiner in self._combiners]
             self._combiners = []
-        return each(self._partial)
+        return (*self._partial, len(self._partial[0].user_ids) if self._partial else 0)
 
     def save(self, path: Path, round_number: int) -> None:
         """Write the users as they were when the open round opened."""
@@ -218,13 +223,14 @@ class UserActor:
 
     def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
         """What a user who colludes with the servers does with other users' uploads."""
-        layout = self._terms.blocks
+        layout, table = self._terms.blocks, self._terms.items
         clear = []
         for upload in join_pieces(received):
-            values = self._key.decrypt(upload.ciphertexts).reshape(-1, layout.width)
-            rows = (upload.blocks[:, None] * layout.rows + np.arange(layout.rows)).ravel()
+            items = upload.blocks < layout.item_count
+            integers = self._key.decrypt(upload.ciphertexts)[items].reshape(-1, layout.width)
+            rows = layout.rows_of(upload.blocks[items])
             real = rows < layout.items  # the last block is filled up
-            clear.append(ClearUpload(upload.user_id, rows[real], values[real]))
+            clear.append(ClearUpload(upload.user_id, rows[real], table.to_floats(integers[real])))
         return clear
 
     def recommend(self, user_id: int, count: int, popularity: float) -> tuple[Integers, Floats]:
@@ -247,7 +253,7 @@ class UserActor:
         return self._open[1]
 
     def _groups(self, first: int, stop: int, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-        """The chosen users among neighbours, in groups of neighbours that are worked on at once."""
+        """The chosen ones of a contiguous range of users, in contiguous groups that are worked on at once."""
         for begin, end in runs(chosen):
             if self._hosting.together:
                 counts = self._users.rating_counts[first + begin : first + end]
@@ -270,7 +276,7 @@ class UserActor:
         encrypt_cpu_s: Floats,
         upload_bytes: Integers,
     ) -> UserCosts:
-        """Of the chosen users among some neighbours, measured or by the tariff."""
+        """Of the chosen ones of a contiguous range of users, measured or by the tariff."""
         users = self._users
         user_ids, rows, blocks = (
             array[first:stop][chosen]

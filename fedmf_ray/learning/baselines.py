@@ -33,7 +33,7 @@ def regular_mf(
 
     Ratings in user order; the user's and the item's vector both move at each rating, the item's with
     the user vector that has just moved (the authors' ``Regular_MF.py``). With biases both sides have two
-    more columns (:mod:`fedmf_ray.learning.rows`). Yields after each pass, without end.
+    more columns (:mod:`fedmf_ray.learning.items`). Yields after each pass, without end.
     """
     side = sides(steps, user_vectors.shape[1], bias)
     users, items = user_vectors.copy(), item_matrix.copy()

@@ -10,16 +10,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.planning.plan import Plan
 
 WORKER_BYTES = 80 * 10**6
 """What a Ray worker with an empty `UserActor` takes (private and proportional pages), rounded up;
 `benchmarks/memory.py` measures it."""
 
+_USER_OBJECTS_BYTES = 2000
+"""What Python takes for a user beyond the numbers in its arrays."""
+
+
+def place(
+    plan: Plan, users_per_actor: int | Literal["auto"], cpus: int, memory_bytes: float | None
+) -> list[range]:
+    """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
+    users = len(plan.population.user_ids)
+    groups = group(users, users_per_actor, cpus, _work(plan))
+    check_memory(len(groups), users, memory_of(plan), memory_bytes)
+    return groups
+
+
+def _work(plan: Plan) -> NDArray[np.float64] | None:
+    """(users,) what each user's round takes beside others', if their ratings are known here."""
+    if plan.population.slices is None:
+        return None
+    (everybody,) = plan.population.uploads(plan.terms.blocks, plan.terms.part_text_sparsity)
+    if plan.scheme.lightweight:
+        return everybody.ratings.astype(float)
+    return everybody.blocks + everybody.ratings / 16
+
 
 def group(
     users: int, users_per_actor: int | Literal["auto"], cpus: int, work: NDArray[np.float64] | None = None
 ) -> list[range]:
-    """Positions of consecutive users, ``users_per_actor`` at a time; ``auto`` makes one group a CPU.
+    """Positions of consecutive users, ``users_per_actor`` at a time; ``auto`` makes one group per CPU.
 
     work: (users,) if known; ``auto`` then cuts so that groups have about the same.
     """
@@ -56,6 +80,19 @@ class Memory:
     def total(self, actors: int, users: int) -> int:
         """Of a whole simulation."""
         return actors * self.actor + users * self.user + self.server
+
+
+def memory_of(plan: Plan) -> Memory:
+    """An actor holds what its key takes and, thrice, the tables, and may add up uploads; a user its
+    ratings, and its vector twice; the server ciphertexts as numbers and, twice, on the wire."""
+    blocks = plan.terms.blocks
+    matrix, wire = 8 * blocks.count * blocks.columns, plan.scheme.block_bytes(blocks.shape)
+    ratings = plan.population.mean_ratings
+    return Memory(
+        actor=WORKER_BYTES + plan.scheme.memory_bytes() + 3 * matrix + wire * blocks.count,
+        user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.width + round(3 * 8 * ratings),
+        server=WORKER_BYTES + 3 * wire * blocks.count,
+    )
 
 
 def check_memory(actors: int, users: int, memory: Memory, memory_bytes: float | None) -> None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.engine.answers import GeneratedMembers, Members
 from fedmf_ray.planning import uploads
 from fedmf_ray.planning.uploads import Uploads
-from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.ratings.users import Recipe
+from fedmf_ray.ratings.users import GeneratedMembers, Members, Recipe
 from fedmf_ray.scenario.schema import Scenario
 
 
@@ -48,12 +47,12 @@ class Population:
             return sum(len(user.items) + len(user.test_items) for user in self.ratings) / len(self.ratings)
         return self.ratings.mean_ratings
 
-    def uploads(self, layout: ItemBlocks, sparsity: float) -> Iterator[Uploads]:
+    def uploads(self, blocks: Blocks, sparsity: float) -> Iterator[Uploads]:
         """What users will upload, for a contiguous range of users at a time; no user is made for it."""
         if isinstance(self.ratings, Sequence):
-            yield uploads.of_slices(self.ratings, layout, sparsity)
+            yield uploads.of_slices(self.ratings, blocks, sparsity)
         else:
-            yield from uploads.of_recipe(self.ratings, self.user_ids, layout, sparsity)
+            yield from uploads.of_recipe(self.ratings, self.user_ids, blocks, sparsity)
 
     def all_ratings(self) -> Sequence[UserRatings]:
         """Every user's ratings in one place: for central baselines and audits only."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.upload_rows import uploaded_count
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.ratings.users import Recipe
@@ -35,25 +35,25 @@ class Uploads(NamedTuple):
     blocks: Integers
 
 
-def of_slices(slices: Sequence[UserRatings], layout: ItemBlocks, sparsity: float) -> Uploads:
+def of_slices(slices: Sequence[UserRatings], layout: Blocks, sparsity: float) -> Uploads:
     """Of users whose ratings are here; exact but for the blocks of decoys."""
     ratings = np.array([len(user.items) for user in slices], np.int64)
     rows = _rows(ratings, layout, sparsity)
     sizes = _sizes(layout)
     blocks = np.zeros(len(slices), np.int64)
     for at, user in enumerate(slices):
-        rated = np.bincount(user.items // layout.rows, minlength=layout.count)
+        rated = np.bincount(user.items // layout.rows, minlength=layout.item_count)
         touched = int((rated > 0).sum())
         decoys, unrated = rows[at] - len(user.items), layout.items - len(user.items)
         if decoys:
             free = sizes[rated == 0]
             touched += round(float(np.sum(1 - (1 - decoys / unrated) ** free)))
-        blocks[at] = touched
+        blocks[at] = touched + len(layout.shared)
     return Uploads(np.array([user.user_id for user in slices], np.int64), ratings, rows, blocks)
 
 
 def of_recipe(
-    recipe: Recipe, user_ids: Sequence[int], layout: ItemBlocks, sparsity: float
+    recipe: Recipe, user_ids: Sequence[int], layout: Blocks, sparsity: float
 ) -> Iterator[Uploads]:
     """Of users who make their own ratings, a range of them at a time, without making them.
 
@@ -64,7 +64,7 @@ def of_recipe(
         ratings = recipe.likely_counts(ids)
         rows = _rows(ratings, layout, sparsity)
         if layout.rows == 1:
-            yield Uploads(ids, ratings, rows, rows)
+            yield Uploads(ids, ratings, rows, rows + len(layout.shared))
             continue
         counts, index = np.unique(ratings, return_inverse=True)
         weights = recipe.popularity()
@@ -72,10 +72,10 @@ def of_recipe(
             _likely_blocks(weights, int(rated), int(row), layout)
             for rated, row in zip(counts, _rows(counts, layout, sparsity), strict=True)
         ]
-        yield Uploads(ids, ratings, rows, np.array(estimated)[index])
+        yield Uploads(ids, ratings, rows, np.array(estimated)[index] + len(layout.shared))
 
 
-def _likely_blocks(weights: Floats, rated: int, rows: int, layout: ItemBlocks) -> int:
+def _likely_blocks(weights: Floats, rated: int, rows: int, layout: Blocks) -> int:
     """Blocks that so many rated rows and decoys are in, on average; weights: (items,) of being rated.
 
     Drawing items by weight is a race of exponential clocks (Gumbel's trick): when ``rated`` of them have
@@ -91,23 +91,23 @@ def _likely_blocks(weights: Floats, rated: int, rows: int, layout: ItemBlocks) -
         time *= 2
     if missing(time) > 0:  # otherwise everything is rated, and time is late enough
         time = brentq(missing, 0.0, time, xtol=1e-300)
-    padded = np.zeros(layout.count * layout.rows)
+    padded = np.zeros(layout.item_count * layout.rows)
     padded[: layout.items] = weights
-    missed = np.exp(-time * padded.reshape(layout.count, layout.rows).sum(axis=1))
+    missed = np.exp(-time * padded.reshape(layout.item_count, layout.rows).sum(axis=1))
     if rows > rated:
         missed *= (1 - (rows - rated) / (layout.items - rated)) ** _sizes(layout)
     return round(float(np.sum(1 - missed)))
 
 
-def _rows(ratings: Integers, layout: ItemBlocks, sparsity: float) -> Integers:
+def _rows(ratings: Integers, layout: Blocks, sparsity: float) -> Integers:
     """(users,) rows that users with so many training ratings upload."""
     counts, index = np.unique(ratings, return_inverse=True)
     rows = [uploaded_count(int(count), layout.items, sparsity) for count in counts]
     return np.array(rows, np.int64)[index]
 
 
-def _sizes(layout: ItemBlocks) -> Integers:
+def _sizes(layout: Blocks) -> Integers:
     """(blocks,) rows in each: the last may have fewer."""
-    sizes = np.full(layout.count, layout.rows)
-    sizes[-1] = layout.items - layout.rows * (layout.count - 1)
+    sizes = np.full(layout.item_count, layout.rows)
+    sizes[-1] = layout.items - layout.rows * (layout.item_count - 1)
     return sizes

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import Steps
+from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.privacy.gradients import Rows
 
 Floats = NDArray[np.float64]

@@ -4,7 +4,7 @@ Chai et al. (arXiv 1906.05108, section 3.2) prove that two rounds of one user's 
 away. This module carries it out, and needs less. Knowns: V of the round, the user's upload, the update
 rule and its settings. Unknown: u and the ratings.
 
-An upload is minus the item steps, so row j holds learning_rate * (2 e_j u - 2 reg_item v_j); the server
+Row j of an upload holds learning_rate * (2 e_j u - 2 reg_item v_j); the server
 strips what it knows and is left with g_j = e_j * u, e_j = r_j - <u, v_j>, up to rounding to the grid.
 With g_j = c_j * w_j, w_j of length one, and s_j = |u| when the row was computed:
 
@@ -16,7 +16,7 @@ With g_j = c_j * w_j, w_j of length one, and s_j = |u| when the row was computed
 
 **Grid attack** (one round). Ratings lie on a known grid, so one row (the *anchor*) leaves a handful of
 lengths: the roots s of t s**2 - r s + c p = 0 for each r on the grid. Each is carried from row to row along
-the minimal spanning tree of directions (neighbours have nearly the same length), the rating rounded to the
+the minimal spanning tree of directions (rows joined by it have nearly the same length), the rating rounded to the
 grid and the length put right from it, and the candidate under which all ratings fall on the grid wins.
 Rounding errors do not accumulate, which is why this survives 20 fraction bits. A user with one or two
 ratings leaves several candidates; then the next round decides, by the direction that u must have moved to.
@@ -32,16 +32,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import RULES, RatingBlock, Steps
+from fedmf_ray.learning.blocks import RatingBlock, Steps
+from fedmf_ray.learning.rules.gradient import Batch, GradientRule, Sequential
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+READ: dict[str, GradientRule] = {rule.name: rule for rule in (Sequential(), Batch())}
+"""The rules whose uploads these attacks can read."""
 
 _FEW = 3
 """Users with up to this many ratings can fit several candidates by chance; the next round decides."""
 
 _LARGEST_MOVE = 0.05
-"""Between neighbouring rows, s changes by less than this share; a larger change is a wrong root."""
+"""Between rows joined by the tree, s changes by less than this share; a larger change is a wrong root."""
 
 
 _CLOSE = 0.05
@@ -68,7 +72,7 @@ class Rows(NamedTuple):
 
 
 def strip(uploaded: Floats, item_vectors: Floats, rule: str, steps: Steps) -> Rows:
-    """Rows of an upload ((k, d), minus the item steps) for the given item vectors (k, d)."""
+    """Rows of an upload (k, d) for the given item vectors (k, d)."""
     gradients = uploaded / (2 * steps.learning_rate) + steps.reg_item * item_vectors
     main = np.linalg.svd(gradients, full_matrices=False)[2][0]
     if rule == "batch":
@@ -117,7 +121,7 @@ def recover(
     if following is not None and len(rows.strength) <= _FEW:
         close = np.flatnonzero(cost <= cost[best] + _CLOSE * len(rows.strength))
         pairs = [(ratings[at], signs[at] * paths[at]) for at in close]
-        best = int(close[_foretold(rows, rule, steps, pairs, following)])
+        best = int(close[_predicts_best(rows, rule, steps, pairs, following)])
     vector = signs[best] * paths[best, anchor] * rows.directions[anchor]
     return ratings[best], vector, float(cost[best] / len(rows.strength))
 
@@ -140,7 +144,7 @@ def _candidates(rows: Rows, anchor: int, grid: Floats) -> tuple[Floats, Floats]:
 
 
 def _corrected(rows: Rows, at: int, rating: Floats, near: Floats) -> Floats:
-    """The lengths that give a row exactly these ratings, where that is close to the neighbour's."""
+    """The lengths that give a row exactly these ratings, where that is close to the length of the row before."""
     slope, product = rows.slope[at], rows.strength[at] * rows.ratio[at]
     with np.errstate(invalid="ignore", divide="ignore"):
         root = np.sqrt(rating**2 - 4 * slope * product)
@@ -169,24 +173,24 @@ def _tree(directions: Floats, root: int, rule: str) -> tuple[list[int], Integers
     return order, parents
 
 
-def _foretold(
+def _predicts_best(
     rows: Rows, rule: str, steps: Steps, candidates: list[tuple[Floats, Floats]], following: Following
 ) -> int:
-    """Which candidate (ratings, lengths) foretells the next round's upload best, in whatever order the user
+    """Which candidate (ratings, lengths) predicts the next round's upload best, in whatever order the user
     went through its ratings."""
     observed, items = following
-    everything = np.arange(len(items))
+    everything, stepping = np.arange(len(items)), READ[rule]
     best, chosen = np.inf, 0
     for number, (ratings, lengths) in enumerate(candidates):
         ends = lengths[:, None] * rows.directions
         for order in map(list, itertools.permutations(everything)):
             block = RatingBlock(np.array([0, len(order)]), everything[order], ratings[order])
             if rule == "batch":
-                start = RULES[rule](ends[:1], rows.item_vectors, block, steps)[0]
+                start = stepping.step(ends[:1], rows.item_vectors, block, steps)[0]
             else:
                 start = ends[order[-1:]]  # where the row that came last left the user vector
-            _, item_steps = RULES[rule](start, items, block, steps)
-            error = float(np.linalg.norm(-item_steps - observed[order]))
+            _, added = stepping.step(start, items, block, steps)
+            error = float(np.linalg.norm(added - observed[order]))
             if error < best:
                 best, chosen = error, number
             if rule == "batch":

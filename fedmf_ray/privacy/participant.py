@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import Steps
+from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.privacy.gradients import recover, strip
 
 Floats = NDArray[np.float64]

@@ -1,6 +1,6 @@
 """Ratings from what the ``ridge`` rule uploads, in the clear or read off V by another user.
 
-The rule (:mod:`~fedmf_ray.learning.ridge`) gives away more than gradients do. A step of the bias column is
+The rule (:mod:`~fedmf_ray.learning.rules.ridge`) gives away more than gradients do. A step of the bias column is
 e_ij, the error of one rating, times numbers that everybody knows. And a user's vector is not any vector: it is
 where its own loss is flat, so
 
@@ -19,14 +19,19 @@ the other's step.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.factors import RatingBlock, Steps
-from fedmf_ray.learning.ridge import (
+from fedmf_ray.learning.blocks import RatingBlock
+from fedmf_ray.learning.items import Items, item_columns
+from fedmf_ray.learning.rules import Setting
+from fedmf_ray.learning.rules.ridge import Ridge
+from fedmf_ray.learning.rules.ridge_steps import (
     Raters,
+    RaterSums,
     bias_scale,
     curvatures,
     first_scale,
@@ -34,7 +39,6 @@ from fedmf_ray.learning.ridge import (
     refit,
     step_scale,
 )
-from fedmf_ray.learning.rows import Items, RowLayout, item_columns
 from fedmf_ray.privacy.gradients import nearest
 from fedmf_ray.privacy.participant import Found
 
@@ -63,40 +67,38 @@ class RowSteps(NamedTuple):
     biases: Floats
 
 
-def read_steps(added: Floats, rows: Floats, layout: RowLayout, steps: Steps, first: bool = False) -> RowSteps:
+def read_steps(added: Floats, rows: Floats, setting: Setting, first: bool = False) -> RowSteps:
     """Undo what the rule does to errors. added: (k, width) by one user, to rows (k, width) of V.
 
     first: nobody had counted itself yet.
     """
-    d = layout.factors
-    items = Items.read(rows, layout, 1, counted=not first)
+    d, sums, steps, curved = setting.factors, RaterSums.of(setting), setting.steps, setting.predictors
+    items = _read(rows, replace(setting, min_raters=1), counted=not first)
     vectors = items.vectors[:, :d]
-    biases = items.vectors[:, -1] if layout.bias else np.zeros(len(rows))
-    new, grown = added[:, -1], added[:, layout.learned]  # a newcomer counts itself
+    biases = items.vectors[:, -1] if setting.biases else np.zeros(len(rows))
+    new, grown = added[:, -1], added[:, curved]  # a user that joins counts itself
     if first:
-        scale, pulls = first_scale(grown, layout), np.zeros(len(rows))
+        scale, pulls = first_scale(grown, sums), np.zeros(len(rows))
     else:
-        count, before = np.maximum(rows[:, -1] + new, 1.0), rows[:, layout.learned]
+        count, before = np.maximum(rows[:, -1] + new, 1.0), rows[:, curved]
         # Nobody in L_j yet: all parts are new, and everybody takes the others for its like.
         curvature = np.where(before > 0, before + np.maximum(grown, 0.0), count * grown)
-        scale, pulls = step_scale(count, curvature, steps, layout), (1.0 - new) / count
-    kept = new[:, None] * layout.shares * item_columns(items.vectors, layout)
+        scale, pulls = step_scale(count, curvature, steps, sums), (1.0 - new) / count
+    kept = new[:, None] * sums.shares * item_columns(items.vectors, d, setting.biases)
     product = (added[:, :d] - kept[:, :d]) / scale[:, None] + (steps.reg_item * pulls)[:, None] * vectors
     error = np.full(len(rows), np.nan)
-    if layout.bias:
+    if setting.biases:
         error = (added[:, d] - kept[:, d]) / bias_scale(steps) + steps.reg_item_bias * pulls * biases
     return RowSteps(error, product, vectors, biases)
 
 
-def recover(
-    added: Floats, rows: Floats, layout: RowLayout, steps: Steps, grid: Floats, first: bool = False
-) -> Floats:
+def recover(added: Floats, rows: Floats, setting: Setting, grid: Floats, first: bool = False) -> Floats:
     """(k,) ratings of one user from what it uploads in one round for the k rows that it rated.
 
     grid: the possible ratings, evenly spaced and increasing. first: nobody had counted itself yet.
     """
-    seen = read_steps(added, rows, layout, steps, first)
-    if layout.bias:
+    seen, steps = read_steps(added, rows, setting, first), setting.steps
+    if setting.biases:
         vector = np.sum(seen.error[:, None] * seen.vectors, axis=0) / steps.reg_user
         own = np.sum(seen.error) / steps.reg_user_bias
         return _on_grid(seen.error + seen.biases + seen.vectors @ vector + steps.mean + own, grid, _ROUNDING)
@@ -110,62 +112,67 @@ def recover(
     return nearest(min(both, key=lambda ratings: _misfit(ratings, grid) - 1e-3 * ratings.mean()), grid)
 
 
-def recover_from_changes(
-    before: Floats, after: Floats, layout: RowLayout, steps: Steps, grid: Floats
-) -> list[Found]:
+def recover_from_changes(before: Floats, after: Floats, setting: Setting, grid: Floats) -> list[Found]:
     """Ratings in rows with one rater, from V (items, width) of two consecutive rounds."""
     lone = np.flatnonzero(after[:, -1] == 1)
-    return _of_single_users(lone, after - before, before, layout, steps, grid)
+    return _of_single_users(lone, after - before, before, setting, grid)
 
 
 def recover_beside(
-    own: RatingBlock, before: Floats, after: Floats, layout: RowLayout, steps: Steps, grid: Floats, least: int
+    own: RatingBlock, before: Floats, after: Floats, setting: Setting, grid: Floats
 ) -> list[Found]:
     """The same for a user who is one of two raters: it takes its own step away, and the other's is left.
 
     own: its ratings minus the mean. before, after: of the first round in which users learn, before which none
-    of them is in L_j. least: min_raters.
+    of them is in L_j.
     """
-    if before[:, layout.learned].any():
+    curved, steps = setting.predictors, setting.steps
+    if before[:, curved].any():
         raise ValueError("only the first round that learns can be read from two matrices alone")
     counted = bool(before[:, -1].any())
-    items = Items.read(before, layout, least, counted)
-    vector = refit(items, own, steps, layout.bias)
-    now = curvatures(vector, layout.factors)
+    items = _read(before, setting, counted)
+    vector = refit(items, own, steps, setting.biases)
+    now = curvatures(vector, setting.factors)
     raters = Raters(np.zeros(len(own.items)), np.array([float(counted)]), now)
     change = after - before
-    change[own.items, : layout.learned] += item_steps(vector, items, own, steps, raters, layout)
-    change[own.items, layout.learned] -= now
+    change[own.items, :curved] -= item_steps(vector, items, own, steps, raters, RaterSums.of(setting))
+    change[own.items, curved] -= now
     change[own.items, -1] -= not counted
     shared = own.items[after[own.items, -1] == 2]
-    moved = (before[shared, : layout.learned] != after[shared, : layout.learned]).any(axis=1)
-    return _of_single_users(shared[moved], change, before, layout, steps, grid)
+    moved = (before[shared, :curved] != after[shared, :curved]).any(axis=1)
+    return _of_single_users(shared[moved], change, before, setting, grid)
+
+
+def _read(rows: Floats, setting: Setting, counted: bool) -> Items:
+    """What any user reads from rows of the item table."""
+    return Ridge().read([rows], setting, counted)
 
 
 def _of_single_users(
-    rows: Integers, change: Floats, before: Floats, layout: RowLayout, steps: Steps, grid: Floats
+    rows: Integers, change: Floats, before: Floats, setting: Setting, grid: Floats
 ) -> list[Found]:
     """Ratings in rows that one user each has changed; change: (items, width) by that user."""
-    lone = rows[change[rows, : layout.learned].any(axis=1)]
-    if not layout.bias or not len(lone):
+    lone = rows[change[rows, : setting.predictors].any(axis=1)]
+    if not setting.biases or not len(lone):
         return []
-    seen = read_steps(change[lone], before[lone], layout, steps, first=not before[:, -1].any())
+    seen = read_steps(change[lone], before[lone], setting, first=not before[:, -1].any())
     lengths = np.linalg.norm(seen.product, axis=1)
-    sound = (lengths > 0) & (np.abs(seen.error) > 0)
+    known = (lengths > 0) & (np.abs(seen.error) > 0)
     found = []
-    for group in _parallel(seen.product[sound] / (lengths * np.sign(seen.error))[sound, None]):
-        mine = np.flatnonzero(sound)[group]
+    for group in _parallel(seen.product[known] / (lengths * np.sign(seen.error))[known, None]):
+        mine = np.flatnonzero(known)[group]
         error, vectors = seen.error[mine], seen.vectors[mine]
         vector = error @ seen.product[mine] / np.sum(error**2)
-        expected = error + seen.biases[mine] + vectors @ vector + steps.mean
+        expected = error + seen.biases[mine] + vectors @ vector + setting.steps.mean
         found.append(Found(lone[mine], _on_grid(expected, grid, _LARGEST_BIAS)))
     return found
 
 
-def linked_by_curvature(after: Floats, layout: RowLayout) -> list[Integers]:
+def linked_by_curvature(after: Floats, setting: Setting) -> list[Integers]:
     """Groups of rows with one rater and the same L_j: |u_i|**2 of that rater, if it is one person."""
-    lone = np.flatnonzero((after[:, -1] == 1) & (after[:, layout.learned] > 0))
-    _, labels = np.unique(after[lone, layout.learned], return_inverse=True)
+    curved = setting.predictors
+    lone = np.flatnonzero((after[:, -1] == 1) & (after[:, curved] > 0))
+    _, labels = np.unique(after[lone, curved], return_inverse=True)
     return [lone[labels == label] for label in range(int(labels.max(initial=-1)) + 1)]
 
 

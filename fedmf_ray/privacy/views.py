@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.learning.factors import RULES, Steps
-from fedmf_ray.learning.rows import RowLayout
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.learning.blocks import Steps
+from fedmf_ray.learning.rules import RULES, Rule, Setting
+from fedmf_ray.schemes import Reads
+from fedmf_ray.tables import Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,46 +32,49 @@ Integers = NDArray[np.int64]
 class Agreed:
     """What users, server and any adversary know: the protocol's settings.
 
-    least_rows: how many rows a user uploads at least, decoys included. rows_per_block: how many rows share
-    ciphertexts: uploads under encryption name blocks. factors, biases, raters, prior: what columns a row has.
-    min_raters: users upload zeros for rows with fewer; above 1, round 0 is a census.
+    scheme: its name, for people. server_reads: what it claims that a server can read. rule, rule_settings, setting:
+    how users learn. least_rows: how many rows a user uploads at least, decoys included. rows_per_block: how
+    many rows share ciphertexts: uploads under encryption name blocks.
     """
 
     scheme: str
+    server_reads: Reads
     rule: str
-    learning_rate: float
-    reg_user: float
-    reg_item: float
-    fraction_bits: int
-    items: int
+    rule_settings: Mapping[str, Any]
+    setting: Setting
     least_rows: int
-    reg_user_bias: float = 0.0
-    reg_item_bias: float = 0.0
-    mean: float = 0.0
-    factors: int = 0
-    biases: bool = False
-    raters: bool = False
-    prior: tuple[float, ...] = ()
-    min_raters: int = 1
-    rows_per_block: int = 1
+    rows_per_block: int
 
     @property
-    def layout(self) -> RowLayout:
-        """The columns of an item row."""
-        return RowLayout(self.factors, self.biases, self.raters, tuple(self.prior))
+    def table(self) -> Table:
+        """The item table."""
+        return self.rule_object.tables(self.setting)[0]
+
+    @property
+    def rule_object(self) -> Rule:
+        return RULES.get(self.rule)(**self.rule_settings)
+
+    @property
+    def steps(self) -> Steps:
+        return self.setting.steps
 
     @property
     def census(self) -> bool:
         """Whether users do nothing but count themselves in round 0."""
-        return self.min_raters > 1
+        return self.setting.min_raters > 1
 
-    @property
-    def steps(self) -> Steps:
-        return Steps(**{field.name: getattr(self, field.name) for field in fields(Steps)})
+    @classmethod
+    def parse(cls, text: str) -> Agreed:
+        """What :func:`save` wrote."""
+        tree = json.loads(text)
+        setting = dict(tree.pop("setting"))
+        point, steps = FixedPoint(**setting.pop("point")), Steps(**setting.pop("steps"))
+        reads = Reads(tree.pop("server_reads"))
+        return cls(**tree, server_reads=reads, setting=Setting(**setting, point=point, steps=steps))
 
 
 class ClearUpload(NamedTuple):
-    """user_id; rows: (k,) of the item matrix; values: (k, factors), minus the item steps."""
+    """user_id; rows: (k,) of the item matrix; values: (k, width), what the user adds to them."""
 
     user_id: int
     rows: Integers
@@ -85,7 +91,7 @@ class SealedUpload(NamedTuple):
 
 @dataclass(frozen=True)
 class ClearView:
-    """A server that reads what it receives: scheme ``plain``, or a key-holder helps it.
+    """A server that reads what it receives: its scheme hides nothing from it, or a key-holder helps it.
 
     items: (items, factors), the matrix of the round. Uploads in the order of their arrival.
     """
@@ -97,10 +103,14 @@ class ClearView:
 
 @dataclass(frozen=True)
 class SealedView:
-    """A server that receives ciphertexts, in the order of their arrival. There is no plaintext in it."""
+    """A server that receives ciphertexts, in the order of their arrival. No plaintext of a user is in it.
+
+    items: (items, width) V, of a server that reads sums; None of one that does not.
+    """
 
     round: int
     uploads: Sequence[SealedUpload]
+    items: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ def save(view: View, agreed: Agreed, folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _private(folder / "agreed.json", json.dumps(asdict(agreed), indent=2).encode())
     arrays: dict[str, Any] = {"round": view.round}
-    if isinstance(view, UserView | ClearView):
+    if view.items is not None:
         arrays["items"] = view.items
     if isinstance(view, ClearView | SealedView):
         arrays["user_ids"] = np.array([upload.user_id for upload in view.uploads], np.int64)
@@ -135,7 +145,7 @@ def save(view: View, agreed: Agreed, folder: Path) -> None:
 def load(folder: Path) -> tuple[Agreed, list[View]]:
     """All rounds of a view in order; raises :class:`FedMFError` if there is none or it is damaged."""
     try:
-        agreed = Agreed(**json.loads((folder / "agreed.json").read_text()))
+        agreed = Agreed.parse((folder / "agreed.json").read_text(encoding="utf-8"))
         views = [_read(path) for path in sorted(folder.glob("round-*.npz"))]
     except FileNotFoundError:
         raise FedMFError(f"{folder}: holds no view: run the scenario with observe.who") from None
@@ -143,8 +153,7 @@ def load(folder: Path) -> tuple[Agreed, list[View]]:
         raise FedMFError(f"{folder}: is not a whole view: {error}") from error
     if not views:
         raise FedMFError(f"{folder}: holds no round")
-    if agreed.rule not in (*RULES, "ridge"):
-        raise FedMFError(f"{folder}: rule {agreed.rule!r} is not known to any attack")
+    RULES.get(agreed.rule)  # says which there are
     return agreed, views
 
 
@@ -161,7 +170,8 @@ def _read(path: Path) -> View:
         )
         if clear:
             return ClearView(number, arrays["items"], [ClearUpload(*part) for part in parts])
-        return SealedView(number, [SealedUpload(*part) for part in parts])
+        items = arrays["items"] if "items" in arrays else None
+        return SealedView(number, [SealedUpload(*part) for part in parts], items)
 
 
 def consecutive(views: Sequence[View]) -> Iterator[tuple[View, View]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, PartialSum, Upload
+from fedmf_ray.protocol.messages import NOBODY, Closed, EncryptedItems, Opening, PartialSum, Upload
 from fedmf_ray.schemes import Aggregate, Evaluator
 
 Integers = NDArray[np.int64]
@@ -64,6 +64,8 @@ class Server:
         if items.tag is not None:
             self._tags = evaluator.aggregate(items.tag[None, None])
         self._added = np.zeros(len(roster.user_ids), bool)
+        self.closed = False
+        """Whether the set of uploads of this round is fixed."""
 
     @property
     def round(self) -> int:
@@ -86,6 +88,8 @@ class Server:
             raise UploadRefused(upload, "no such user")
         if self._added[at]:
             raise UploadRefused(upload, "has uploaded already")
+        if self.closed:
+            raise UploadRefused(upload, f"round {self._round} is closed")
         if blocks.dtype != np.int64 or blocks.shape != (self._roster.blocks[at],):
             raise UploadRefused(
                 upload, f"{blocks.shape} blocks, not the {self._roster.blocks[at]} it announced"
@@ -129,11 +133,26 @@ class Server:
         self._add(partial.blocks - self._first, partial.ciphertexts, partial.tag)
         self._added[positions] = True
 
-    def publish(self) -> EncryptedItems:
-        """Close the round: the matrix with everything that arrived, which opens the next one."""
+    def close(self) -> Closed:
+        """Fix the set of uploads of this round. Says whose they are, and what an opener needs of the sums; asked
+        again, the same again."""
+        self.closed = True
+        tags = None if self._tags is None else self._tags.closing()
+        return Closed(self._round, self._first, self.added, self._sum.closing(), tags)
+
+    def publish(self, opening: Opening | None = None) -> EncryptedItems:
+        """End the round: the tables with everything that arrived, which open the next one.
+
+        opening: an opener's answer, for schemes whose sums must be opened first.
+        """
+        if opening is not None:
+            self._sum.open(opening.sums)
+            if self._tags is not None:
+                self._tags.open(opening.tags)
         credited = self.added
         self._round += 1
         self._added[:] = False
+        self.closed = False
         tag, wire = None if self._tags is None else self._tags.wire()[0, 0], self._sum.wire()
         if len(self._fresh):
             self._sum = self._evaluator.aggregate(self._reset(wire))
@@ -174,12 +193,14 @@ class Combiner:
     It starts each round from zeros that anybody can encrypt, and hands over one :class:`PartialSum`.
     """
 
-    def __init__(self, evaluator: Evaluator, items: EncryptedItems, roster: Roster) -> None:
+    def __init__(
+        self, evaluator: Evaluator, items: EncryptedItems, roster: Roster, fresh: Integers = NOBODY
+    ) -> None:
         """items: of the round, only its shape matters; roster: of the users here."""
         zeros = evaluator.zeros(items.ciphertexts.shape)
         tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
         start = EncryptedItems(items.round, items.first, zeros, tag, NOBODY)
-        self._server, self._first = Server(evaluator, start, roster), items.first
+        self._server, self._first = Server(evaluator, start, roster, fresh), items.first
         self._touched = np.zeros(len(zeros), bool)
 
     def receive(self, upload: Upload) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -48,3 +49,15 @@ class Users(NamedTuple):
     user_ids: Sequence[int]
     item_ids: Integers
     ratings: Sequence[UserRatings] | Recipe
+
+
+@dataclass(frozen=True)
+class GeneratedMembers:
+    """Users who make their own ratings where they live."""
+
+    recipe: Recipe
+    user_ids: Sequence[int]
+
+
+Members = Sequence[UserRatings] | GeneratedMembers
+"""The users of one actor, in the form in which they travel to it."""

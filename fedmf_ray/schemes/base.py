@@ -103,6 +103,15 @@ class KeyHolder:
         """The signed numbers that :meth:`encrypt` would encrypt, row by row: what tags are made of."""
         return [mpz(q) for q in integers.ravel().tolist()]
 
+    def open(self, closed: Sequence[Any]) -> list[Any]:
+        """Open the sums of a closed round, for schemes that say ``opens``.
+
+        closed: a :class:`~fedmf_ray.protocol.messages.Closed` per server, with what its aggregates gave as
+        :meth:`Aggregate.closing`. Returns an :class:`~fedmf_ray.protocol.messages.Opening` for each. Asked
+        again, by whoever takes over, it must reveal nothing that the first answer did not.
+        """
+        raise NotImplementedError
+
     def secrets(self) -> Secrets:
         """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again."""
         return {}
@@ -119,7 +128,15 @@ class Aggregate:
         raise NotImplementedError
 
     def wire(self) -> Wire:
-        """The sum as it stands."""
+        """The sum as it stands, or as it was opened."""
+        raise NotImplementedError
+
+    def closing(self) -> Any:
+        """What an opener needs of this sum, for schemes that say ``opens``."""
+        return None
+
+    def open(self, opening: Any) -> None:
+        """Take an opener's answer, for schemes that say ``opens``."""
         raise NotImplementedError
 
 
@@ -150,6 +167,9 @@ class Scheme(ABC):
     lightweight: ClassVar[bool] = False
     """Protecting a value takes about as long as touching it. Users of a process are then worked on together, and
     each actor reads the whole matrix; otherwise users are measured one by one, and actors share the reading."""
+
+    opens: ClassVar[bool] = False
+    """Whether the sums of a round must be opened by a user before they can be published."""
 
     unit_rows: ClassVar[tuple[int, int]] = (3, 35)
     """A small and a large size at which unit costs are measured, in rows of the item matrix."""

@@ -96,8 +96,8 @@ class Checkpoints:
         for old in self._rounds()[:-_KEPT]:
             self._remove(old)
 
-    def sound(self) -> Iterator[Checkpoint]:
-        """Those that count, the newest first. Whether their files are intact shows when they are read."""
+    def readable(self) -> Iterator[Checkpoint]:
+        """Those whose list is whole, the newest first. Whether their files are intact shows when they are read."""
         for number in reversed(self._rounds()):
             try:
                 content = json.loads((self.folder / f"{number:08}").read_bytes())

@@ -21,18 +21,12 @@ from fedmf_ray.engine.progress import Progress
 from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.population import Population
-from fedmf_ray.privacy.views import ClearView, SealedView, load
+from fedmf_ray.privacy.adversaries import Seen
+from fedmf_ray.privacy.views import load
 from fedmf_ray.scenario.schema import Scenario
-from fedmf_ray.study.adversaries import (
-    Finding,
-    Truth,
-    after_the_census,
-    curious_user,
-    server_that_cannot,
-    server_that_reads,
-)
 from fedmf_ray.study.cells import Study
-from fedmf_ray.study.sweep import SOUND, CellState, StudyProgress, run_study
+from fedmf_ray.study.scoring import Finding, Truth, findings
+from fedmf_ray.study.sweep import COMPLETE, CellState, StudyProgress, run_study
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -42,12 +36,12 @@ Integers = NDArray[np.int64]
 class Audit:
     """Findings, each with the swept keys of its cell, and the folder that has them as ``audit.json``.
 
-    unsound: cells of a study that did not end well and were not attacked.
+    incomplete: cells of a study that did not end well and were not attacked.
     """
 
     path: Path
     findings: list[tuple[dict[str, Any], Finding]]
-    unsound: list[CellState]
+    incomplete: list[CellState]
 
 
 def audit_scenario(
@@ -60,16 +54,16 @@ def audit_scenario(
 
 
 def audit_study(study: Study, results: Path, progress: StudyProgress, grid: Floats) -> Audit:
-    """Run what is missing of a study, and attack every sound cell."""
+    """Run what is missing of a study, and attack every complete cell."""
     _check_observed(cell.scenario for cell in study.cells)
     outcome = run_study(study, results, progress)
-    findings = [
+    found = [
         (state.cell.keys, finding)
         for state in outcome.states
-        if state.status in SOUND
+        if state.status in COMPLETE
         for finding in audit_run(outcome.path / "cells" / state.cell.name, grid)
     ]
-    return _written(outcome.path, findings, outcome.unsound)
+    return _written(outcome.path, found, outcome.incomplete)
 
 
 def _check_observed(scenarios: Iterable[Scenario]) -> None:
@@ -79,10 +73,10 @@ def _check_observed(scenarios: Iterable[Scenario]) -> None:
         )
 
 
-def _written(folder: Path, findings: list[tuple[dict[str, Any], Finding]], unsound: list[CellState]) -> Audit:
-    rows = [{"keys": keys, **asdict(finding)} for keys, finding in findings]
+def _written(folder: Path, found: list[tuple[dict[str, Any], Finding]], incomplete: list[CellState]) -> Audit:
+    rows = [{"keys": keys, **asdict(finding)} for keys, finding in found]
     (folder / "audit.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    return Audit(folder, findings, unsound)
+    return Audit(folder, found, incomplete)
 
 
 def audit_run(folder: Path, grid: Floats, scenario: Scenario | None = None) -> list[Finding]:
@@ -101,9 +95,4 @@ def audit_run(folder: Path, grid: Floats, scenario: Scenario | None = None) -> l
     truth = Truth(Population.of(recorded).all_ratings())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # candidates without a solution are NaN and lose
-        if isinstance(views[0], SealedView):
-            return list(server_that_cannot(agreed, views, truth))
-        views = after_the_census(agreed, views)
-        if isinstance(views[0], ClearView):
-            return list(server_that_reads(agreed, views, truth, grid))
-        return list(curious_user(agreed, views, truth, grid))
+        return list(findings(Seen(agreed, views, grid, truth.each), truth))

@@ -1,4 +1,4 @@
-"""Runs foretold from measured unit costs: what a scenario costs, without running it.
+"""Estimates from measured unit costs: what a scenario costs, without running it.
 
     unit costs of this machine  ×  the scenario's layout and users  =  a row like those of rounds.csv
 
@@ -16,15 +16,16 @@ from typing import Any
 
 import pandas as pd
 
-from fedmf_ray.costs.devices import Devices
+from fedmf_ray.costs.devices import Deployment
 from fedmf_ray.costs.seconds import ESTIMATED, RoundCosts
 from fedmf_ray.costs.tariff import Tariff, UnitCosts
 from fedmf_ray.engine.backends import Backend
-from fedmf_ray.engine.federation import tariff
+from fedmf_ray.engine.pricing import tariff
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning import placement
-from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Fates, Participation
-from fedmf_ray.planning.placement import Memory
+from fedmf_ray.planning.layout import layout_line
+from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Attendance, Fates
+from fedmf_ray.planning.placement import Memory, memory_of
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.study.cells import table_value
@@ -124,7 +125,7 @@ class Estimate:
 
 
 def estimate(scenario: Scenario, backend: Backend) -> Estimate:
-    """Foretell a run of this scenario on this backend (a few seconds: unit costs are measured there).
+    """Estimate a run of this scenario on this backend (a few seconds: unit costs are measured there).
 
     Raises :class:`FedMFError` for what :func:`fedmf_ray.engine.run.run` would refuse, except that it
     does not fit the memory here.
@@ -136,13 +137,13 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     costed = plan.charged or plan
     users = len(plan.population.user_ids)
     actors = placement.actor_count(users, scenario.cluster.users_per_actor, backend.cpus)
-    prices = tariff(costed, actors, backend)
-    fates = Participation.of(scenario, users).fates(0)
+    attendance = Attendance(scenario.participation, users, scenario.seed)
+    prices, fates = tariff(costed, actors, attendance.asked, backend), attendance.fates(0)
     costs, deployed = _priced(costed, prices, scenario, fates, actors)
     # A calibrated run simulates in the clear: what it takes here is not what it charges.
     here = deployed
     if plan.charged:
-        here = _priced(plan, tariff(plan, actors, backend), scenario, fates, actors)[1]
+        here = _priced(plan, tariff(plan, actors, attendance.asked, backend), scenario, fates, actors)[1]
     server_cpu_s = deployed.receive_s + deployed.publish_s
     arriving = {"uploads": int((fates == IN_TIME).sum()), "refused": int((fates == LATE).sum())}
     row = costs.row(server_cpu_s, ESTIMATED) | arriving
@@ -153,8 +154,8 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
         actors=actors,
         deployed_cpu_s=costs.user_cpu_s + server_cpu_s,
         work=here,
-        memory=plan.memory,
-        layout=costed.layout_line(),
+        memory=memory_of(plan),
+        layout=layout_line(costed),
         unit=prices.unit,
     )
 
@@ -163,23 +164,24 @@ def _priced(
     plan: Plan, prices: Tariff, scenario: Scenario, fates: Fates, actors: int
 ) -> tuple[RoundCosts, Work]:
     """A round of a plan at these prices: what users are charged, and the work that it is."""
-    devices, costs, receive_cpu_s, done = Devices.of(scenario), RoundCosts(), 0.0, 0
-    for some in plan.uploads():
+    deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
+    costs, receive_cpu_s, done = RoundCosts(), 0.0, 0
+    for some in plan.population.uploads(plan.terms.blocks, plan.terms.part_text_sparsity):
         asked = fates[done : done + len(some.user_ids)] != ABSENT
         done += len(some.user_ids)
         if not asked.any():
             continue
         charged = prices.users(*(column[asked] for column in some))
         receive_cpu_s += prices.receive_cpu_s(charged.upload_blocks)
-        costs.add(charged, devices.seconds(charged))
+        costs.add(charged, deployment.seconds(charged))
     decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user
     work = Work(
         decrypt_s,
         costs.user_cpu_s - int((fates != ABSENT).sum()) * decrypt_s,
         receive_cpu_s,
         prices.publish_cpu_s,
-        shared=plan.scheme != "plain",
-        combined=actors < len(fates),
+        shared=not plan.scheme.lightweight,
+        combined=actors < len(fates) and not plan.scheme.opens,
         servers=plan.terms.blocks.servers,
     )
     return costs, work
@@ -188,8 +190,8 @@ def _priced(
 def write_rows(output: Path, estimates: Sequence[tuple[dict[str, Any], Estimate]]) -> Path:
     """A table like ``study.csv``, for the same pictures: swept keys, then the columns of a round."""
     rows = [
-        {"cell": cell, **{key: table_value(value) for key, value in keys.items()}, "round": 0, **foretold.row}
-        for cell, (keys, foretold) in enumerate(estimates)
+        {"cell": cell, **{key: table_value(value) for key, value in keys.items()}, "round": 0, **estimated.row}
+        for cell, (keys, estimated) in enumerate(estimates)
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(output, index=False)

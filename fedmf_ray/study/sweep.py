@@ -24,18 +24,17 @@ from fedmf_ray.engine.backends import Backend, open_backend
 from fedmf_ray.engine.progress import Progress
 from fedmf_ray.engine.run import forget, preflight, resume, run_into
 from fedmf_ray.errors import DivergenceError, FedMFError
-from fedmf_ray.learning.ranking import MEASURES
 from fedmf_ray.storage.run_folder import check_writable
 from fedmf_ray.study.cells import Cell, Study, table_value
 
-SOUND = ("complete", "converged")
-ENDED = (*SOUND, "diverged")
+COMPLETE = ("complete", "converged")
+ENDED = (*COMPLETE, "diverged")
 """A run with one of these ended by itself and would end the same way again."""
 
 
 @dataclass(frozen=True)
 class CellState:
-    """Where a cell stands: its run's status, or ``failed`` or ``missing``; if unsound, the reason."""
+    """Where a cell stands: its run's status, or ``failed`` or ``missing``; if incomplete, the reason."""
 
     cell: Cell
     status: str
@@ -57,8 +56,8 @@ class Outcome:
     states: list[CellState]
 
     @property
-    def unsound(self) -> list[CellState]:
-        return [state for state in self.states if state.status not in SOUND]
+    def incomplete(self) -> list[CellState]:
+        return [state for state in self.states if state.status not in COMPLETE]
 
 
 def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path | None = None) -> Outcome:
@@ -133,7 +132,7 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
         if state.status in ENDED and file.exists():
             table = pd.read_csv(file)
             for measure, value in (_summary(path, state.cell).get("ranking") or {}).items():
-                if measure in MEASURES:
+                if measure not in ("k", "users"):
                     table.loc[table.index[-1], measure] = value
             rounds.append(pd.concat([pd.DataFrame([keys] * len(table), index=table.index), table], axis=1))
     pd.DataFrame(cells).to_csv(path / "cells.csv", index=False)

@@ -1,0 +1,28 @@
+"""What a plan's work costs where it runs: unit costs measured on a backend, once for a place and a setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fedmf_ray.costs.tariff import Tariff, UnitCosts
+from fedmf_ray.costs.unit_costs import Columns, measure
+from fedmf_ray.engine.backends import Backend
+from fedmf_ray.planning.plan import Plan
+
+_unit_costs: dict[tuple[Any, ...], UnitCosts] = {}
+"""So that the cells of a study are charged alike."""
+
+
+def tariff(plan: Plan, actors: int, asked: int, backend: Backend) -> Tariff:
+    """With as many CPUs busy at once as the run keeps busy. asked: users in a round."""
+    busy = min(actors, backend.cpus)
+    setting, scheme = plan.terms.setting, plan.scheme
+    # Regularisers and step sizes change no work: cells that differ in these alone are charged alike.
+    columns = Columns(setting.factors, setting.biases, min(2, setting.min_raters))
+    at = (backend.name, busy, scheme, plan.terms.rule, columns)
+    if at not in _unit_costs:
+        measured = [backend.run(measure, scheme, plan.terms.rule, columns) for _ in range(busy)]
+        _unit_costs[at] = UnitCosts.mean([backend.get(reference) for reference in measured])
+    blocks = plan.terms.blocks
+    pieces, block_bytes = scheme.pieces(blocks.shape), scheme.block_bytes(blocks.shape)
+    return Tariff(_unit_costs[at], blocks, pieces, block_bytes, scheme.tag_bytes(), asked)
