@@ -78,6 +78,7 @@ def _address(base_url: str) -> str:
 
 
 def _download(url: str, archive: Path, progress: Progress | None) -> None:
+    # Not by pooch: it knows no folder as a mirror, and its progress, log and errors need more code than this.
     with (
         contextlib.closing(urllib.request.urlopen(url, timeout=_TIMEOUT_S)) as response,
         archive.open("wb") as file,

@@ -11,6 +11,7 @@ import pytest
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import movielens
 from fedmf_ray.ratings.files import load_table
+from fedmf_ray.storage.checkpoints import state_folder
 
 ROWS = [(2, 31, 4.5, 100), (1, 7, 3.0, 300), (1, 31, 0.5, 200), (10, 7, 5.0, 50)]
 NAMED = {"user": "who", "item": "what", "rating": "stars", "timestamp": "when"}
@@ -205,6 +206,19 @@ def test_fedmf_data_names_the_cache(monkeypatch, tmp_path):
     monkeypatch.delenv("FEDMF_DATA")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert movielens.cache_folder() == tmp_path / "fedmf-ray"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders")
+def test_folders_are_where_an_earlier_version_had_them(monkeypatch, tmp_path):
+    for name in ("FEDMF_DATA", "FEDMF_STATE", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert movielens.cache_folder() == tmp_path / ".cache" / "fedmf-ray"
+    assert state_folder() == tmp_path / ".local" / "state" / "fedmf-ray"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "here"))
+    assert state_folder() == tmp_path / "here" / "fedmf-ray"
+    monkeypatch.setenv("FEDMF_STATE", str(tmp_path / "chosen"))
+    assert state_folder() == tmp_path / "chosen"
 
 
 def test_a_table_is_immutable(tmp_path):

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
 from fedmf_ray.ratings.split import Split
+from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
 
 SEED = 5
 SPEC = Synthetic(users=200, items=80, sparsity=0.75)

@@ -67,12 +67,12 @@ def fuzz(root, tmp_path, count, seed):
     trees = [yaml.safe_load(path.read_text()) for path in sorted((root / "scenarios").glob("*.yaml"))]
     for tree in trees:
         tree.setdefault("name", "x")
-    sound = 0
+    valid = 0
     for number in range(count):
         tree = mutated(chance.choice(trees), chance)
         tree.pop("sweep", None)
         said = complaint(scenario_file.parse, tree, "x.yaml")
-        sound += said is None
+        valid += said is None
         assert "\n" not in (said or ""), tree
         if number % 10 == 0:  # reading is slower than checking
             path = tmp_path / "x.yaml"
@@ -80,7 +80,7 @@ def fuzz(root, tmp_path, count, seed):
             word = chance.choice(["a=1", "ratings.users=", "=", "stop.rounds=[", "x", "stop=3"])
             for read in (scenario_file.load, cells.load):
                 assert "\n" not in (complaint(read, path, [word]) or ""), tree
-    assert 0 < sound < count  # the mutations are neither all harmless nor all fatal
+    assert 0 < valid < count  # the mutations are neither all harmless nor all fatal
 
 
 def test_mutated_scenarios(root, tmp_path):
