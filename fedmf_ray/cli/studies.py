@@ -100,9 +100,7 @@ def estimate(
                 answer = f"{number:,} machine{'s' * (number > 1)} of {cpus} CPUs and {memory:g} GB"
             except FedMFError as error:
                 answer = str(error)
-            console.out.print(
-                console.escaped(f"{where}a simulated round within {within:g} s: {answer}")
-            )
+            console.out.print(console.escaped(f"{where}a simulated round within {within:g} s: {answer}"))
     if output:
         click.echo(write_rows(output, estimates))
 
