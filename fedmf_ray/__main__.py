@@ -1,11 +1,11 @@
 """``python -m fedmf_ray``: the same as the ``fedmf-ray`` command.
 
-On a cluster this is the first line of ours that runs, so it says what a Python there lacks.
+A job on a cluster starts here, so an old Python or a missing package is named in one line.
 """
 
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036 - nobody installed us there
+if sys.version_info < (3, 10):  # noqa: UP036 - a cluster's Python, on which pip installed nothing
     sys.exit(f"error: fedmf-ray needs Python 3.10 or later, {sys.executable} is {sys.version.split()[0]}")
 
 try:

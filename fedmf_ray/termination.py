@@ -1,4 +1,4 @@
-"""SIGTERM, which is how schedulers and `ray job stop` ask a program to end, treated like Ctrl-C."""
+"""SIGTERM, with which schedulers and `ray job stop` ask a program to end, has the effect of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from types import FrameType
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a run as Ctrl-C does, with an exit code of its own (143)."""
+    """SIGTERM was received: ends a run as Ctrl-C does, with exit code 143 instead of 130."""
 
 
 @contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM raises :class:`Terminated` here, so that a run that is told to end can save itself."""
+    """Within the block, SIGTERM raises :class:`Terminated`, so that a run can write its state before it ends.
+
+    Without effect outside of the main thread, where Python allows no signal handlers.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def raise_it(_number: int, _frame: FrameType | None) -> None:
+    def raise_terminated(_number: int, _frame: FrameType | None) -> None:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, raise_it)
+    before = signal.signal(signal.SIGTERM, raise_terminated)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Where results go: a folder of this machine, or any URI that pyarrow's file systems know."""
+"""Where results go: a folder of this machine, or a URI of any file system that pyarrow knows."""
 
 from __future__ import annotations
 
@@ -11,31 +11,41 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import click
+
+from fedmf_ray.cli import console
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.jobs import parcel
+
+results_option = click.option(
+    "--results", default="results", show_default=True, metavar="FOLDER|URI",
+    help="Where run folders go. A URI (s3://, gs://, file:///) gets a copy when the run has ended.",
+)  # fmt: skip
 
 
 class Destination:
-    """``folder`` is where to write; :meth:`deliver` says where it is for others."""
+    """Where a command writes (:attr:`folder`), and where its results are in the end (:meth:`deliver`)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.left: Path | None = None
-        """After delivery: a folder that keeps what may not leave this machine."""
+        """After delivery: a folder with the files that may not leave this machine, or None."""
 
     def deliver(self, path: Path) -> str:
-        """Bring what was written to its place and return that place; ``path`` is inside :attr:`folder`."""
+        """Copy what was written to its place and return that place; ``path`` is inside :attr:`folder`."""
         return str(path)
 
 
 class _Remote(Destination):
-    """Written here first, copied once: object stores know no appending, and a run outlives its network."""
+    """A URI: results are written on this machine, and copied once when the run has ended.
+
+    Object stores cannot append to a file, and a run must not fail because the network does.
+    """
 
     def __init__(self, uri: str) -> None:
         self._uri = uri.rstrip("/")
         self._files, self._base = _open(self._uri)
         self._delivered = False
-        try:  # bad credentials or a wrong bucket should cost no run
+        try:  # wrong credentials or a wrong bucket must be found before the run, not after it
             self._files.create_dir(self._base, recursive=True)
         except (OSError, ValueError) as error:
             raise FedMFError(f"{uri}: results cannot be written there: {_one_line(error)}") from error
@@ -46,12 +56,14 @@ class _Remote(Destination):
         return f"{self._uri}/{path.relative_to(self.folder).as_posix()}"
 
     def copy(self) -> None:
-        """Copy everything that may leave this machine; what arrived is removed here."""
+        """Copy everything that may leave this machine, and remove from this machine what was copied."""
         from pyarrow import fs
+
+        from fedmf_ray.jobs import parcel
 
         if self._delivered:
             return
-        self._delivered = True  # tried: not a second time on the way out of the same error
+        self._delivered = True  # also if it fails: leaving `destination` must not try again
         here = fs.LocalFileSystem()
         try:
             for name in parcel.contents(self.folder):
@@ -62,7 +74,7 @@ class _Remote(Destination):
         except (OSError, ValueError) as error:
             raise FedMFError(
                 f"{self._uri}: results cannot be copied there: {_one_line(error)}; "
-                f"what is missing there is in {self.folder}"
+                f"what was not copied is in {self.folder}"
             ) from error
         if any(files for _, _, files in os.walk(self.folder)):
             self.left = self.folder
@@ -72,11 +84,11 @@ class _Remote(Destination):
 
 @contextmanager
 def destination(place: str) -> Iterator[Destination]:
-    """The place that a person named with ``--results``.
+    """The place given by ``--results``.
 
-    A URI gets its copy on leaving, whatever ends the run; what cannot be copied, and what may not leave this
-    machine (recorded views), stays in a temporary folder. Raises :class:`FedMFError` before any work if the
-    place is unknown or refuses, and if the copy fails.
+    For a URI, results are copied when the block ends, also if it ends with an error. What cannot be copied,
+    and what may not leave this machine (recorded views), stays in a temporary folder. Raises
+    :class:`FedMFError` before any work if nothing can be written to the place, and if the copy fails.
     """
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", place):
         yield Destination(Path(place).expanduser().absolute())
@@ -89,6 +101,13 @@ def destination(place: str) -> Iterator[Destination]:
             remote.copy()
 
 
+def print_place(folder: Path, place: Destination | None = None) -> None:
+    """Print where a folder is, after copying it there if ``place`` is a URI."""
+    click.echo(place.deliver(folder) if place else folder)
+    if place and place.left:
+        console.note(f"what observe recorded is not copied: it is in {place.left}")
+
+
 def _open(uri: str) -> tuple[Any, str]:
     try:
         from pyarrow import fs
@@ -97,7 +116,7 @@ def _open(uri: str) -> tuple[Any, str]:
     try:
         files, path = fs.FileSystem.from_uri(uri)
     except (OSError, ValueError, NotImplementedError) as error:
-        raise FedMFError(f"{uri}: is no place for results: {_one_line(error)}") from error
+        raise FedMFError(f"{uri}: cannot be used for results: {_one_line(error)}") from error
     return files, path
 
 

@@ -1,4 +1,4 @@
-"""Checks that a machine can run simulations: each line a finding, and a remedy where it fails."""
+"""The command that checks that this machine can run simulations, and its checks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import click
+
+from fedmf_ray.cli import console
 from fedmf_ray.errors import FedMFError
 
 _LIBRARIES = ("ray", "numpy", "phe", "gmpy2", "pandas", "matplotlib", "pydantic")
@@ -19,16 +21,37 @@ _SMALLEST_MEMORY_BYTES = 2 * 10**9
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report; ``remedy`` says what to do when it is not sound."""
+    """One line of the report; ``remedy`` is what to do if the check is not ``ok``."""
 
     subject: str
-    sound: bool
+    ok: bool
     finding: str
     remedy: str = ""
 
+    @property
+    def sound(self) -> bool:
+        """The former name of :attr:`ok`, which tests/schemes/test_kernels.py still uses."""
+        return self.ok
+
+
+@click.command()
+def doctor() -> None:
+    """Check that this machine can run simulations.
+
+    Prints a remedy for each check that fails.
+    """
+    ok = True
+    for check in examine():
+        ok &= check.ok
+        mark = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
+        line = f"{check.subject:10} {check.finding}" + ("" if check.ok else f" -> {check.remedy}")
+        console.stderr.print(f"{mark} {console.escaped(line)}", soft_wrap=True)
+    if not ok:
+        sys.exit(1)
+
 
 def examine() -> Iterator[Check]:
-    """All checks, cheap ones first; the last two try keys and Ray for real (about ten seconds)."""
+    """All checks, the fast ones first; the last two use keys and Ray (about ten seconds)."""
     yield _python()
     yield from (_library(name) for name in _LIBRARIES)
     yield Check("cores", True, str(os.cpu_count()))
@@ -45,6 +68,8 @@ def _python() -> Check:
 
 
 def _library(name: str) -> Check:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return Check(name, True, version(name))
     except PackageNotFoundError:
@@ -63,7 +88,7 @@ def _memory() -> Check:
 
 
 def _available_bytes() -> int:
-    """Memory that new processes can have; where the system does not say (macOS), all there is."""
+    """Memory available to new processes; the machine's whole memory where there is no /proc (macOS)."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -84,13 +109,13 @@ def _tried(subject: str, attempt: Callable[[], str], remedy: str) -> Check:
     started = time.perf_counter()
     try:
         finding = attempt()
-    except Exception as error:  # whatever goes wrong is the finding
+    except Exception as error:  # any failure is a finding, not an error of this program
         return Check(subject, False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", remedy)
     return Check(subject, True, f"{finding} ({time.perf_counter() - started:.1f} s)")
 
 
 def _try_keys() -> str:
-    """Encrypt, add and decrypt a small matrix under a fresh 2048-bit key, and let phe read it."""
+    """Encrypt, add and decrypt a small matrix under a fresh 2048-bit key, exactly."""
     import numpy as np
 
     from fedmf_ray.fixed_point import FixedPoint
@@ -107,7 +132,7 @@ def _try_keys() -> str:
 
 
 def _try_ray() -> str:
-    """Start a local Ray, call an actor, stop it."""
+    """Start a local Ray, call an actor, stop Ray."""
     from fedmf_ray.engine.backends import RayBackend
     from fedmf_ray.scenario.schema import Cluster
 
@@ -115,8 +140,8 @@ def _try_ray() -> str:
     try:
         actor = backend.start(_Echo)
         if backend.get(backend.call(actor, "echo", 7)) != 7:
-            raise RuntimeError("an actor gave the wrong answer")
-        return f"an actor answers; {backend.cpus} CPUs, {(backend.memory_bytes or 0) / 1e9:.1f} GB for actors"
+            raise RuntimeError("an actor returned a wrong value")
+        return f"actors run; {backend.cpus} CPUs, {(backend.memory_bytes or 0) / 1e9:.1f} GB for actors"
     finally:
         backend.close()
 

@@ -1,4 +1,4 @@
-"""The commands that use another machine: submit a job, follow it, bring its results back."""
+"""The commands that use a Ray cluster: submit a job, follow it, and fetch its results."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
-from fedmf_ray.cli.screens import plain, stderr
+from fedmf_ray.cli import console
 from fedmf_ray.errors import FedMFError
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 _address = click.option(
     "--address", envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"], default="http://127.0.0.1:8265",
-    show_default=True, help="Of the cluster's dashboard.",
+    show_default=True, help="The URL of the cluster's dashboard.",
 )  # fmt: skip
 _results = click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
@@ -31,10 +30,8 @@ _results = click.option(
 @_address
 @_results
 @click.option("--runtime-env", type=click.Path(path_type=Path), metavar="YAML",
-              help="What the cluster must set up first, as for `ray job submit`.")  # fmt: skip
-@click.option(
-    "--no-wait", is_flag=True, help="Print the job's name and leave; `fedmf-ray follow` comes back."
-)
+              help="What the cluster must install first, as for `ray job submit`.")  # fmt: skip
+@click.option("--no-wait", is_flag=True, help="Print the job's name and do not wait; see `fedmf-ray follow`.")
 def submit(
     file: Path,
     overrides: tuple[str, ...],
@@ -43,9 +40,9 @@ def submit(
     runtime_env: Path | None,
     no_wait: bool,
 ) -> None:
-    """Run a scenario, or a study, on a Ray cluster and bring its folder back.
+    """Run a scenario or a study on a Ray cluster, and fetch its folder.
 
-    Takes along this program's code, the scenario, and the ratings it reads. Ctrl-C stops the job.
+    Sends this program's code, the scenario, and the ratings that it reads. Ctrl-C stops the job.
     """
     from fedmf_ray.jobs.cluster import Cluster
     from fedmf_ray.jobs.shipment import prepare
@@ -54,23 +51,23 @@ def submit(
     environment = _runtime_env(runtime_env)
     cluster = Cluster(address)
     for note in shipment.notes:
-        stderr.print(f"[yellow]note:[/] {plain(note)}", soft_wrap=True)
+        console.note(note)
     job = cluster.submit(shipment, environment)
     again = f"fedmf-ray follow {job} --address {cluster.address}"
     if no_wait:
         click.echo(job)
-        stderr.print(f"follow it, and bring its results here: {again}", soft_wrap=True)
+        _say(f"to follow it and fetch its results: {again}")
         return
-    stderr.print(f"job {job} (should this connection end: {again})", soft_wrap=True)
+    _say(f"job {job} (if the connection breaks: {again})")
     stopped = False
     try:
         ended = cluster.follow(job, _show(job))
     except KeyboardInterrupt:
         stopped = True
-        stderr.print(f"stopping job {job}", soft_wrap=True)
+        _say(f"stopping job {job}")
         cluster.stop(job)
         ended = cluster.follow(job, lambda line: None)
-    _bring(cluster, job, results, ended, stopped)
+    _fetch(cluster, job, results, ended, stopped)
 
 
 @click.command()
@@ -78,42 +75,50 @@ def submit(
 @_address
 @_results
 def follow(job: str, address: str, results: Path) -> None:
-    """Follow a job that was submitted earlier, and bring its folder back. Ctrl-C leaves the job alone."""
+    """Follow a job that was submitted earlier, and fetch its folder.
+
+    Ctrl-C does not stop the job.
+    """
     from fedmf_ray.jobs.cluster import Cluster
 
     cluster = Cluster(address)
     try:
         ended = cluster.follow(job, _show(job))
     except KeyboardInterrupt:
-        ending = f"ray job stop {job} --address {cluster.address}"
-        stderr.print(f"job {job} goes on; `{ending}` would end it", soft_wrap=True)
+        _say(f"job {job} continues; to stop it: ray job stop {job} --address {cluster.address}")
         sys.exit(130)
-    _bring(cluster, job, results, ended)
+    _fetch(cluster, job, results, ended)
 
 
 def _show(job: str) -> Show:
     from fedmf_ray.jobs.cluster import remote_folder
 
     def show(line: str) -> None:
-        if not line.startswith(remote_folder(job)):  # where the folder is there; where it is here comes last
+        if not line.startswith(remote_folder(job)):  # a path on the cluster; the one here is printed last
             click.echo(line, err=True)
 
     return show
 
 
-def _bring(cluster: Cluster, job: str, results: Path, ended: Ended, stopped: bool = False) -> None:
-    """Fetch a job's folder, print where it is, and leave with the job's exit code."""
+def _fetch(cluster: Cluster, job: str, results: Path, ended: Ended, stopped: bool = False) -> None:
+    """Fetch a job's folder, print where it is, and end with the job's exit code."""
     for folder in cluster.fetch(job, results.expanduser().absolute()):
         click.echo(folder)
     if stopped:
-        stderr.print("interrupted")
+        _say("interrupted")
         sys.exit(130)
     if ended.exit_code:
-        stderr.print(f"[red]error:[/] job {job}: {plain(ended.advice)}", soft_wrap=True)
+        console.error(f"job {job}: {ended.advice}")
         sys.exit(ended.exit_code)
 
 
+def _say(line: str) -> None:
+    console.stderr.print(console.escaped(line), soft_wrap=True)
+
+
 def _runtime_env(path: Path | None) -> dict[str, Any]:
+    import yaml
+
     if path is None:
         return {}
     try:

@@ -1,1 +1,1 @@
-"""Scenarios as jobs of a Ray cluster: code and ratings go there, the log and the run folder come back."""
+"""Scenarios as jobs of a Ray cluster: submit code and ratings, follow the log, fetch the run folder."""

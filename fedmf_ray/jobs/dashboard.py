@@ -1,9 +1,11 @@
-"""Finds out whether a Ray cluster's dashboard answers, what it runs, and whether it wants a token."""
+"""Checks that a Ray cluster's dashboard answers, that its Ray is new enough, and whether it needs a token."""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,10 +14,11 @@ from fedmf_ray.errors import FedMFError
 OLDEST_RAY = (2, 40)
 
 
-def knock(address: str) -> dict[str, str]:
-    """The headers that a cluster wants: none, or the token of this machine if it asks for one.
+def required_headers(address: str) -> dict[str, str]:
+    """The HTTP headers that a cluster requires: none, or the token of this machine if it asks for one.
 
-    Asked directly, within seconds: Ray's own client neither gives up nor looks for a token unless told to.
+    Uses plain requests with a timeout: Ray's own client waits for minutes, and sends a token only if
+    RAY_AUTH_MODE is set. Raises :class:`FedMFError` if the cluster cannot be used.
     """
     import requests
 
@@ -25,7 +28,7 @@ def knock(address: str) -> dict[str, str]:
         place = (parts.hostname or "", parts.port or default)
     except (KeyError, ValueError):
         raise FedMFError(
-            f"--address {address}: is not of the form http://HOST:8265, the dashboard's address"
+            f"--address {address}: is not of the form http://HOST:8265, the URL of the dashboard"
         ) from None
     try:
         socket.create_connection(place, timeout=5).close()
@@ -36,7 +39,7 @@ def knock(address: str) -> dict[str, str]:
             answer = requests.get(f"{address}/api/version", headers=headers, timeout=30)
         if answer.status_code in (401, 403):
             raise FedMFError(
-                f"{address}: refuses this machine's token: copy the cluster's (`ray get-auth-token` there) "
+                f"{address}: rejects this machine's token: copy the cluster's (`ray get-auth-token` there) "
                 "into RAY_AUTH_TOKEN"
             )
         answer.raise_for_status()
@@ -48,14 +51,12 @@ def knock(address: str) -> dict[str, str]:
         ) from error
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_RAY:
         oldest = ".".join(map(str, OLDEST_RAY))
-        raise FedMFError(
-            f"{address}: the cluster runs Ray {version}, fedmf-ray needs {oldest} or later there"
-        )
+        raise FedMFError(f"{address}: the cluster runs Ray {version}, fedmf-ray needs {oldest} or later")
     return headers
 
 
 def _token(address: str) -> str:
-    """The token where Ray keeps it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token."""
+    """The token, from RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, or ~/.ray/auth_token, as Ray does."""
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     try:
         token = os.environ.get("RAY_AUTH_TOKEN") or path.read_text(encoding="utf-8")
@@ -68,5 +69,16 @@ def _token(address: str) -> str:
 
 
 def one_line(error: object) -> str:
-    """The end of a message says most: Ray sends whole tracebacks."""
+    """The last 300 characters of a message: Ray sends whole tracebacks, whose end names the error."""
     return " ".join(str(error).split())[-300:]
+
+
+@contextmanager
+def address_variables_hidden() -> Iterator[None]:
+    """Without the environment variables that Ray's client prefers to the address that it is given."""
+    names = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)

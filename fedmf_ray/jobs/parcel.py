@@ -1,11 +1,11 @@
-"""A run folder as lines of text, and back: how results come home through the log of a job.
+"""A run folder as lines of text, and back: results are fetched through the log of a job.
 
-A cluster's job service moves code up and text down, and nothing else. So a small job packs the folder
-into lines (``python -m fedmf_ray.jobs.parcel FOLDER``) and the client reads them as that job's log. This
-module needs the standard library alone, so that it runs on a cluster whose Python lacks everything else.
+A cluster's job service takes code and returns logs, nothing else. So a small job prints the packed folder
+(``python -m fedmf_ray.jobs.parcel FOLDER``), and the client reads it from that job's log. This module imports
+the standard library only, so that it runs on a cluster whose Python has no other packages.
 
-Only what :func:`travels` names is packed: tables, settings and pictures. Keys, checkpoints and recorded
-views (``view/``) stay where they are.
+Only the files that :func:`transferable` accepts are packed: tables, settings and pictures. Keys, checkpoints
+and recorded views (``view/``) stay where they are.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 LARGEST_BYTES = 250 * 10**6
-"""Of a packed folder; run folders are far smaller, and a log is no place for more."""
+"""The largest packed folder. Run folders are far smaller, and a log should not hold more."""
 
 MARK = "fedmf-parcel"
 _LINE_BYTES = 48 * 1024  # 64 KiB of text: a log is followed line by line, and one message holds at most 4 MiB
 _KINDS = (".csv", ".csv.gz", ".json", ".jsonl", ".yaml", ".png", ".svg", ".html")
 
 
-def travels(path: PurePosixPath) -> bool:
+def transferable(path: PurePosixPath) -> bool:
     """Whether a file of a results folder may leave its machine; ``path`` is relative to that folder."""
     ordinary = not path.is_absolute() and not any(part == "view" or part[0] == "." for part in path.parts)
     return ordinary and path.name.endswith(_KINDS)
 
 
 def contents(folder: Path) -> list[PurePosixPath]:
-    """The files in a folder that travel, relative to it, in order; links are not followed."""
+    """The transferable files of a folder, relative to it and sorted; links are not followed."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     relative = sorted(PurePosixPath(path.relative_to(folder).as_posix()) for path in files)
-    return [path for path in relative if travels(path)]
+    return [path for path in relative if transferable(path)]
 
 
 def pack(folder: Path) -> Iterator[str]:
@@ -65,19 +65,16 @@ def pack(folder: Path) -> Iterator[str]:
 
 
 class Unpacker:
-    """Takes the lines of a job's log one by one and gathers the parcel among them.
-
-    Other lines (a job's log opens with Ray's own) are passed over.
-    """
+    """Collects a packed folder from the lines of a job's log; lines of other programs are ignored."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        """``file`` receives the archive; it is the caller's, and empty."""
+        """file: an empty file of the caller's, to which the archive is written."""
         self._file = file
         self._digest = hashlib.sha256()
         self._expected = ""
         self._open = False
         self.size: int | None = None
-        """Bytes announced, None before the first line of a parcel."""
+        """Bytes of the packed folder as its first line says; None before that line."""
         self.complete = False
 
     def line(self, text: str) -> None:
@@ -91,7 +88,7 @@ class Unpacker:
         elif self._open:
             try:
                 block = base64.b64decode(text)
-            except ValueError:  # a stray line; the digest will tell
+            except ValueError:  # another program's line, or a damaged one: the digest will not match
                 return
             self._digest.update(block)
             self._file.write(block)
@@ -99,7 +96,7 @@ class Unpacker:
     def unpack(self, target: Path) -> list[PurePosixPath]:
         """Write the files below ``target`` and return their relative paths.
 
-        Raises ValueError for a parcel that is damaged, or that holds anything but plain files which travel.
+        Raises ValueError if the archive is damaged, or holds anything but transferable plain files.
         """
         if not self.complete:
             raise ValueError("it arrived damaged")
@@ -108,11 +105,11 @@ class Unpacker:
         with tarfile.open(fileobj=self._file, mode="r:gz") as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
-                if not (member.isreg() and travels(name) and ".." not in name.parts):
+                if not (member.isreg() and transferable(name) and ".." not in name.parts):
                     raise ValueError(f"it holds {member.name!r}, which is no part of a run folder")
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 source = archive.extractfile(member)
-                assert source is not None  # a regular file has content
+                assert source is not None  # extractfile returns None only for what is not a regular file
                 with (target / name).open("xb") as file:
                     while block := source.read(1 << 20):
                         file.write(block)

@@ -1,10 +1,12 @@
-"""What a job takes along, in one zip: this program's own code, the scenario, the ratings that it reads."""
+"""What is sent to a cluster with a job, in one zip: this program's code, the scenario, and its ratings."""
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,14 +27,18 @@ LARGEST_BYTES = 500 * 10**6
 SCENARIO = "scenario.yaml"
 _DATA = "data"
 
+_SHIPPED = (".py", ".csv", ".j2", ".so", ".typed")
+_PLUG_INS = ("fedmf_ray.schemes", "fedmf_ray.rules", "fedmf_ray.sources", "fedmf_ray.metrics")
+"""Groups of entry points through which installed distributions extend this program."""
+
 
 @dataclass(frozen=True)
 class Shipment:
-    """What a job runs.
+    """What a job runs, and what it needs for that.
 
     command: of ``fedmf-ray``: ``run``, or ``sweep`` for a study. settings: the scenario's tree of keys,
-    its paths inside the archive. files: other things that go along, archive name to path. notes: what a
-    person should know.
+    with paths inside the archive. files: other files in the archive, by their names there. notes: what the
+    cluster must have, and what stays there, one line each.
     """
 
     name: str
@@ -50,9 +56,9 @@ class Shipment:
         return variables
 
     def write(self, path: Path) -> None:
-        """Write the zip; the same content gives the same bytes, which Ray then need not upload again.
+        """Write the zip; the same content gives the same bytes, which Ray uploads only once.
 
-        Raises :class:`FedMFError` if Ray would not take it.
+        Raises :class:`FedMFError` if it is larger than :data:`LARGEST_BYTES`.
         """
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, source in sorted([*code(), *self.files.items()]):
@@ -65,25 +71,26 @@ class Shipment:
         if size > LARGEST_BYTES:
             raise FedMFError(
                 f"{', '.join(map(str, self.files.values()))}: {size / 1e6:,.0f} MB when zipped, a Ray job "
-                f"takes along at most {LARGEST_BYTES / 1e6:,.0f} MB: keep fewer ratings, or start "
-                "the run on a machine of the cluster that has it"
+                f"can be sent at most {LARGEST_BYTES / 1e6:,.0f} MB: keep fewer ratings, or start the run on "
+                "a machine of the cluster that has the file"
             )
 
 
 def prepare(file: str | Path, overrides: Sequence[str] = ()) -> Shipment:
-    """Read and validate a scenario or a study, here, where errors cost nothing, and find what it needs."""
+    """Read and validate a scenario or a study, before anything is sent, and find the files that it needs."""
     settings = scenario_file.read(file, overrides)
     if "sweep" in settings:
         scenarios = [cell.scenario for cell in cells.load(file, overrides).cells]
     else:
         scenarios = [scenario_file.load(file, overrides)]
     if isinstance(settings.get("cluster"), dict):
-        settings["cluster"].pop("address", None)  # a job belongs to the cluster that it was submitted to
+        settings["cluster"].pop("address", None)  # a job runs on the cluster that it was submitted to
     tables = {scenario.ratings.path for scenario in scenarios if isinstance(scenario.ratings, FileSource)}
     files = {}
     if tables:
         files = _table(settings, tables, str(file))
     shipped, notes = _data_sets(scenarios)
+    notes += _plug_ins()
     if any(scenario.observe for scenario in scenarios):
         notes.append("what observe records stays on the cluster's head node")
     command: Literal["run", "sweep"] = "sweep" if "sweep" in settings else "run"
@@ -91,17 +98,40 @@ def prepare(file: str | Path, overrides: Sequence[str] = ()) -> Shipment:
 
 
 def code() -> Iterator[tuple[str, Path]]:
-    """This program as it is installed here, archive name and path; notebooks' and tests' files stay."""
-    for package in (fedmf_ray,):
-        folder = Path(package.__path__[0])
-        for path in folder.rglob("*"):
-            # The native kernel, too: its name says for which Python and machine it is, others pass over it.
-            if path.suffix in (".py", ".csv", ".j2", ".so") and path.is_file():
-                yield f"{package.__name__}/{path.relative_to(folder).as_posix()}", path
+    """The package fedmf_ray as it is installed here, with all its subpackages: archive name and path.
+
+    The native kernel is included: its file name says for which Python and machine it was built, and any
+    other Python ignores it.
+    """
+    folder = Path(fedmf_ray.__path__[0])
+    for path in folder.rglob("*"):
+        if path.suffix in _SHIPPED and path.is_file():
+            yield f"fedmf_ray/{path.relative_to(folder).as_posix()}", path
+
+
+def _plug_ins() -> list[str]:
+    """One line about installed distributions that register plug-ins: a job cannot take them along."""
+    found = set()
+    for group in _PLUG_INS:
+        for entry in entry_points(group=group):
+            if entry.dist is not None and not _is_ours(entry.dist.name):
+                found.add((entry.dist.name, entry.dist.version))
+    if not found:
+        return []
+    names = ", ".join(f"{name} {version}" for name, version in sorted(found))
+    pip = ", ".join(f"{name}=={version}" for name, version in sorted(found))
+    return [
+        f"installed plug-ins are not sent with a job: if it uses them, the cluster must have {names} "
+        f"(--runtime-env with pip: [{pip}])"
+    ]
+
+
+def _is_ours(distribution: str) -> bool:
+    return re.sub(r"[-_.]+", "-", distribution).lower() == "fedmf-ray"
 
 
 def _table(settings: dict[str, Any], paths: set[str], source: str) -> dict[str, Path]:
-    """The ratings file of a scenario, which then reads it from the archive."""
+    """The ratings file of a scenario by its archive name, which is also put into ``settings``."""
     path = Path(paths.pop())
     if paths or settings["ratings"].get("path") != str(path):
         raise FedMFError(f"{source}: sweep: ratings files that change from cell to cell cannot be submitted")
@@ -113,7 +143,7 @@ def _table(settings: dict[str, Any], paths: set[str], source: str) -> dict[str, 
 
 
 def _data_sets(scenarios: Sequence[Scenario]) -> tuple[dict[str, Path], list[str]]:
-    """MovieLens files from this machine's cache; a job looks for others in its own."""
+    """MovieLens files from this machine's cache, and a note for each that the cluster must have itself."""
     files, notes = {}, []
     sources = [scenario.ratings for scenario in scenarios]
     for name in sorted({source.dataset for source in sources if isinstance(source, MovieLensSource)}):

@@ -1,4 +1,4 @@
-"""What a person types and sees."""
+"""The commands in processes of their own: what they print, and their exit codes."""
 
 import json
 import os
@@ -8,11 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 
 from fedmf_ray.cli.doctor import Check, examine
+from fedmf_ray.cli.main import cli
 
+ROOT = Path(__file__).parents[2]
 FAST = [
     "ratings.users=4",
     "ratings.items=8",
@@ -22,11 +25,16 @@ FAST = [
 ]
 
 
+def environment():
+    """The code of this checkout is used, whatever is installed."""
+    return os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+
+
 def fedmf(*words, cwd=None):
     """Run the command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "fedmf_ray", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, timeout=120, env=os.environ | {"COLUMNS": "200"},
+        capture_output=True, text=True, cwd=cwd, timeout=120, env=environment(),
     )  # fmt: skip
 
 
@@ -43,11 +51,32 @@ def test_run_prints_the_folder_and_draws_the_picture(quickstart, tmp_path):
     assert folder.is_relative_to(tmp_path / "out" / "quickstart")
     assert (folder / "plots" / "convergence.png").stat().st_size > 10_000
     assert len(pd.read_csv(folder / "rounds.csv")) == 2
-    for words in ("warning: 1024-bit keys", "bits a slot", "test_rmse", "complete after 2 rounds"):
+    for words in (
+        "warning: 1024-bit keys",
+        "4 users",
+        "test_rmse",
+        "complete after 2 rounds",
+        "s per round",
+    ):
         assert words in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("round")]
     assert [line.partition(":")[0] for line in lines] == ["round 1 of 2", "round 2 of 2"]
     assert "\x1b" not in done.stderr  # a log is no place for bars and colours
+
+
+def test_a_folder_analysis_beside_the_scenario_is_not_imported(quickstart, tmp_path):
+    """``python -m`` puts the current folder first on the path, and users have folders named `analysis`.
+
+    fedmf_ray once imported a package of that name, and such runs ended with an error after training.
+    """
+    (tmp_path / "analysis").mkdir()
+    (tmp_path / "analysis" / "__init__.py").write_text("raise ImportError('the analysis of a user')")
+    done = fedmf("run", quickstart, *FAST, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert (folder / "plots" / "convergence.png").is_file()
+    done = fedmf("report", folder, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -87,7 +116,8 @@ def test_ctrl_c_is_exit_code_130_and_leaves_a_summary(quickstart, tmp_path):
     words = ["run", quickstart, *FAST, "stop.rounds=100000", "--results", tmp_path]
     process = subprocess.Popen(
         [sys.executable, "-m", "fedmf_ray", *map(str, words)],
-        stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        stderr=subprocess.PIPE, env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("quickstart/*/rounds.csv")) and time.monotonic() < deadline:
@@ -101,6 +131,32 @@ def test_ctrl_c_is_exit_code_130_and_leaves_a_summary(quickstart, tmp_path):
     assert json.loads(summary.read_text())["status"] == "interrupted"
 
 
+def test_a_study_counts_its_complete_cells_and_names_the_others(quickstart, tmp_path):
+    (tmp_path / "two.yaml").write_text(quickstart.read_text() + "sweep: {model.factors: [2, 3]}\n")
+    done = fedmf("sweep", "two.yaml", *FAST, "protocol.scheme=plain", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 cells are complete" in done.stderr
+    diverging = ["protocol.scheme=plain", "model.rule=batch", "model.learning_rate=5"]
+    done = fedmf("sweep", "two.yaml", *FAST, *diverging, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "0 of 2 cells are complete" in done.stderr
+    assert done.stderr.count("\ndiverged: ") == 2
+
+
+def test_every_command_has_help_and_starts_without_slow_imports():
+    slow = "{'numpy', 'pandas', 'matplotlib', 'ray', 'pydantic'}"
+    words = f"import sys, fedmf_ray.cli.main; print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, env=environment())
+    assert done.stdout == "[]\n", done.stderr
+    assert set(cli.commands) == {
+        *("run", "resume", "recommend", "sweep", "estimate", "audit", "report"),
+        *("data", "doctor", "submit", "follow"),
+    }
+    for command in cli.commands.values():
+        assert command.help
+        assert all(one.help for one in command.params if isinstance(one, click.Option)), command.name
+
+
 def test_data_list_names_the_sets_and_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FEDMF_DATA", str(tmp_path))
     done = fedmf("data", "list")
@@ -108,16 +164,16 @@ def test_data_list_names_the_sets_and_the_cache(tmp_path, monkeypatch):
     assert "not here (fedmf-ray data fetch ml-25m)" in done.stdout
 
 
-def test_doctor_finds_this_machine_sound_and_tries_keys_and_ray(local_ray):
+def test_doctor_accepts_this_machine_and_uses_keys_and_ray(local_ray):
     checks = list(examine())
-    assert all(check.sound for check in checks), checks
+    assert all(check.ok for check in checks), checks
     assert {"gmpy2", "cores", "memory", "keys", "Ray"} <= {check.subject for check in checks}
 
 
-def test_doctor_names_the_remedy_for_what_fails(monkeypatch, local_ray):
+def test_doctor_names_the_remedy_of_a_failed_check(monkeypatch, local_ray):
     monkeypatch.setattr("fedmf_ray.cli.doctor._try_keys", lambda: 1 / 0)
     monkeypatch.setattr("fedmf_ray.cli.doctor._LIBRARIES", ("no-such-library",))
-    failed = {check.subject: check for check in examine() if not check.sound}
+    failed = {check.subject: check for check in examine() if not check.ok}
     assert failed["keys"] == Check(
         "keys", False, "ZeroDivisionError: division by zero", "reinstall phe and gmpy2"
     )

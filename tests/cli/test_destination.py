@@ -1,4 +1,4 @@
-"""Results at a URI: copied when a run ends, however it ends, or left here with a word where."""
+"""Results at a URI: copied when a run ends, also by an error, or kept here if they cannot be copied."""
 
 import pytest
 
@@ -52,14 +52,14 @@ def test_a_run_that_ends_early_is_copied_too(end, uri, tmp_path):
     assert not left_here(tmp_path)
 
 
-def test_a_failed_copy_keeps_the_run_here_and_says_where(uri, tmp_path):
+def test_a_failed_copy_keeps_the_run_here_and_names_the_folder(uri, tmp_path):
     def in_the_way():
         with destination(uri) as place:
             run = write_run(place)
             (tmp_path / "bucket" / "mine").write_text("a file where the folder should go")
             place.deliver(run)
 
-    with pytest.raises(FedMFError, match="results cannot be copied there: .*; what is missing there is in"):
+    with pytest.raises(FedMFError, match="results cannot be copied there: .*; what was not copied is in"):
         in_the_way()
     (kept,) = left_here(tmp_path)
     assert (kept / "mine/run/rounds.csv").exists()
@@ -79,5 +79,5 @@ def test_a_recorded_view_stays(uri, tmp_path):
 @pytest.mark.parametrize("place", ["ftp://host/x", "file:///dev/null/x"])
 def test_an_impossible_place_is_refused_before_any_work(place, uri, tmp_path):
     with pytest.raises(FedMFError, match=place), destination(place):
-        pytest.fail("work was begun")
+        pytest.fail("work was started")
     assert not left_here(tmp_path)

@@ -1,4 +1,4 @@
-"""A folder as lines and back: whole or not at all, and nothing that should stay."""
+"""A folder as lines and back: whole or not at all, and no file that must stay."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from fedmf_ray.jobs import parcel
-from fedmf_ray.jobs.parcel import Unpacker, contents, pack, travels
+from fedmf_ray.jobs.parcel import Unpacker, contents, pack, transferable
 
 RUN = {
     "quickstart/run/rounds.csv": b"round,loss\n0,1.5\n",
@@ -44,16 +44,16 @@ def unpacker(lines):
     return taker
 
 
-def test_a_run_comes_back_byte_for_byte_and_private_files_stay(folder, tmp_path):
+def test_a_run_is_unpacked_byte_for_byte_and_private_files_stay(folder, tmp_path):
     noise = ["2026-01-01 INFO job_manager.py -- Runtime env is setting up.", "", "Running entrypoint"]
     taker = unpacker([*noise, *pack(folder)])
     names = taker.unpack(tmp_path / "here")
     assert {str(name): (tmp_path / "here" / name).read_bytes() for name in names} == RUN
 
 
-def test_what_travels(folder):
+def test_which_files_are_transferable(folder):
     assert {str(name) for name in contents(folder)} == set(RUN)
-    assert not travels(PurePosixPath("/etc/scenario.yaml"))
+    assert not transferable(PurePosixPath("/etc/scenario.yaml"))
 
 
 def test_a_lost_or_changed_line_is_found(folder, tmp_path):

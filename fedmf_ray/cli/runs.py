@@ -1,0 +1,97 @@
+"""The commands about one run: run a scenario, resume a run, show what one of its users would be shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fedmf_ray.cli import console
+from fedmf_ray.cli.destination import destination, print_place, results_option
+from fedmf_ray.cli.screens import run_screen
+
+if TYPE_CHECKING:
+    from fedmf_ray.scenario.schema import Scenario
+
+
+@click.command()
+@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+@results_option
+def run(file: Path, overrides: tuple[str, ...], results: str) -> None:
+    """Run a scenario.
+
+    KEY=VALUE arguments override its keys, for example protocol.key_bits=2048.
+    """
+    from fedmf_ray.cli.tables import show_run
+    from fedmf_ray.engine.run import run as run_scenario
+    from fedmf_ray.scenario import file as scenario_file
+
+    scenario = scenario_file.load(file, overrides)
+    for warning in _warnings(scenario):
+        console.warn(warning)
+    if scenario.model.init == "constant":
+        console.note("a constant start keeps the model at rank one (model.init: normal does not)")
+    if scenario.observe:
+        console.note("the run records a view (observe), from which ratings may be recovered")
+    with destination(results) as place:
+        with run_screen(scenario.name) as screen:
+            folder = run_scenario(scenario, place.folder, screen)
+        _draw(folder)
+        show_run(folder)
+        print_place(folder, place)
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+def resume(folder: Path, overrides: tuple[str, ...]) -> None:
+    """Continue an interrupted run from its newest checkpoint.
+
+    The results are the same as without the interruption. KEY=VALUE arguments may change stop.* and
+    cluster.*: more rounds, other machines.
+    """
+    from fedmf_ray.cli.tables import show_run
+    from fedmf_ray.engine.run import resume as resume_run
+
+    with run_screen(folder.absolute().parent.name) as screen:
+        folder = resume_run(folder, screen, overrides)
+    _draw(folder)
+    show_run(folder)
+    print_place(folder)
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--user", "user_id", type=int, required=True, metavar="ID",
+              help="The user's number in the data set.")  # fmt: skip
+@click.option("-n", "count", type=click.IntRange(1, 100), default=10, show_default=True,
+              help="How many titles.")  # fmt: skip
+def recommend(folder: Path, user_id: int, count: int) -> None:
+    """Show the titles that a user would be shown, before and after training.
+
+    Reads the checkpoint on the users' side (cluster.checkpoint_folder), not the run folder: neither a server
+    nor an experimenter could do this.
+    """
+    from fedmf_ray.cli.tables import show_recommendations
+    from fedmf_ray.engine.recommend import recommend as recommend_to
+
+    show_recommendations(recommend_to(folder, user_id, count))
+
+
+def _warnings(scenario: Scenario) -> list[str]:
+    """What makes the protection of this scenario weaker than it looks, one line each."""
+    from fedmf_ray.schemes.paillier.keys import key_warning
+
+    protected = scenario.model.algorithm == "fedmf" and scenario.protocol.costed != "plain"
+    warning = key_warning(scenario.protocol.key_bits) if protected else None
+    return [] if warning is None else [warning]
+
+
+def _draw(folder: Path) -> None:
+    from fedmf_ray.report.convergence import convergence
+    from fedmf_ray.report.figures import save
+    from fedmf_ray.report.runs import read_run
+
+    save(convergence([read_run(folder)]), folder / "plots" / "convergence.png")
