@@ -1,9 +1,9 @@
-"""Microseconds and bytes a value of the three schemes at one key size, as ratios to `elementwise`.
+"""Microseconds and bytes per value of two encryption schemes at one key size: `packed` against `elementwise`.
 
 python benchmarks/crypto.py [--key-bits 2048]
 
-All schemes run in this one process, in turn, on the same values; the figures are thread CPU time. Rows
-are as wide as whole ciphertexts, so that the packed figures are those of full ones.
+Both schemes run in this one process and take turns; the figures are thread CPU time. Rows fill whole
+ciphertexts, so that the packed figures are those of full ciphertexts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TURNS = {"encrypt": 7, "decrypt": 7, "add": 101}
 
 
 class Side:
-    """One scheme at work on one matrix."""
+    """One scheme with one matrix to encrypt, decrypt and add."""
 
     def __init__(self, scheme: str, key_bits: int, shape: tuple[int, int]) -> None:
         self.evaluator, self.key = schemes.create(scheme, schemes.Matrices(shape[1], GRID, key_bits))
@@ -48,7 +48,10 @@ def cpu_s(work: Callable[[], object]) -> float:
 
 
 def alternate(left: Side, right: Side) -> dict[str, tuple[float, float]]:
-    """Microseconds a value of both sides, medians over turns; A B A B, so that drift hits both alike."""
+    """Microseconds per value of both sides, medians over turns.
+
+    The sides alternate (A B A B), so that drift of the machine affects both equally.
+    """
     figures = {}
     for name, one, other in zip(left.work(), left.work().values(), right.work().values(), strict=True):
         turns = [(cpu_s(one), cpu_s(other)) for _ in range(TURNS[name])]
@@ -58,7 +61,7 @@ def alternate(left: Side, right: Side) -> dict[str, tuple[float, float]]:
 
 
 def coding_ns(key_bits: int, columns: int) -> dict[str, float]:
-    """Nanoseconds a value of fixed-point rounding and slot packing, both ways, for a large matrix."""
+    """Nanoseconds per value of fixed-point rounding and slot packing, both ways, for a large matrix."""
     layout = schemes.Matrices(columns, GRID, key_bits).slots
     values = np.random.default_rng(0).uniform(-1, 1, (2560, columns))
     plaintexts = layout.encode(GRID.to_integers(values))
@@ -82,7 +85,8 @@ def main(key_bits: int) -> None:
         elementwise.wire.nbytes / elementwise.values.size,
         packed.wire.nbytes / packed.values.size,
     )
-    print(f"{key_bits}-bit keys, {GRID.slot_bits} bits a slot, {slots} slots a ciphertext, CPU time a value")
+    shape = f"{GRID.slot_bits} bits per slot, {slots} slots per ciphertext"
+    print(f"{key_bits}-bit keys, {shape}, CPU time per value")
     print(f"{'':10}{'elementwise':>14}{'packed':>12}{'ratio':>9}   target")
     targets = {"encrypt": "500 x", "decrypt": "50 x", "add": "60 x", "bytes": "at most 9 bytes"}
     for work, target in targets.items():

@@ -1,11 +1,12 @@
-"""Estimates and calibrated runs against real ones: ratios per phase, scenarios of different shape.
+"""Compare estimates and calibrated runs with real runs: ratios per phase, for scenarios of different shapes.
 
 python benchmarks/estimates.py [-o FILE]      (needs ml-latest-small; ten to fifteen minutes on two cores)
 
-Each scenario runs under real encryption, then on integers in the clear with its encryption charged, and is
-estimated without a run, before and after (the mean counts: a shared machine drifts). A ratio of 1.10 says
-that the foretold figure is ten percent above the measured one. Seconds of users are means over users and
-rounds. Exit code 1 if fewer than six scenarios are within 20 percent on every phase.
+Each scenario runs under real encryption, and then as a calibrated run: on unencrypted integers, charged for
+the encryption. It is also estimated without a run, once before and once after; the mean of both estimates
+is used, because the speed of a shared machine drifts. A ratio of 1.10 means that the estimated or charged
+figure is ten percent above the measured one. Seconds of users are means over users and rounds. The exit
+code is 1 if fewer than six scenarios are within 20 percent on every phase.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ SCENARIOS = {
     "long ciphertexts, half decoys": (synthetic(60, 100, 0.9), {"factors": 65},
         {"key_bits": 4096, "part_text_sparsity": 0.5}),
     "heavy raters": (synthetic(40, 300, 0.3), {"factors": 30}, {"key_bits": 2048}),
-    "ridge, four rows a ciphertext": (synthetic(60, 4000, 0.97),
+    "ridge, four rows per ciphertext": (synthetic(60, 4000, 0.97),
         {"factors": 30, "rule": "ridge", "biases": True, "mean": 3.0, "reg_user": 5.0, "reg_item": 5.0},
         {"key_bits": 3072, "fraction_bits": 12, "value_bound": 4, "update_bound": 1.5}),
     "prototype, part text": (synthetic(12, 40, 0.7), {"factors": 20},
@@ -65,7 +66,7 @@ SCENARIOS = {
 
 
 def compare(name: str, ratings: dict, model: dict, protocol: dict, results: Path) -> list[dict]:
-    """A row for the estimate and one for the calibrated run: each phase as a share of the measured one."""
+    """A row for the estimate and one for the calibrated run: each phase as a ratio to the measured one."""
     tree = {
         "name": "validation",
         "ratings": ratings,
@@ -87,17 +88,17 @@ def compare(name: str, ratings: dict, model: dict, protocol: dict, results: Path
 
     before = fresh_estimate()
     measured = means(real)
-    foretold = {"estimated": (before + fresh_estimate()) / 2, "charged": means(charged)}
+    modelled = {"estimated": (before + fresh_estimate()) / 2, "charged": means(charged)}
     shape = f"{scheme} {real.protocol.key_bits}"
     return [
         {"scenario": name, "scheme": shape, "basis": basis, "protocol_s measured": measured["protocol_s"]}
         | {phase: row[column] / measured[column] for phase, column in PHASES.items()}
-        for basis, row in foretold.items()
+        for basis, row in modelled.items()
     ]
 
 
 @click.command(help=__doc__)
-@click.option("--only", default="", help="Scenarios whose name holds this.")
+@click.option("--only", default="", help="Only scenarios whose name contains this.")
 @click.option("-o", "--output", type=Path, help="Also write the table as CSV.")
 def main(only: str, output: Path | None) -> None:
     backend = open_backend(scenario_file.parse(

@@ -1,11 +1,11 @@
-"""The native kernel beside gmpy2 on one thread, and how near it comes to the processor's ceiling.
+"""The native kernel against gmpy2 on one thread, and as a share of the processor's peak rate (the ceiling).
 
 python benchmarks/kernels.py [--key-bits 2048 --key-bits 3072]
 
-Both kernels work with the same key and table on the same values in this one process, in turn; the
-figures are thread CPU time from float64 values to wire bytes and back, checks included. The ceiling is a
-tight loop of independent multiply-adds (52 bits, eight lanes), timed in every turn; *of ceiling* is the
-time that the multiply-adds of the algorithm would take at the ceiling, for full groups of eight.
+Both kernels use the same key, table and values in this one process and take turns. The figures are thread
+CPU time from float64 values to wire bytes and back, checks included. The ceiling is a tight loop of
+independent multiply-adds (52 bits, eight lanes), timed in every turn. *Of ceiling* is the time that the
+multiply-adds of the algorithm would take at the ceiling, for full groups of eight, over the time taken.
 """
 
 from __future__ import annotations
@@ -22,35 +22,36 @@ from fedmf_ray.schemes import registry as schemes
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
 from fedmf_ray.schemes.paillier import kernels, native_kernel
 from fedmf_ray.schemes.paillier.keys import generate_keys
+from fedmf_ray.schemes.paillier.packed import PackedEvaluator, PackedKeyHolder
 
 GRID = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)
-"""32 bits a slot."""
+"""32 bits per slot."""
 
 ROWS = 256
 TURNS = {"encrypt": 7, "decrypt": 3, "add": 15}
 BUNCH = {"encrypt": 3, "decrypt": 1, "add": 8}
-"""Calls a turn: users and servers do many of these on end."""
+"""Calls per turn, because users and servers make many of these calls in succession."""
 
 LEAST_RATIO = {"encrypt": 8, "decrypt": 8, "add": 4}
 MOST_NS = {"encrypt": 1500, "decrypt": 6000, "add": 30}
-"""At 2048 bits, a value."""
+"""Per value, at 2048 bits."""
 
 CEILING_TURNS = 500_000
 
 
 class Side:
-    """One kernel at work on one matrix."""
+    """One kernel with one matrix to encrypt, decrypt and add."""
 
     def __init__(
         self, kernel: str, key: tuple[int, int, paillier.ResidueTable], matrices: schemes.Matrices
     ) -> None:
         p, q, table = key
         os.environ[kernels.VARIABLE] = kernel
-        self.key = schemes.PackedKeyHolder(p, q, table, matrices)
+        self.key = PackedKeyHolder(p, q, table, matrices)
         self.values = np.random.default_rng(0).uniform(-1, 1, (ROWS, matrices.columns))
         self.wire = self.key.encrypt(self.values)
         assert np.array_equal(self.key.decrypt(self.wire), np.rint(self.values * 2**20) / 2**20)
-        self.total = schemes.PackedEvaluator(p * q).aggregate(self.wire)
+        self.total = PackedEvaluator(p * q).aggregate(self.wire)
         self.rows = np.arange(ROWS)
         self.work: dict[str, Callable[[], object]] = {
             "encrypt": lambda: self.key.encrypt(self.values),
@@ -60,7 +61,7 @@ class Side:
 
 
 def cpu_s(work: Callable[[], object], calls: int = 1) -> float:
-    """Of one call."""
+    """CPU seconds per call."""
     started = time.thread_time()
     for _ in range(calls):
         work()
@@ -68,16 +69,19 @@ def cpu_s(work: Callable[[], object], calls: int = 1) -> float:
 
 
 def ceiling() -> float:
-    """Multiply-adds a second, eight lanes each."""
+    """Multiply-adds per second, eight lanes each."""
     return 32 * CEILING_TURNS / cpu_s(lambda: native_kernel.ifma.ceiling(CEILING_TURNS))
 
 
 def multiply_adds(key_bits: int, table_rows: int) -> dict[str, float]:
-    """What a ciphertext needs, in instructions of eight lanes, for h limbs of 52 bits in p and 2*h in n.
+    """Eight-lane instructions per ciphertext, for h limbs of 52 bits in p and 2*h in n.
 
-    A product of limbs is two instructions, for its low and its high half. Encryption: for each prime and
-    pair of rows, 2*h**2 to multiply the entries and 5*h**2 to multiply the result in. Decryption: for each
-    prime, 3.5*h**2 a squaring, 5*h**2 a multiplication. Addition: (2*h)**2 to read, 2 for the gcd, 5 to add.
+    A product of limbs takes two instructions, for its low and its high half. Products of limbs:
+
+    * encryption, for each prime and pair of table rows: 2*h**2 to multiply the two entries, 5*h**2 to
+      multiply them into the result;
+    * decryption, for each prime: 3.5*h**2 per squaring, 5*h**2 per multiplication;
+    * addition, in units of (2*h)**2: 1 to read, 2 for the gcd, 5 to add.
     """
     h = 10 * -(-(key_bits // 2 + 8) // 520)
     exponent = native_kernel.exponent_steps((1 << key_bits // 2) - 1 - (1 << key_bits // 4))
@@ -99,10 +103,10 @@ def compare(key_bits: int) -> None:
     sides = [Side(name, key, schemes.Matrices(slots, GRID, key_bits)) for name in kernels.KERNELS]
     needed = multiply_adds(key_bits, table.entries.shape[1])
     print(
-        f"\n{key_bits}-bit keys, {GRID.slot_bits} bits a slot, {slots} slots a ciphertext, "
-        f"{ROWS} ciphertexts a call, window {window}, table {table.entries.nbytes / 1e6:.0f} MB"
+        f"\n{key_bits}-bit keys, {GRID.slot_bits} bits per slot, {slots} slots per ciphertext, "
+        f"{ROWS} ciphertexts per call, window {window}, table {table.entries.nbytes / 1e6:.0f} MB"
     )
-    print(f"{'a value':9}{'gmpy2':>12}{'native':>12}{'ratio':>9}{'target':>9}{'of ceiling':>12}")
+    print(f"{'per value':9}{'gmpy2':>12}{'native':>12}{'ratio':>9}{'target':>9}{'of ceiling':>12}")
     for work, turns in TURNS.items():
         measured = [
             (*(cpu_s(side.work[work], BUNCH[work]) for side in sides), ceiling()) for _ in range(turns)
@@ -123,7 +127,7 @@ def main(key_bits: tuple[int, ...]) -> None:
         print(f"no native kernel here: {obstacle}")
         return
     rates = [ceiling() for _ in range(9)]
-    print(f"ceiling: {np.median(rates) / 1e9:.2f} thousand million multiply-adds of eight lanes a second")
+    print(f"ceiling: {np.median(rates) / 1e9:.2f}e9 multiply-adds per second, eight lanes each")
     for bits in key_bits:
         compare(bits)
 

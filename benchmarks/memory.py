@@ -1,10 +1,10 @@
-"""Memory of user actors and of the driver, as the operating system accounts for it.
+"""Memory of user actors and of the driver, as reported by the operating system.
 
 FEDMF_DATA=... python benchmarks/memory.py [--items 640]
 
-Loads ml-latest-small, starts real user actors at 3072-bit keys, lets each open a round and train, and
-prints the proportional set size of the largest (shared pages divided among those who share them), then
-the driver's own peak. Linux only: it reads /proc.
+Loads ml-latest-small, starts real user actors with 3072-bit keys, and has each of them open a round and
+train. Prints the proportional set size of the largest actor (each shared page is divided among the
+processes that share it), then the driver's own peak. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def proportional_mb() -> float:
 
 
 class Empty:
-    """A worker with nothing of ours but the imports."""
+    """A worker that has only our imports."""
 
     def weigh(self) -> float:
         return proportional_mb()
 
 
 class WeighedUserActor(UserActor):
-    """A user actor that can say how much memory it takes."""
+    """A user actor that reports its own memory."""
 
     def weigh(self) -> float:
         return proportional_mb()

@@ -1,11 +1,11 @@
-"""Encrypt, add and decrypt the same values with other tools: microseconds and bytes a value.
+"""Encrypt, add and decrypt the same values with other tools: microseconds and bytes per value.
 
 python benchmarks/other_tools.py [--environments build/tools]
 
-`phe`, SecretFlow's `sf-heu` (ZPaillier, and OU by Okamoto and Uchiyama) and `tenseal` (CKKS), each in an
-environment made for it here (downloads a few packages once), and `packed` with each kernel. The tools
-take turns, three times; figures are medians of CPU time of the whole process, so that threads are counted
-too. Values are on a grid of 2**-20; CKKS alone does not give them back exactly.
+Compares `phe`, SecretFlow's `sf-heu` (ZPaillier, and OU by Okamoto and Uchiyama), `tenseal` (CKKS), and
+`packed` with each kernel. Each foreign tool gets its own environment (downloads a few packages once). The
+tools take three turns. Figures are medians of the CPU time of the whole process, so that threads are
+included. Values are on a grid of 2**-20; only CKKS does not return them exactly.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def figures(
     decrypt: Callable[[Any], Any],
     size: Callable[[Any], int],
 ) -> dict[str, float]:
-    """Per value, the second time that each is called; add adds a thing to itself."""
+    """Figures per value, from the second of two calls. ``add`` adds the encrypted values to themselves."""
     row: dict[str, float] = {}
     for _ in range(2):
         started = time.process_time()
@@ -126,7 +126,7 @@ def measure_packed() -> dict[str, dict[str, float]]:
     from fedmf_ray.schemes import registry as schemes
     from fedmf_ray.schemes.paillier import kernels, native_kernel
 
-    grid = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)  # 32 bits a slot
+    grid = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)  # 32 bits per slot
     rows = {}
     for kernel in kernels.KERNELS:
         if kernel == "native" and native_kernel.obstacle() is not None:
@@ -139,7 +139,7 @@ def measure_packed() -> dict[str, dict[str, float]]:
             matrix, places = values.reshape(128, columns), np.arange(128)
 
             def add(wire: Any, evaluator: Any = evaluator, places: Any = places) -> Any:
-                """Start a sum, add to it, write it."""
+                """Start a sum, add to it, and write it."""
                 total = evaluator.aggregate(wire)
                 total.add(places, wire)
                 return total.wire()
@@ -154,7 +154,7 @@ MEASURES = {"phe": measure_phe, "sf-heu": measure_heu, "tenseal": measure_tensea
 
 
 def python_of(tool: str, environments: Path) -> Path:
-    """The interpreter that has the tool, installed if need be."""
+    """The interpreter of the tool's environment, which is created if necessary."""
     folder = environments / tool
     python = folder / "bin" / "python"
     if not (folder / ".ready").exists():
@@ -181,7 +181,7 @@ def main() -> None:
             printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             for name, row in json.loads(printed.splitlines()[-1]).items():
                 seen.setdefault(name, []).append(row)
-    print(f"{'a value':42}{'encrypt us':>12}{'add us':>10}{'decrypt us':>12}{'bytes':>8}{'error':>10}")
+    print(f"{'per value':42}{'encrypt us':>12}{'add us':>10}{'decrypt us':>12}{'bytes':>8}{'error':>10}")
     for name, rows in seen.items():
         encrypt, add, decrypt, size, error = (statistics.median(row[c] for row in rows) for c in COLUMNS)
         print(f"{name:42}{encrypt:12.2f}{add:10.3f}{decrypt:12.2f}{size:8.1f}{error:10.1g}")

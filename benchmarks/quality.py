@@ -1,21 +1,22 @@
-"""Test RMSE and MAE on seeded folds of real ratings, beside scikit-surprise's models on the same folds.
+"""Test RMSE and MAE on seeded folds of real ratings, beside the models of scikit-surprise on the same folds.
 
 python benchmarks/quality.py [SCENARIO] [KEY=VALUE...] [--rounds 2,10,25] [--models SVD,SVD++]
 
-Everybody trains on the same ratings and is asked for the same ones: the folds are those of `test.folds`, and
+All models train on the same ratings and predict the same test ratings. The folds are those of `test.folds`;
 test ratings of items that nobody rated in training count, too. Figures are means and standard deviations
-over folds; seconds are wall seconds of one process for training and predicting one fold.
+over folds. Seconds are wall seconds of one process for training and predicting one fold.
 
-Theirs live in an environment of their own (pip; kept in --envs; needs a C compiler). scikit-surprise cuts
-its predictions to the scale of the ratings, 0.5 to 5 stars; `unclipped` is the RMSE without that. SVD++
-takes half a minute a fold, KNN over items 3.3 GB.
+scikit-surprise runs in its own environment (pip; kept in --envs; needs a C compiler). It clips its
+predictions to the scale of the ratings, 0.5 to 5 stars; `unclipped` is the RMSE without clipping. SVD++
+takes half a minute per fold, KNN over items 3.3 GB.
 
-Settings are chosen without the test folds: `--choose model.reg_user=20,30 --choose model.reg_item=4,6` tries
-every combination within each fold's own training part (`test.validation`: the next fold is the validation
-set), takes the best for that fold, and only then looks at its test set. Each fold may choose otherwise.
+Settings can be chosen without the test folds. `--choose model.reg_user=20,30 --choose model.reg_item=4,6`
+tries every combination within each fold's own training part (`test.validation`: the next fold is the
+validation set), selects the best for that fold, and only then evaluates on its test set. The choice may
+differ between folds.
 
-Ours run in the clear, the same model as under encryption to the last bit, and are not cut. There is a row for
-each of the chosen numbers of rounds.
+Our models run unencrypted, which gives the same model as under encryption to the last bit. Their
+predictions are not clipped. There is a row for each of the chosen numbers of rounds.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ Row = dict[str, str | float]
 def in_the_clear(
     path: Path, overrides: Sequence[str], folds: int, fold: int, seed: int, validation: int | None = None
 ) -> Scenario:
-    """The scenario without encryption and processes, which change no figure, with one fold held out."""
+    """The scenario with one fold held out, without encryption and processes, which change no figure."""
     parts = f"folds: {folds}, fold: {fold}" + ("" if validation is None else f", validation: {validation}")
     given = [
         "protocol.scheme=plain",
@@ -72,7 +73,7 @@ def in_the_clear(
 
 
 def export(scenarios: Sequence[Scenario], file: Path) -> None:
-    """Write user, item, rating and the fold whose test set each rating belongs to, in the order of ids."""
+    """Write user, item, rating, and the fold whose test set contains the rating, sorted by ids."""
     parts = []
     for fold, scenario in enumerate(scenarios):
         population = Population.of(scenario)
@@ -84,7 +85,7 @@ def export(scenarios: Sequence[Scenario], file: Path) -> None:
 
 
 def ours(scenario: Scenario, rounds: Sequence[int], results: Path) -> Iterator[Row]:
-    """Figures of one fold after each number of rounds of one run."""
+    """Figures of one fold, after each of the given numbers of rounds of one run."""
     table = pd.read_csv(run(scenario, results, Silent()) / "rounds.csv")
     table["seconds"] = table["wall_s"].cumsum()
     least = scenario.protocol.min_raters
@@ -101,7 +102,7 @@ def ours(scenario: Scenario, rounds: Sequence[int], results: Path) -> Iterator[R
 
 
 def theirs(python: Path, model: str, file: Path, fold: int, seed: int) -> Row:
-    """Figures of one fold of one of scikit-surprise's models, in a process of its own."""
+    """Figures of one scikit-surprise model on one fold, in a separate process."""
     script = Path(__file__).with_name("quality_surprise.py")
     command = [str(python), str(script), model, str(file), str(fold), str(seed)]
     environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -121,7 +122,7 @@ def summary(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def printed(table: pd.DataFrame) -> str:
-    """Means and deviations in one column a figure."""
+    """The table as text, with mean and deviation of each figure in one column."""
     shown = table[["model", "folds"]].copy()
     for figure in FIGURES:
         digits = 1 if figure == "seconds" else 4
@@ -137,7 +138,7 @@ def choose(
     split: tuple[int, int, int],
     results: Path,
 ) -> list[str]:
-    """Words of the setting with the least validation error at the end of a run; split: folds, fold, seed."""
+    """Overrides of the setting with the least validation error after a run; split: folds, fold, seed."""
     folds, fold, seed = split
     best, chosen = float("inf"), list[str]()
     for values in itertools.product(*grid.values()):
@@ -151,40 +152,52 @@ def choose(
 
 
 def note(row: Row, fold: int) -> None:
-    """A line for whoever waits."""
+    """Print a line of progress."""
     click.echo(f"fold {fold}: {row['model']}: rmse {row['rmse']:.4f}, {row['seconds']:.1f} s", err=True)
 
 
 def names(_context: click.Context, _option: click.Parameter, text: str) -> list[str]:
-    """Models with commas between."""
+    """Parse names of models, separated by commas."""
     words = text.split(",") if text else []
     if unknown := set(words) - set(MODELS):
-        raise click.BadParameter(f"{unknown.pop()} is none of {', '.join(MODELS)}")
+        raise click.BadParameter(f"{unknown.pop()} is not one of {', '.join(MODELS)}")
     return words
 
 
 def numbers(_context: click.Context, _option: click.Parameter, text: str) -> list[int]:
-    """Whole numbers from 1 up with commas between."""
+    """Parse whole numbers of at least 1, separated by commas."""
     words = text.split(",") if text else []
     if not all(word.isdigit() and int(word) for word in words):
-        raise click.BadParameter("must be whole numbers from 1 up with commas between")
+        raise click.BadParameter("must be whole numbers of at least 1, separated by commas")
     return sorted(map(int, words))
 
 
 @click.command(help=__doc__)
 @click.argument("words", nargs=-1, metavar="[SCENARIO] [KEY=VALUE...]")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
-@click.option("--seed", default=1, show_default=True, help="Of folds and of everybody's initial values.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the folds and of all initial values.")
 @click.option(
-    "--rounds", callback=numbers, default="1,2,3,10,25", show_default=True, help="Of ours; empty for none."
+    "--rounds",
+    callback=numbers,
+    default="1,2,3,10,25",
+    show_default=True,
+    help="After which our models are evaluated; empty for none.",
 )
 @click.option(
-    "--models", callback=names, default=",".join(MODELS), show_default=True, help="Theirs; empty for none."
+    "--models",
+    callback=names,
+    default=",".join(MODELS),
+    show_default=True,
+    help="Models of scikit-surprise; empty for none.",
 )
 @click.option(
-    "--choose", "grid", multiple=True, metavar="KEY=V,V...", help="Settings of ours to choose from."
+    "--choose",
+    "grid",
+    multiple=True,
+    metavar="KEY=V,V...",
+    help="Values of one of our settings to choose from.",
 )
-@click.option("--after", default=10, show_default=True, help="Rounds of the runs that choose.")
+@click.option("--after", default=10, show_default=True, help="Rounds of the runs that choose settings.")
 @click.option("--envs", type=Path, default=Path.home() / ".cache" / "fedmf-ray" / "bench", show_default=True)
 @click.option("-o", "--output", type=Path, help="Also write a row per model and fold as CSV.")
 def main(

@@ -1,7 +1,7 @@
 """One scikit-surprise model on one fold: python quality_surprise.py MODEL RATINGS_CSV FOLD SEED.
 
-quality.py calls this in an environment that has scikit-surprise and lacks fedmf-ray. The table has columns
-user, item, rating and fold: the fold whose test set a rating belongs to. Prints one line of JSON.
+quality.py calls this in an environment that has scikit-surprise but not fedmf-ray. The table has the
+columns user, item, rating and fold: the fold whose test set contains the rating. Prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MODELS = {
     "BaselineOnly": lambda seed: BaselineOnly(verbose=False),
     "SVD": lambda seed: SVD(random_state=seed),
     "SVD tuned": lambda seed: SVD(n_factors=100, n_epochs=60, lr_all=0.01, reg_all=0.1, random_state=seed),
-    "SVD++": lambda seed: SVDpp(random_state=seed, cache_ratings=True),  # faster, the same model
-    # Of a few settings, the best on fold 0 itself: in their favour.
+    "SVD++": lambda seed: SVDpp(random_state=seed, cache_ratings=True),  # faster, and the same model
+    # The best of a few settings, chosen on fold 0 itself, which favours these models.
     "BaselineOnly tuned": lambda seed: BaselineOnly(bsl_options=ALS, verbose=False),
     "KNNBaseline tuned": lambda seed: KNNBaseline(
         min_k=3,
@@ -48,7 +48,7 @@ def main(name: str, table: str, fold: int, seed: int) -> None:
     data = Dataset(Reader(rating_scale=scale))
     started = time.perf_counter()
     model = MODELS[name](seed).fit(data.construct_trainset(training))
-    # Items and users that nobody rated in training count too: a model falls back on what it knows.
+    # Items and users without training ratings count, too: the model falls back on what it knows.
     predicted = np.array([model.predict(user, item, clip=False).est for user, item, _ in test])
     seconds = time.perf_counter() - started
     given = np.array([rating for _, _, rating in test])

@@ -1,10 +1,10 @@
-"""One round of the authors' full-text experiment: `packed` at 2048 bits against their 1024-bit prototype.
+"""One round of the authors' full-text experiment: `packed` at 2048 bits against the 1024-bit prototype.
 
 FEDMF_DATA=... python benchmarks/reference_round.py [--pairs 3]
 
-7 users, 40 items, d = 100, every user decrypts for itself, all in one process; the two schemes take
-turns. `user CPU` is what the slowest user is charged in the round; `wall` is the whole round with all
-users one after the other.
+7 users, 40 items, d = 100. Every user decrypts for itself, all in one process; the two schemes take turns.
+`user CPU` is the CPU time charged to the slowest user in the round. `wall` is the whole round, with all
+users one after another.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIDES = {"elementwise": 1024, "packed": 2048}
 
 
 def one_round(scheme: str, key_bits: int) -> tuple[float, float]:
-    """Charged CPU seconds of the slowest user, and wall seconds, of round 0."""
+    """CPU seconds charged to the slowest user, and wall seconds, of round 0."""
     overrides = [f"protocol.scheme={scheme}", f"protocol.key_bits={key_bits}", "stop.rounds=1"]
     chosen = scenario_file.load(SCENARIO, [*overrides, "cluster.backend=serial"])
     with tempfile.TemporaryDirectory() as results:

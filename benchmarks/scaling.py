@@ -1,12 +1,12 @@
-"""How far a simulation scales on the CPUs of this machine, as ratios within one run.
+"""How well a simulation scales over the CPUs of this machine, as ratios within one run.
 
-    python benchmarks/scaling.py workers      encrypted users a second: two user actors against one
-    python benchmarks/scaling.py servers      adds a second: two servers against one
-    python benchmarks/scaling.py memory       100,000 users x 10,000 items: a round, and its peak memory
-    python benchmarks/scaling.py checkpoints  what checkpoints take of a round at the default interval
+    python benchmarks/scaling.py workers      encrypted users per second: two user actors against one
+    python benchmarks/scaling.py servers      additions per second: two servers against one
+    python benchmarks/scaling.py memory       100,000 users x 10,000 items: one round, and its peak memory
+    python benchmarks/scaling.py checkpoints  share of a run that checkpoints take at the default interval
 
-Settings that are compared take turns (A B A B), so that drift of the machine hits both alike. Wall seconds;
-nothing else should run beside it.
+Settings that are compared take turns (A B A B), so that drift of the machine affects both equally. Seconds
+are wall time; nothing else should run on the machine.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None: ...
 
 
 def run_of(results: Path, **changes) -> Path:
-    """Run synthetic users with the changes given, and return the folder."""
+    """Run synthetic users with the given changes, and return the run folder."""
     tree = {
         "name": "scaling",
         "ratings": {"source": "synthetic", "users": 60, "items": 600, "sparsity": 0.8},
@@ -60,7 +60,7 @@ def run_of(results: Path, **changes) -> Path:
 @click.option("--users", default=120, show_default=True)
 @click.option("--turns", default=3, show_default=True)
 def workers(users: int, turns: int) -> None:
-    """Two user actors on two CPUs against one; 600 items, 120 ratings a user, 3072 bits, part text."""
+    """Two user actors on two CPUs against one; 600 items, 120 ratings per user, 3072 bits, part text."""
     seconds: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as results:
         for _, actors in itertools.product(range(turns), seconds):
@@ -68,17 +68,15 @@ def workers(users: int, turns: int) -> None:
             rounds = pd.read_csv(folder / "rounds.csv")
             seconds[actors] += rounds["wall_s"].tolist()[1:]
     one, two = (statistics.median(seconds[actors]) for actors in (1, 2))
-    print(f"one actor {users / one:8.1f} encrypted users a second ({one:.2f} s a round)")
-    print(
-        f"two       {users / two:8.1f}                          ({two:.2f} s): {one / two:.2f} x (target 1.8)"
-    )
+    print(f"one actor {users / one:8.1f} encrypted users per second ({one:.2f} s per round)")
+    print(f"two       {users / two:8.1f}{'':27}({two:.2f} s): {one / two:.2f} x (target 1.8)")
 
 
 @main.command()
 @click.option("--key-bits", default=3072, show_default=True)
 @click.option("--turns", default=5, show_default=True)
 def servers(key_bits: int, turns: int) -> None:
-    """Two servers on two CPUs against one; uploads of 200 rows wait in the object store."""
+    """Two servers on two CPUs against one; uploads of 200 rows are ready in the object store."""
     rows, users, copies = 1000, 24, 60
     matrices = schemes.Matrices(100, FixedPoint(20, 16.0, 0.5, users * copies), key_bits)
     evaluator, key = schemes.create("packed", matrices)
@@ -97,14 +95,12 @@ def servers(key_bits: int, turns: int) -> None:
         backend.close()
     one, two = (statistics.median(seconds[count]) for count in (1, 2))
     adds = users * copies * 200
-    print(f"one server {adds / one:9.0f} adds a second, {key_bits} bits ({one:.2f} s)")
-    print(
-        f"two        {adds / two:9.0f}                          ({two:.2f} s): {one / two:.2f} x (target 1.7)"
-    )
+    print(f"one server {adds / one:9.0f} additions per second, {key_bits} bits ({one:.2f} s)")
+    print(f"two        {adds / two:9.0f}{'':33}({two:.2f} s): {one / two:.2f} x (target 1.7)")
 
 
 def _adding(backend, evaluator, key, whole, parts, copies, count) -> float:
-    """Seconds in which so many servers check and add all uploads."""
+    """Seconds that ``count`` servers take to check and add all uploads."""
     borders = [len(whole) * at // count for at in range(count + 1)]
     started, receiving = 0.0, []
     actors, batches = [], []
@@ -141,26 +137,26 @@ def _adding(backend, evaluator, key, whole, parts, copies, count) -> float:
 
 
 def _same(value):
-    """Puts a value into the object store."""
+    """Put a value into the object store."""
     return value
 
 
 @main.command()
 @click.option("--users", default=100_000, show_default=True)
 def memory(users: int) -> None:
-    """scenarios/scale-100k.yaml: one round in the clear, and the peak memory of all processes."""
+    """scenarios/scale-100k.yaml: one unencrypted round, and the peak memory of all processes."""
     chosen = scenario_file.load(SCENARIOS / "scale-100k.yaml", [f"ratings.users={users}"])
     with tempfile.TemporaryDirectory() as results, PeakMemory(os.getpid()) as peak:
         folder = run(chosen, Path(results), Silent())
         summary = json.loads((folder / "summary.json").read_text())
     row = summary["last_round"]
-    print(f"{users:,} users x 10,000 items, plain: {row['wall_s']:.1f} s a round, making ratings")
+    print(f"{users:,} users x 10,000 items, plain: {row['wall_s']:.1f} s per round, generating ratings")
     print(f"{summary['setup']['wall_s']:.0f} s; peak {peak.gb:.2f} GB in all processes (target: under 6)")
 
 
 @main.command()
 def checkpoints() -> None:
-    """A round's share at the default interval: the fastest rounds there are, and encrypted ones."""
+    """Share of a run at the default interval, for the fastest rounds and for encrypted ones."""
     cases = {
         "plain, 610 users": {"protocol__scheme": "plain", "ratings__users": 610, "stop__rounds": 60},
         "plain, 6,040 users": {"protocol__scheme": "plain", "ratings__users": 6040, "stop__rounds": 20},

@@ -1,9 +1,9 @@
-"""What result writing and progress cost, as a share of a round: the target is under 2 percent.
+"""Time for writing results and drawing progress bars, as a share of a round: the target is under 2 percent.
 
 python benchmarks/writing.py
 
-Rounds in the clear, the fastest there are, and one under encryption, with the command line's own progress
-bars. Wall seconds.
+Unencrypted rounds, which are the fastest, and one encrypted case, with the progress bars of the command
+line. Seconds are wall time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CASES = (
 
 
 class Stopwatch:
-    """Adds up the seconds spent in a function."""
+    """Add up the seconds spent in a function."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -73,7 +73,7 @@ def main() -> None:
             RunFolder.append_round = original
         click.echo(
             f"{scheme:6} {users:6,} users, {items:5,} items, d = {factors:3}: "
-            f"{watch.seconds / 5 * 1e3:6.1f} ms of {total / 5:6.2f} s a round, "
+            f"{watch.seconds / 5 * 1e3:6.1f} ms of {total / 5:6.2f} s per round, "
             f"{watch.seconds / total:.2%} (target {TARGET:.0%})"
         )
 

@@ -1,8 +1,8 @@
 """One registration for everything that can be added: here by a decorator, elsewhere by an entry point.
 
-A registry maps names to schemes, rules, sources or measures. What this package brings registers itself when its
-module is imported. What an installed distribution brings is found by the entry points of a group and imported when
-somebody asks for its name, so that a broken plug-in that nobody uses breaks nothing.
+A registry maps names to schemes, rules, sources or measures. What this package brings registers itself when
+its module is imported. What an installed distribution brings is found by the entry points of a group and
+imported when somebody asks for its name, so that a broken plug-in that nobody uses breaks nothing.
 
     [project.entry-points."fedmf_ray.rules"]
     huber = "my_package.rules:huber"

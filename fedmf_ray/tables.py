@@ -1,7 +1,7 @@
 """What users add up, by name: tables of numbers, whose columns each have a grid, bounds and a meaning.
 
-An update rule declares its tables (:mod:`fedmf_ray.learning.rules`). The first one is the *item table*, a row per
-item. Others are *shared*: small ones, such as a d x d matrix, to which every user adds in every round.
+An update rule declares its tables (:mod:`fedmf_ray.learning.rules`). The first one is the *item table*, a row
+per item. Others are *shared*: small ones, such as a d x d matrix, to which every user adds in every round.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Table:
             raise ValueError(f"table {self.name!r}: two columns of one name: {', '.join(names)}")
         if len({column.meaning for column in self.columns}) != 1:
             raise ValueError(
-                f"table {self.name!r}: servers add and reset whole rows, so its columns are all kept or all fresh"
+                f"table {self.name!r}: servers reset whole rows: its columns are all kept or all fresh"
             )
 
     @property

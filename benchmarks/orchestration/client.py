@@ -1,7 +1,8 @@
-"""What all tools share: who rated what, where everybody starts, and one user's round in NumPy alone.
+"""What all tools share: the ratings, the initial values, and one user's round in NumPy alone.
 
-This file is imported in environments that lack fedmf-ray. Its mathematics is the ``batch`` rule of
-``fedmf_ray/factors.py``: a user's errors under the matrix of the round, both gradients from old values.
+This file is imported in environments that lack fedmf-ray. It implements the ``batch`` rule of
+``fedmf_ray/learning/factors.py``: the user's errors under the matrix of the round, both gradients from the
+old values.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 LEARNING_RATE, REGULARISATION = 2e-4, 1e-4
-"""Far from divergence at 6,040 users: nearer to it, training itself would amplify fedmf-ray's rounding."""
+"""Far from divergence at 6,040 users. Near divergence, training itself would amplify fedmf-ray's rounding."""
 
 
 class Population(NamedTuple):
-    """items, values: (users, ratings), a row per user. item_matrix, user_vectors: where training starts."""
+    """items, values: (users, ratings), a row per user. item_matrix, user_vectors: the initial values."""
 
     items: np.ndarray
     values: np.ndarray
@@ -26,7 +27,7 @@ class Population(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path) -> Population:
-        """Memory-mapped, so that processes of one tool share the pages."""
+        """Memory-map the arrays, so that the processes of a tool share the pages."""
         return cls(*(np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in cls._fields))
 
     def save(self, folder: Path) -> None:
@@ -47,9 +48,9 @@ def step(
 
 
 def report(round_number: int, seconds: float, squared_error: float) -> None:
-    """One line for the comparison. squared_error: over all ratings, when the round began.
+    """Print one line for the comparison. squared_error: over all ratings, at the start of the round.
 
-    A step needs these errors anyway, so no tool makes a pass of its own for the check.
+    A step needs these errors anyway, so no tool needs an extra pass for the check.
     """
     line = {"round": round_number, "seconds": seconds, "squared_error": float(squared_error)}
     print(json.dumps(line), flush=True)

@@ -1,15 +1,15 @@
-"""Seconds a round and memory of fedmf-ray beside a NumPy loop, Flower's simulation and Apple's pfl.
+"""Seconds per round and memory of fedmf-ray beside a NumPy loop, Flower's simulation and Apple's pfl.
 
 python benchmarks/orchestration/compare.py [--users 100,610] [--tools numpy,fedmf_ray]     (Linux)
 
-Everybody does the same work: scheme `plain`, rule `batch`, 100 ratings each of 1,682 items, d = 100, every
-user in every round. The foreign tools get environments of their own (pip; kept in --envs). Each tool runs
-as a process of its own; tools take turns. Seconds are medians over the rounds of all turns, without the
-first of each; memory is the peak PSS of all processes of the tool, set-up included.
+All tools do the same work: scheme `plain`, rule `batch`, 100 ratings per user, 1,682 items, d = 100, every
+user in every round. The foreign tools get their own environments (pip; kept in --envs). Each tool runs in a
+separate process; tools take turns. Seconds are medians over the rounds of all turns, without the first
+round of each turn. Memory is the peak PSS of all processes of the tool, set-up included.
 
-All must report the same squared errors at the start of every round, to within 1e-6: fedmf-ray rounds the
-item matrix and each step to its grid of 2^-20, the others do not round. With 6,040 users on two cores,
-Flower takes minutes a round: leave it out by --tools, or give it --flower-rounds 2.
+All tools must report the same squared errors at the start of every round, to within 1e-6. fedmf-ray rounds
+the item matrix and each step to its grid of 2^-20; the others do not round. With 6,040 users on two cores,
+Flower takes minutes per round: leave it out with --tools, or use --flower-rounds 2.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ ENVIRONMENTS = {
 TOLERANCE = 1e-6
 ROUNDS = {100: 50, 610: 20, 6040: 10}
 FLOWER_ROUNDS = {100: 5, 610: 3, 6040: 2}
-"""One turn only, and the first round does not count."""
+"""Flower has only one turn, and its first round does not count."""
 TARGET_S = {610: 0.1, 6040: 0.5}
 TARGET_RATIOS = {("flower", 610): 100, ("pfl", 6040): 3}
 
 FORMATS = {
-    "s a round": "{:.4f}".format,
+    "s per round": "{:.4f}".format,
     f"x {OURS}": "{:.2f}".format,
     "peak GB": "{:.2f}".format,
     "squared error": "{:.3f}".format,
@@ -55,7 +55,7 @@ FORMATS = {
 }
 
 QUIET = {
-    "OMP_NUM_THREADS": "1",  # Ray's workers have one thread each: so has everybody
+    "OMP_NUM_THREADS": "1",  # as in Ray's workers, for every tool
     "OPENBLAS_NUM_THREADS": "1",
     "FLWR_TELEMETRY_ENABLED": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -93,7 +93,7 @@ def run_tool(tool: str, python: Path, population: Path, rounds: int) -> Turn:
 
 
 def compare(pythons: dict[str, Path], users: int, turns: int, flower_rounds: int | None) -> pd.DataFrame:
-    """A row per tool; raises if one of them did other work."""
+    """A row per tool. Raises if a tool did different work."""
     runs: dict[str, list[Turn]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         make(users).save(Path(folder))
@@ -111,12 +111,12 @@ def compare(pythons: dict[str, Path], users: int, turns: int, flower_rounds: int
     for tool, done in runs.items():
         off = max(float(np.abs(turn.squared_errors[:common] / expected - 1).max()) for turn in done)
         if off > TOLERANCE:
-            raise click.ClickException(f"{tool} is off by {off:.1e} of the squared error: it did other work")
+            raise click.ClickException(f"{tool} is off by {off:.1e} of the squared error: not the same work")
         rows.append(
             {
                 "tool": tool,
                 "users": users,
-                "s a round": np.median(np.concatenate([turn.seconds[1:] for turn in done])),
+                "s per round": np.median(np.concatenate([turn.seconds[1:] for turn in done])),
                 "rounds": sum(len(turn.seconds) - 1 for turn in done),
                 "peak GB": max(turn.peak_gb for turn in done),
                 "compared after": common - 1,
@@ -126,18 +126,18 @@ def compare(pythons: dict[str, Path], users: int, turns: int, flower_rounds: int
         )
     table = pd.DataFrame(rows)
     if OURS in runs:
-        own = float(table.loc[table["tool"] == OURS, "s a round"].iloc[0])
-        table.insert(3, f"x {OURS}", table["s a round"] / own)
+        own = float(table.loc[table["tool"] == OURS, "s per round"].iloc[0])
+        table.insert(3, f"x {OURS}", table["s per round"] / own)
     return table
 
 
 def verdicts(table: pd.DataFrame, users: int) -> list[str]:
-    """The targets that this table can speak of."""
-    seconds = dict(zip(table["tool"], table["s a round"], strict=True))
+    """Lines for the targets to which this table applies."""
+    seconds = dict(zip(table["tool"], table["s per round"], strict=True))
     lines = []
     if OURS in seconds and users in TARGET_S:
         good = "met" if seconds[OURS] <= TARGET_S[users] else "missed"
-        lines.append(f"{OURS}: {seconds[OURS]:.3f} s a round, target {TARGET_S[users]} s: {good}")
+        lines.append(f"{OURS}: {seconds[OURS]:.3f} s per round, target {TARGET_S[users]} s: {good}")
     for (tool, at), target in TARGET_RATIOS.items():
         if at == users and tool in seconds and OURS in seconds:
             ratio = seconds[tool] / seconds[OURS]
@@ -149,8 +149,8 @@ def verdicts(table: pd.DataFrame, users: int) -> list[str]:
 @click.command(help=__doc__)
 @click.option("--users", default="100,610,6040", show_default=True, help="At least 100.")
 @click.option("--tools", default=",".join(ENVIRONMENTS), show_default=True)
-@click.option("--turns", default=2, show_default=True, help="Of every tool but Flower.")
-@click.option("--flower-rounds", type=click.IntRange(2), help="At every number of users.")
+@click.option("--turns", default=2, show_default=True, help="Turns of every tool except Flower.")
+@click.option("--flower-rounds", type=click.IntRange(2), help="Rounds of Flower, at every number of users.")
 @click.option("--envs", type=Path, default=Path.home() / ".cache" / "fedmf-ray" / "bench", show_default=True)
 @click.option("-o", "--output", type=Path, help="Also write the tables as one CSV file.")
 def main(

@@ -1,4 +1,4 @@
-"""An environment of its own for each foreign tool, made once and kept."""
+"""A separate environment for each foreign tool, created once and kept."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 
 NUMPY = f"numpy=={np.__version__}"
-"""The same everywhere: the comparison is of tools, not of NumPy's releases."""
+"""The same release everywhere, because the comparison is between tools, not between NumPy releases."""
 
 REQUIREMENTS = {
     "flower": "flwr[simulation]==1.41.0",
     "pfl": "pfl==0.6.0",
-    "surprise": "scikit-surprise==1.1.5",  # built here: needs a C compiler
+    "surprise": "scikit-surprise==1.1.5",  # built from source: needs a C compiler
 }
 
 
 class CannotInstall(Exception):
-    """The reason, in pip's words."""
+    """The message is that of pip."""
 
 
 def python_of(environment: str, folder: Path) -> Path:
-    """The interpreter of an environment, which is made if it is not there; ``own`` is the one that runs."""
+    """The interpreter of an environment, created if missing. ``own`` is the running interpreter."""
     if environment == "own":
         return Path(sys.executable)
     wanted = [REQUIREMENTS[environment], NUMPY]

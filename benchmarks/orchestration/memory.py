@@ -1,4 +1,4 @@
-"""Peak memory of a process and all it started, shared pages divided among those who share them."""
+"""Peak memory of a process and its descendants. Shared pages are divided among their processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def tree(root: int) -> set[int]:
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The name in parentheses may hold anything, so the fields are counted from its end.
+            # The process name in parentheses may contain anything, so fields are counted from its end.
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
         except (OSError, IndexError):
             continue
@@ -34,11 +34,11 @@ def pss_gb(process: int) -> float:
 
 
 class PeakMemory:
-    """Samples in the background while used as a context; :attr:`gb` is the peak."""
+    """A context manager that samples memory in the background; :attr:`gb` is the peak."""
 
     FIRST_S, INTERVAL_S = 0.05, 1.0
-    """Reading a gigabyte's page tables takes milliseconds: more often would slow down what is measured.
-    The first samples come sooner, for tools that end within a second."""
+    """Reading the page tables of a gigabyte takes milliseconds; more samples would slow down the measured
+    process. The first samples are taken sooner, for tools that end within a second."""
 
     def __init__(self, process: int) -> None:
         self.gb = 0.0

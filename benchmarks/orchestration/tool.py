@@ -1,4 +1,4 @@
-"""Runs one tool in its own environment: python tool.py NAME FOLDER ROUNDS (compare.py calls this)."""
+"""Run one tool in its own environment: python tool.py NAME FOLDER ROUNDS (compare.py calls this)."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from pathlib import Path
 
 if __name__ == "__main__":
     name, folder, rounds = sys.argv[1:]
-    # Imported, not run: workers of Ray then find the tool's functions by name instead of by value.
+    # Imported as a module, so that Ray sends the tool's functions to its workers by name instead of by value.
     importlib.import_module(f"with_{name}").main(Path(folder), int(rounds))

@@ -1,4 +1,4 @@
-"""fedmf-ray as its users call it: a scenario with ratings from a file, one actor a CPU."""
+"""fedmf-ray as in normal use: a scenario with ratings from a file, one actor per CPU."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main(folder: Path, rounds: int) -> None:
         },
         "orchestration",
     )
-    # A run uses the instance that is up already; without this it would take all CPUs of the machine.
+    # A run uses a Ray instance that is already running. Without one, it would use all CPUs of the machine.
     ray.init(address="local", num_cpus=CPUS, include_dashboard=False, log_to_driver=False)
     with tempfile.TemporaryDirectory() as results:
         path = run(chosen, Path(results), Silent())

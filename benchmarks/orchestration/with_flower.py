@@ -1,7 +1,7 @@
-"""Flower's simulation: a ClientApp that keeps its vector in Context.state, and a ServerApp that adds.
+"""Flower's simulation: a ClientApp that keeps its vector in Context.state, and a ServerApp that adds steps.
 
-One worker process a CPU (``client_resources``). The server sends the item matrix to every client with
-``send_and_receive``; a client answers with its rows and what it adds to them.
+One worker process per CPU (``client_resources``). The server sends the item matrix to every client with
+``send_and_receive``; a client replies with its rows and its steps for them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from flwr.simulation import run_simulation
 from population import CPUS
 
 FOLDER, ROUNDS = "ORCHESTRATION_FOLDER", "ORCHESTRATION_ROUNDS"
-"""Environment variables: worker processes inherit them, and the apps take no arguments of ours."""
+"""Environment variables, because worker processes inherit them and the apps cannot take our own arguments."""
 
 client, server = ClientApp(), ServerApp()
 
 
 @lru_cache(maxsize=1)
 def population() -> Population:
-    """Loaded once a process, as Flower's examples do with their data sets."""
+    """Loaded once per process, as Flower's examples do with their data sets."""
     return Population.load(Path(os.environ[FOLDER]))
 
 

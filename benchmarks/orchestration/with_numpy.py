@@ -1,4 +1,4 @@
-"""A bare loop over the users: the work itself, on one core, with nothing around it."""
+"""A bare loop over the users: only the work itself, on one core."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Apple's pfl: an algorithm of our own on its simulated backend, one process, NumPy arrays.
+"""Apple's pfl: our own algorithm on its simulated backend, one process, NumPy arrays.
 
-Its multi-process mode needs PyTorch or TensorFlow even for NumPy models, so it has one core here.
+The multi-process mode of pfl needs PyTorch or TensorFlow even for NumPy models, so it uses one core here.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ class Clock(TrainingProcessCallback):
 
 
 def dense(items, steps, shape):
-    """A user's update as pfl adds it up by default: the whole matrix, zeros where nothing was rated."""
+    """A user's update in the form that pfl aggregates by default: the whole matrix, zeros in unrated rows."""
     matrix = np.zeros(shape)
     matrix[items] = steps
     return MappedVectorStatistics({"items": matrix})
 
 
 def main(folder: Path, rounds: int, statistics=dense, aggregator=None) -> None:
-    asyncio.set_event_loop(asyncio.new_event_loop())  # pfl asks for one that Python no longer makes
+    asyncio.set_event_loop(asyncio.new_event_loop())  # pfl expects a loop that Python no longer creates
     population = Population.load(folder)
     users = len(population.items)
     data = {user: (population.items[user], population.values[user]) for user in range(users)}

@@ -1,4 +1,4 @@
-"""pfl with an aggregator of our own that adds only the rows a user has rated."""
+"""pfl with our own aggregator, which adds only the rows that a user has rated."""
 
 from __future__ import annotations
 

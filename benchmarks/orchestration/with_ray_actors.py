@@ -1,4 +1,4 @@
-"""The floor on Ray: one bare actor a CPU owns its users and sends the sum of their steps."""
+"""A lower bound on Ray: one bare actor per CPU owns its users and sends the sum of their steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from population import CPUS
 
 @ray.remote(num_cpus=0)
 class Users:
-    """Some of the users; their ratings and vectors stay here."""
+    """Every CPUS-th user; their ratings and vectors stay in this actor."""
 
     def __init__(self, folder: Path, first: int) -> None:
         population = Population.load(folder)

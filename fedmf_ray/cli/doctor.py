@@ -118,12 +118,11 @@ def _try_keys() -> str:
     """Encrypt, add and decrypt a small matrix under a fresh 2048-bit key, exactly."""
     import numpy as np
 
-    from fedmf_ray.fixed_point import FixedPoint
-    from fedmf_ray.schemes import registry as schemes
+    from fedmf_ray.schemes import Shape
+    from fedmf_ray.schemes.paillier.scheme import Packed
 
-    grid = FixedPoint(20, value_bound=16, update_bound=0.5, contributors=100)
-    evaluator, key = schemes.create("packed", schemes.Matrices(10, grid, 2048))
-    values = np.arange(-20, 20).reshape(4, 10) / 64
+    evaluator, key = Packed(2048).sides(Shape(columns=10, value_bits=30))
+    values = np.arange(-(2**19), 2**19, 2**20 // 40)[:40].reshape(4, 10)
     total = evaluator.aggregate(key.encrypt(values))
     total.add(np.arange(4), key.encrypt(values))
     if not np.array_equal(key.decrypt(total.wire()), 2 * values):

@@ -82,10 +82,7 @@ def recommend(folder: Path, user_id: int, count: int) -> None:
 
 def _warnings(scenario: Scenario) -> list[str]:
     """What makes the protection of this scenario weaker than it looks, one line each."""
-    from fedmf_ray.schemes.paillier.keys import key_warning
-
-    protected = scenario.model.algorithm == "fedmf" and scenario.protocol.costed != "plain"
-    warning = key_warning(scenario.protocol.key_bits) if protected else None
+    warning = None if scenario.model.central else scenario.protocol.costed.warning()
     return [] if warning is None else [warning]
 
 

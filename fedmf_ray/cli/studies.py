@@ -40,7 +40,7 @@ def sweep(file: Path, overrides: tuple[str, ...], results: str, folder: Path | N
     with destination(results) as place:
         with study_screen(study.name) as screen:
             outcome = run_study(study, place.folder, screen, folder)
-        incomplete, count = outcome.unsound, len(outcome.states)
+        incomplete, count = outcome.incomplete, len(outcome.states)
         console.stderr.print(f"{count - len(incomplete)} of {count} cells are complete")
         print_place(outcome.path, None if folder else place)
     _end_of_study(incomplete)
@@ -141,7 +141,7 @@ def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str,
     show_findings(audited.findings)
     click.echo(audited.path / "audit.json")
     save(audit_picture(read_audit(audited.path)), audited.path / "audit.png")
-    _end_of_study(audited.unsound)
+    _end_of_study(audited.incomplete)
 
 
 @click.command()

@@ -14,8 +14,8 @@ from fedmf_ray.cli.console import escaped, out, stderr
 
 if TYPE_CHECKING:
     from fedmf_ray.engine.recommend import Recommendations, Shown
-    from fedmf_ray.study.adversaries import Finding
     from fedmf_ray.study.estimate import Estimate
+    from fedmf_ray.study.scoring import Finding
 
 
 def show_run(folder: Path) -> None:

@@ -22,8 +22,8 @@ _BLOCK = 1 << 16
 class Deployment:
     """What users' links and devices are like. Charged time only: no result depends on it.
 
-    A device takes slowdown * exp(slowdown_sigma * z) times the CPU seconds charged, with z standard normal from
-    the seed and the user's id.
+    A device takes slowdown * exp(slowdown_sigma * z) times the CPU seconds charged, with z standard normal
+    from the seed and the user's id.
     """
 
     network: Network

@@ -1,7 +1,7 @@
 """What a round costs at given unit costs, applied to the layout of a scenario.
 
-Calibrated runs charge users and server by a tariff, and estimates use the same. :mod:`fedmf_ray.costs.unit_costs`
-measures unit costs.
+Calibrated runs charge users and server by a tariff, and estimates use the same.
+:mod:`fedmf_ray.costs.unit_costs` measures unit costs.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class UnitCosts:
     """CPU seconds of this machine for one scheme, row of columns and update rule.
 
     decrypt, publish: the item matrix, by its pieces (ciphertexts, or values of schemes that have none).
-    encrypt, receive: one upload, by its pieces. update: one user, by its ratings. credit: checking the tags of
-    a round, by the users that were credited. Tags are part of the others.
+    encrypt, receive: one upload, by its pieces. update: one user, by its ratings. credit: checking the tags
+    of a round, by the users that were credited. Tags are part of the others.
     """
 
     decrypt: Line
@@ -66,8 +66,8 @@ class UnitCosts:
 class Tariff:
     """Unit costs applied to a layout: what each user and the server are charged for a round.
 
-    blocks: how rows are cut. pieces, block_bytes: of one block. tag_bytes: of the tag of an upload, and of the
-    matrix, for each server. asked: users in a round.
+    blocks: how rows are cut. pieces, block_bytes: of one block. tag_bytes: of the tag of an upload, and of
+    the matrix, for each server. asked: users in a round.
     """
 
     unit: UnitCosts

@@ -30,7 +30,7 @@ from fedmf_ray.protocol.server import Roster, Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Contribution, Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme
+from fedmf_ray.schemes import Evaluator, Scheme
 from fedmf_ray.tables import RATERS
 
 _BUDGET_S = 1.0

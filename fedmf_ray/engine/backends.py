@@ -26,8 +26,8 @@ _PATIENCE_S = 60.0
 
 
 class Call(NamedTuple):
-    """A method call on an actor, still to be made. label: whatever the caller knows it by. returns: how many values
-    it gives, each of which gets a reference of its own."""
+    """A method call on an actor, still to be made. label: whatever the caller knows it by. returns: how many
+    values it gives, each of which gets a reference of its own."""
 
     actor: Handle
     method: str
@@ -77,8 +77,8 @@ class Backend(Protocol):
         """End an actor, if it is not dead already."""
 
     def stream(self, calls: Iterable[Call], limit: int) -> Iterator[tuple[Call, tuple[Reference, ...]]]:
-        """Make calls with at most ``limit`` under way; yield each as it ends, with a reference to each value that
-        it returns."""
+        """Make calls with at most ``limit`` under way; yield each as it ends, with a reference to each value
+        that it returns."""
 
     def gauges(self) -> Gauges:
         """Where figures go that can be watched while a run goes on."""

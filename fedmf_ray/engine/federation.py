@@ -80,7 +80,8 @@ class Federation:
         self._user_ids = plan.population.user_ids
         self._attendance = Attendance(scenario.participation, len(self._user_ids), scenario.seed)
         self._events, self._gauges = events, backend.gauges()
-        self.status, self.agreed = "complete", agreed_of(plan)
+        self.status = "complete"
+        self.agreed: Agreed | None = agreed_of(plan)
 
         groups = place(plan, scenario.cluster.users_per_actor, backend.cpus, backend.memory_bytes)
         self._recorded = recorded_rounds(scenario, plan)

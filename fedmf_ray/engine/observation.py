@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.server_actor import join_pieces
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.learning.rules import Rule
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.privacy.views import Agreed, ClearView, SealedUpload, SealedView, UserView, View
 from fedmf_ray.protocol.upload_rows import uploaded_count
@@ -21,11 +23,15 @@ def agreed_of(plan: Plan) -> Agreed:
         scheme=plan.scheme.name,
         server_reads=plan.scheme.server_reads,
         rule=terms.rule.name,
-        rule_settings=asdict(terms.rule),
+        rule_settings=_settings(terms.rule),
         setting=terms.setting,
         least_rows=uploaded_count(0, terms.blocks.items, terms.part_text_sparsity),
         rows_per_block=terms.blocks.rows,
     )
+
+
+def _settings(rule: Rule) -> dict[str, Any]:
+    return {field.name: getattr(rule, field.name) for field in fields(rule)} if is_dataclass(rule) else {}
 
 
 def in_the_clear(scenario: Scenario, plan: Plan) -> bool:

@@ -27,9 +27,9 @@ def persist(
 ) -> T:
     """Do a piece of work until nobody dies on the way.
 
-    work: may be called again, and does not do twice what is done. mend: replaces who died, before the next attempt;
-    it may fail like the work. give_up: what to raise after :data:`ATTEMPTS` failures, from the last one.
-    passing: a kind of failure that is for the caller to mend.
+    work: may be called again, and does not do twice what is done. mend: replaces who died, before the next
+    attempt; it may fail like the work. give_up: what to raise after :data:`ATTEMPTS` failures, from the last
+    one. passing: a kind of failure that is for the caller to mend.
     """
     failure: Lost | None = None
     for _ in range(ATTEMPTS + 1):

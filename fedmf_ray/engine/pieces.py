@@ -11,7 +11,8 @@ Integers = NDArray[np.int64]
 
 
 def cut(work: Integers, most: int) -> Integers:
-    """Where to cut a contiguous range of users so that each piece has at most so much work (or one user): (pieces + 1,)."""
+    """Where to cut a contiguous range of users so that each piece has at most so much work (or one user):
+    (pieces + 1,)."""
     cuts, done = [0], 0
     for at, one in enumerate(work.tolist()):
         if at > cuts[-1] and done + one > most:

@@ -35,7 +35,8 @@ class ServerActor:
         recorded: Container[int] = (),
         fresh: NDArray[np.int64] = NOBODY,
     ) -> None:
-        """recorded: rounds whose uploads are kept until :meth:`seen` asks for them. fresh: as of :class:`Server`."""
+        """recorded: rounds whose uploads are kept until :meth:`seen` asks for them. fresh: as of
+        :class:`Server`."""
         self._server = Server(evaluator, items, roster, fresh)
         self._recorded, self._seen = recorded, list[Upload]()
 
@@ -79,8 +80,8 @@ class ServerActor:
         return uploads
 
     def close(self, expected: int | None = None) -> tuple[Closed | None, float, int]:
-        """Close the round: nothing is added any more. What an opener needs, CPU seconds, and how many users are in
-        the sum.
+        """Close the round: nothing is added any more. What an opener needs, CPU seconds, and how many users
+        are in the sum.
 
         expected: users whose uploads are to be in it. Without them all the round stays open, and the number
         says how many there are.

@@ -1,8 +1,9 @@
 """The part of a round between two matrices, on actors: train → add → close → open → publish
 (:mod:`fedmf_ray.protocol.round` has the phases).
 
-Users and servers work at the same time: uploads flow to the servers while later users are still at work. Whoever
-dies is replaced and what was lost is done again; what was not lost is left alone, and no upload is added twice.
+Users and servers work at the same time: uploads flow to the servers while later users are still at work.
+Whoever dies is replaced and what was lost is done again; what was not lost is left alone, and no upload is
+added twice.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class Training:
 
 
 class Trainer:
-    """Drives one round of a crew after another. combine: actors add up the uploads of their users. opens: sums
-    must be opened by a user before they are published."""
+    """Drives one round of a crew after another. combine: actors add up the uploads of their users. opens:
+    sums must be opened by a user before they are published."""
 
     def __init__(self, crew: Crew, combine: bool, opens: bool, progress: Progress) -> None:
         self._crew, self._combine, self._opens, self._progress = crew, combine, opens, progress
@@ -103,9 +104,7 @@ class Trainer:
         """Train who has not trained, or whose upload has not reached a server; whether nothing was lost."""
         crew, backend = self._crew, self._crew.backend
         messages = tuple(crew.items[work.round]) if self._combine else ()
-        calls = (
-            self._call(key, work.fates, False, messages) for key in self._wanted(work, again)
-        )
+        calls = (self._call(key, work.fates, False, messages) for key in self._wanted(work, again))
         adding: deque[tuple[Any, dict[int, Reference]]] = deque()
         whole = True
         arrived = sum(len(costs.user_id) for costs in work.costs.values())
@@ -191,8 +190,8 @@ class Trainer:
                     backend.call(server, "merge", partial)
 
     def _close_and_publish(self, work: Training) -> bool:
-        """Close, open, publish: asked of each server at once, and of an opener if sums must be opened. Whether all
-        have published everything."""
+        """Close, open, publish: asked of each server at once, and of an opener if sums must be opened.
+        Whether all have published everything."""
         crew, backend, whole = self._crew, self._crew.backend, True
         expected = work.combined if self._combine else None
         waiting = [at for at, message in enumerate(work.published) if message is None]
@@ -218,8 +217,8 @@ class Trainer:
     def _open(
         self, closing: dict[int, tuple[Reference, ...]], work: Training
     ) -> dict[int, tuple[Reference, ...]]:
-        """One user opens what all servers have closed; another one if it dies. Servers that have published already
-        are not asked again."""
+        """One user opens what all servers have closed; another one if it dies. Servers that have published
+        already are not asked again."""
         crew, backend = self._crew, self._crew.backend
         opener = next(key[0] for key in sorted(work.done)) if work.done else 0
         closed = [references[0] for references in closing.values()]

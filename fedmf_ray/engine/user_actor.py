@@ -25,7 +25,7 @@ from fedmf_ray.learning.ranking import Lists, RankingSums
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
-from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, PartialSum, Upload
+from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
@@ -56,7 +56,8 @@ class UserActor:
         self._report: Report | None = None
 
     def set_up(self, key: KeyHolder, evaluator: Evaluator, saved: Sequence[Path] = ()) -> Joined:
-        """Receive both sides of the scheme and make the users, as they were when ``saved`` was written if given."""
+        """Receive both sides of the scheme and make the users, as they were when ``saved`` was written if
+        given."""
         members = self._members
         if isinstance(members, GeneratedMembers):
             members = [members.recipe.user(user_id) for user_id in members.user_ids]
@@ -81,8 +82,8 @@ class UserActor:
         return Joined(users.user_ids, blocks, self._calls)
 
     def encrypt_initial_items(self) -> tuple[Any, ...]:
-        """Make and encrypt the tables that open round 0 (one user does this for all): a message per server, and
-        the CPU seconds that it took."""
+        """Make and encrypt the tables that open round 0 (one user does this for all): a message per server,
+        and the CPU seconds that it took."""
         started = cpu_clock()
         messages = encrypt_items(initial_tables(self._terms), self._key, self._terms)
         return (*messages, cpu_clock() - started)
@@ -113,7 +114,9 @@ class UserActor:
         self._open = tables[0], items
         users.settle(np.concatenate([share.credited for share in shares]))
         self._solve()
-        change = float("nan") if before is None else mean_change(before, items, setting.factors, setting.biases)
+        change = (
+            float("nan") if before is None else mean_change(before, items, setting.factors, setting.biases)
+        )
         self._report = Report(
             users.user_ids,
             users.errors(items, self._terms),
@@ -140,8 +143,8 @@ class UserActor:
             self._solve_cpu_s[first:stop] = self._shared(first, stop, cpu_clock() - started)
 
     def open_sums(self, *closed: Closed) -> tuple[Any, ...]:
-        """Open the sums of a closed round, for schemes in which that takes a user: an answer per server, and the
-        CPU seconds that it took."""
+        """Open the sums of a closed round, for schemes in which that takes a user: an answer per server, and
+        the CPU seconds that it took."""
         started = cpu_clock()
         return (*self._key.open(closed), cpu_clock() - started)
 

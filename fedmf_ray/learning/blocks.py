@@ -1,4 +1,5 @@
-"""The ratings of some users as arrays, what is agreed on about steps, and the inner product that keeps its bits.
+"""The ratings of some users as arrays, what is agreed on about steps, and the inner product that keeps its
+bits.
 
 The model is r_ij = <u_i, v_j>, with biases mean + b_i + b_j + <u_i, v_j>. A user minimises sum_j (r_ij -
 <u_i, v_j>)**2 with weights reg_user and reg_item on |u_i|**2 and |v_j|**2 (Chai et al., section 3.1,

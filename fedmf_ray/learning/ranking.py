@@ -1,5 +1,5 @@
-"""How good lists of recommendations are: hit rate, precision, recall, NDCG and others at k, as sums that users
-give.
+"""How good lists of recommendations are: hit rate, precision, recall, NDCG and others at k, as sums that
+users give.
 
 For each user, all items that it did not train on are ranked by predicted rating, or by that and by how many
 rated them (:func:`ranked_by`); of equal ones the first row comes first. What it held out and rated at least
@@ -8,7 +8,8 @@ them. (Herlocker et al., ACM TOIS 22(1), 2004; NDCG with gains of 1 and the idea
 items: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.)
 
 ``MEASURES`` is the one list of measures. One is added to it below, or by the entry point group
-``fedmf_ray.metrics`` of an installed package; :mod:`fedmf_ray.testing.metrics` has the tests that it must pass.
+``fedmf_ray.metrics`` of an installed package; :mod:`fedmf_ray.testing.metrics` has the tests that it must
+pass.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ Floats = NDArray[np.float64]
 
 
 class Listed(NamedTuple):
-    """One user's list. rows: (n,) of the item matrix, the best first; n is k, or fewer where items are few. found:
-    (n,) bool, which of them are relevant. relevant: how many there are, in the list or not. k: the length
-    that was asked for. raters: (items,) how many rated each; None if nobody has been counted."""
+    """One user's list. rows: (n,) of the item matrix, the best first; n is k, or fewer where items are few.
+    found: (n,) bool, which of them are relevant. relevant: how many there are, in the list or not. k: the
+    length that was asked for. raters: (items,) how many rated each; None if nobody has been counted."""
 
     rows: NDArray[np.int64]
     found: NDArray[np.bool_]

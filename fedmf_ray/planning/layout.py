@@ -14,7 +14,9 @@ _FEWER_BITS = (1, 2, 3)
 def layout_line(plan: Plan) -> str:
     """How rows are laid out; of a calibrated run, how those of the charged scheme would be."""
     if plan.charged:
-        return f"{plan.scheme.name} integers, charged as {plan.charged.scheme.name}: {layout_line(plan.charged)}"
+        return (
+            f"{plan.scheme.name} integers, charged as {plan.charged.scheme.name}: {layout_line(plan.charged)}"
+        )
     return plan.scheme.layout(_rows(plan)) + _advice(plan)
 
 

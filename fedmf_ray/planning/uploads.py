@@ -52,9 +52,7 @@ def of_slices(slices: Sequence[UserRatings], layout: Blocks, sparsity: float) ->
     return Uploads(np.array([user.user_id for user in slices], np.int64), ratings, rows, blocks)
 
 
-def of_recipe(
-    recipe: Recipe, user_ids: Sequence[int], layout: Blocks, sparsity: float
-) -> Iterator[Uploads]:
+def of_recipe(recipe: Recipe, user_ids: Sequence[int], layout: Blocks, sparsity: float) -> Iterator[Uploads]:
     """Of users who make their own ratings, a range of them at a time, without making them.
 
     Their numbers of ratings follow the same distribution as those that they will have, but are not those.

@@ -1,7 +1,7 @@
 """The adversaries at work on what they saw: each is one function, registered by one decorator.
 
-An adversary gets what it has in hand and what everybody has agreed on (:class:`Seen`), and yields what it makes of
-it (:class:`Attempt`). It never sees the truth: :mod:`fedmf_ray.study.scoring` keeps the score.
+An adversary gets what it has in hand and what everybody has agreed on (:class:`Seen`), and yields what it
+makes of it (:class:`Attempt`). It never sees the truth: :mod:`fedmf_ray.study.scoring` keeps the score.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ Integers = NDArray[np.int64]
 
 
 class Guess(NamedTuple):
-    """Rows of the item matrix that one user is said to have rated, and the ratings where the attack names them.
+    """Rows of the item matrix that one user is said to have rated, and the ratings where the attack names
+    them.
 
-    user_id: who; None where the adversary knows that it is one person, but not which. but: in that case, one whom
-    it is not. rows: (k,). ratings: (k,) or None.
+    user_id: who; None where the adversary knows that it is one person, but not which. but: in that case, one
+    whom it is not. rows: (k,). ratings: (k,) or None.
     """
 
     user_id: int | None
@@ -41,8 +42,8 @@ class Guess(NamedTuple):
 class Attempt:
     """What one attack made of a view. round: the first one that it read. rounds: how many it needs.
 
-    guesses: None where there was nothing to guess from, or no attack is known. readable: the adversary reads every
-    number that users upload, so that without an attack they count as given away.
+    guesses: None where there was nothing to guess from, or no attack is known. readable: the adversary reads
+    every number that users upload, so that without an attack they count as given away.
     """
 
     adversary: str
@@ -55,8 +56,8 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Seen:
-    """What an adversary works with. views: of one kind, by round. scale: the possible ratings, evenly spaced and
-    increasing. insiders: each user in turn with its own ratings, for adversaries who are one of them."""
+    """What an adversary works with. views: of one kind, by round. scale: the possible ratings, evenly spaced
+    and increasing. insiders: each user in turn with its own ratings, for adversaries who are one of them."""
 
     agreed: Agreed
     views: Sequence[View]
@@ -197,7 +198,9 @@ def server_that_reads_sums(seen: Seen) -> Iterator[Attempt]:
 
 def uploaded_rows(seen: Seen) -> tuple[list[int], list[list[Integers]]]:
     """Who uploaded in the first round, and by round what rows each uploaded (none where it did not)."""
-    uploads = [{u.user_id: u.rows for u in view.uploads} for view in seen.views if isinstance(view, SealedView)]
+    uploads = [
+        {u.user_id: u.rows for u in view.uploads} for view in seen.views if isinstance(view, SealedView)
+    ]
     users = list(uploads[0])
     return users, [[_rows_of(one[user], seen.agreed) for user in users] for one in uploads]
 

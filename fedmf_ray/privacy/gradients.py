@@ -16,10 +16,10 @@ With g_j = c_j * w_j, w_j of length one, and s_j = |u| when the row was computed
 
 **Grid attack** (one round). Ratings lie on a known grid, so one row (the *anchor*) leaves a handful of
 lengths: the roots s of t s**2 - r s + c p = 0 for each r on the grid. Each is carried from row to row along
-the minimal spanning tree of directions (rows joined by it have nearly the same length), the rating rounded to the
-grid and the length put right from it, and the candidate under which all ratings fall on the grid wins.
-Rounding errors do not accumulate, which is why this survives 20 fraction bits. A user with one or two
-ratings leaves several candidates; then the next round decides, by the direction that u must have moved to.
+the minimal spanning tree of directions (rows joined by it have nearly the same length), the rating rounded to
+the grid and the length put right from it, and the candidate under which all ratings fall on the grid wins.
+Rounding errors do not accumulate, which is why this survives 20 fraction bits. A user with one or two ratings
+leaves several candidates; then the next round decides, by the direction that u must have moved to.
 
 **Closed forms** (the paper's proof): no grid of ratings is assumed; they need gradients as good as floats.
 """

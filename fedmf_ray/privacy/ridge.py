@@ -1,8 +1,8 @@
 """Ratings from what the ``ridge`` rule uploads, in the clear or read off V by another user.
 
-The rule (:mod:`~fedmf_ray.learning.rules.ridge`) gives away more than gradients do. A step of the bias column is
-e_ij, the error of one rating, times numbers that everybody knows. And a user's vector is not any vector: it is
-where its own loss is flat, so
+The rule (:mod:`~fedmf_ray.learning.rules.ridge`) gives away more than gradients do. A step of the bias column
+is e_ij, the error of one rating, times numbers that everybody knows. And a user's vector is not any vector:
+it is where its own loss is flat, so
 
     reg_user u_i = sum_j e_ij v_j        reg_user_bias b_i = sum_j e_ij
 

@@ -32,9 +32,9 @@ Integers = NDArray[np.int64]
 class Agreed:
     """What users, server and any adversary know: the protocol's settings.
 
-    scheme: its name, for people. server_reads: what it claims that a server can read. rule, rule_settings, setting:
-    how users learn. least_rows: how many rows a user uploads at least, decoys included. rows_per_block: how
-    many rows share ciphertexts: uploads under encryption name blocks.
+    scheme: its name, for people. server_reads: what it claims that a server can read. rule, rule_settings,
+    setting: how users learn. least_rows: how many rows a user uploads at least, decoys included.
+    rows_per_block: how many rows share ciphertexts: uploads under encryption name blocks.
     """
 
     scheme: str
@@ -170,7 +170,7 @@ def _read(path: Path) -> View:
         )
         if clear:
             return ClearView(number, arrays["items"], [ClearUpload(*part) for part in parts])
-        items = arrays["items"] if "items" in arrays else None
+        items = arrays.get("items")
         return SealedView(number, [SealedUpload(*part) for part in parts], items)
 
 

@@ -18,10 +18,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks of the item table come first: ``rows`` consecutive rows make one, as many as share ciphertexts that
-    one row would leave half empty. Who uploads a row uploads its block, zeros for the others. The numbers of
-    each shared table follow, row after row, in as many blocks as they need. The last block of a table is
-    filled up with zeros. All blocks have the same number of columns and the same slots.
+    """Blocks of the item table come first: ``rows`` consecutive rows make one, as many as share ciphertexts
+    that one row would leave half empty. Who uploads a row uploads its block, zeros for the others. The
+    numbers of each shared table follow, row after row, in as many blocks as they need. The last block of a
+    table is filled up with zeros. All blocks have the same number of columns and the same slots.
 
     servers: how many of them hold a range of blocks each.
     """

@@ -59,11 +59,11 @@ def encrypt_items(tables: Sequence[Floats], key: KeyHolder, terms: Terms) -> lis
 class Share:
     """One key-holder's share of reading published tables; the shares of all together are all of it.
 
-    round: of the tables. integers: (blocks, columns) of its blocks, in order. credited: its share of the ids of
-    the users whose uploads the servers say they added to the tables before.
-    weighed, pads, tags: for each server, its share of the weighted sum, of the pads of the users that were
-    credited, and (one share only) the number in the sum of tags. fresh: its share of the weighted sum of
-    fresh blocks, which the next round starts without. Empty where nothing is tagged.
+    round: of the tables. integers: (blocks, columns) of its blocks, in order. credited: its share of the ids
+    of the users whose uploads the servers say they added to the tables before. weighed, pads, tags: for each
+    server, its share of the weighted sum, of the pads of the users that were credited, and (one share only)
+    the number in the sum of tags. fresh: its share of the weighted sum of fresh blocks, which the next round
+    starts without. Empty where nothing is tagged.
     """
 
     round: int
@@ -159,18 +159,18 @@ class Ledger:
 
 
 def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
-    """The values of all tables, (rows, width) each, from all shares. Call it when they are settled: which error
-    ends a run must tell a server nothing.
+    """The values of all tables, (rows, width) each, from all shares. Call it when they are settled: which
+    error ends a run must tell a server nothing.
 
     Raises :class:`DivergenceError` for an entry beyond its bound.
     """
     tables = terms.blocks.cut(np.concatenate([share.integers for share in shares]))
-    row = _first_beyond(tables[0], terms)
+    row, bound = _first_beyond(tables[0], terms), terms.setting.point.value_bound
     if row is not None:
         raise DivergenceError(
             f"round {shares[0].round}, item {terms.item_ids[row]}",
-            f"a value is over protocol.value_bound {terms.setting.point.value_bound:g}, training has diverged: "
-            f"{terms.rule.calmer}, or raise the bound",
+            f"a value is over protocol.value_bound {bound:g}, training has diverged: {terms.rule.calmer}, "
+            "or raise the bound",
         )
     for table, values in zip(terms.blocks.tables[1:], tables[1:], strict=True):
         if first_beyond(values, table.value_bounds) is not None:

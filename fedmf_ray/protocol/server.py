@@ -134,8 +134,8 @@ class Server:
         self._added[positions] = True
 
     def close(self) -> Closed:
-        """Fix the set of uploads of this round. Says whose they are, and what an opener needs of the sums; asked
-        again, the same again."""
+        """Fix the set of uploads of this round. Says whose they are, and what an opener needs of the sums;
+        asked again, the same again."""
         self.closed = True
         tags = None if self._tags is None else self._tags.closing()
         return Closed(self._round, self._first, self.added, self._sum.closing(), tags)

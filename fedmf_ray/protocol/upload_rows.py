@@ -77,8 +77,8 @@ class UploadRows:
     def filled(
         self, first: int, stop: int, ratings: slice, steps: Floats, shared: Integers | None = None
     ) -> tuple[Integers, Integers]:
-        """The blocks of a contiguous range of users, one user after the other, and (blocks, columns) integers that
-        are in them.
+        """The blocks of a contiguous range of users, one user after the other, and (blocks, columns) integers
+        that are in them.
 
         ratings: those of these users; steps: (ratings, width) of theirs. shared: (users, blocks, columns) of
         shared tables. Zeros elsewhere.

@@ -35,8 +35,8 @@ Integers = NDArray[np.int64]
 class Contribution(NamedTuple):
     """What a contiguous range of users adds to the tables in a round.
 
-    steps: (ratings, width) to the rows of the items that they rated. shared: to each shared table, by its name:
-    (users, rows, width).
+    steps: (ratings, width) to the rows of the items that they rated. shared: to each shared table, by its
+    name: (users, rows, width).
     """
 
     steps: Floats
@@ -157,8 +157,8 @@ class Users:
     def _row_steps(
         self, first: int, stop: int, learned: Learned, items: Items, block: RatingBlock, terms: Terms
     ) -> Floats:
-        """(ratings, width) of all columns: those of the rule, its parts, and the counts. Where an item has too few
-        raters, only the counts are not zero."""
+        """(ratings, width) of all columns: those of the rule, its parts, and the counts. Where an item has
+        too few raters, only the counts are not zero."""
         at, table = terms.learns, terms.items
         if at == table.width:
             return learned.steps
@@ -245,6 +245,4 @@ class Users:
 
     def errors(self, items: Items, terms: Terms) -> ErrorSums:
         """Each user's errors under the given items, as sums."""
-        return error_sums(
-            user_side(self.vectors, terms.setting.biases), items.vectors, self.train, self.test
-        )
+        return error_sums(user_side(self.vectors, terms.setting.biases), items.vectors, self.train, self.test)

@@ -1,7 +1,7 @@
 """Settings that a scheme or a rule brings along: the fields of its dataclass, as a section under its name.
 
-    protocol: {scheme: masked, masked: {...}}
-    model: {rule: huber, huber: {delta: 0.5}}
+protocol: {scheme: masked, masked: {...}}
+model: {rule: huber, huber: {delta: 0.5}}
 """
 
 from __future__ import annotations
@@ -31,22 +31,25 @@ class OpenSection(Section):
             raise ValueError("own: unknown key")
         rest = dict(tree)
         defaults = {key: cls.model_fields[key].default for key in cls.choices}
-        chosen = {rest.get(key, defaults[key]) for key in cls.choices if isinstance(rest.get(key), str | None)}
+        chosen = {
+            rest.get(key, defaults[key]) for key in cls.choices if isinstance(rest.get(key), str | None)
+        }
         own = {name: rest.pop(name) for name in chosen - cls.model_fields.keys() if name in rest}
         return rest | {"own": own}
 
     @model_serializer(mode="wrap")
     def _spread(self, handler: Any) -> dict[str, Any]:
         tree: dict[str, Any] = handler(self)
-        own = tree.pop("own", {})
-        return tree | own
+        own: dict[str, Any] = tree.pop("own", {})
+        return {**tree, **own}
 
 
 def check_own(kind: type, keys: Any) -> None:
     """Raise ``ValueError`` with ``name.key: what is wrong`` unless keys are settings that the class takes."""
     name = getattr(kind, "name", kind.__name__)
+    annotated: Any = Annotated[kind, FROM_KEYS]
     try:
-        TypeAdapter(Annotated[kind, FROM_KEYS]).validate_python(keys or {})
+        TypeAdapter(annotated).validate_python(keys or {})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([name, *map(str, first["loc"])])

@@ -32,8 +32,8 @@ class Model(OpenSection):
     factors: PositiveInt = 100
     rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
-    exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed plug-in,
-    whose settings stand under its name."""
+    exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed
+    plug-in, whose settings stand under its name."""
     biases: bool = False
     """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone."""
     mean: float = 0.0
@@ -147,7 +147,7 @@ class Metrics(Section):
     """Lists are sorted by the expected rating plus this many stars times ln(1 + number of raters): a model of
     ratings knows nothing of what people choose to watch. Users read the numbers from the item matrix."""
 
-    measures: list[str] = []
+    measures: list[str] = Field(default_factory=list)
     """Measures of lists beside these four, by the names under which installed plug-ins offer them."""
 
     @property
@@ -163,10 +163,9 @@ class Metrics(Section):
             raise ValueError("measures: are of lists: set top_k to their length")
         for name in self.measures:
             if name in ALWAYS or name not in MEASURES.names():
-                others = [known for known in MEASURES.names() if known not in ALWAYS]
-                raise ValueError(
-                    f"measures: {name!r} should be one of {', '.join(others) or 'those of installed plug-ins'}"
-                )
+                others = [other for other in MEASURES.names() if other not in ALWAYS]
+                known = ", ".join(others) or "those of installed plug-ins"
+                raise ValueError(f"measures: {name!r} should be one of {known}")
             MEASURES.get(name)
         return self
 

@@ -7,8 +7,8 @@ uploads nor how many. Additions are malleable by design; tags (:mod:`fedmf_ray.s
 notice a server that adds anything else.
 
 ``SCHEMES`` is the one list of schemes. A scheme is added to it below, or by the entry point group
-``fedmf_ray.schemes`` of an installed package; :mod:`fedmf_ray.testing.schemes` has the tests that it must pass.
-No module outside this package compares a scheme's name: what it needs to know is a trait.
+``fedmf_ray.schemes`` of an installed package; :mod:`fedmf_ray.testing.schemes` has the tests that it must
+pass. No module outside this package compares a scheme's name: what it needs to know is a trait.
 
 This is a simulator, not a hardware security module: arithmetic is not constant time, and which entries of
 a table are read depends on the secret randomness of a ciphertext. Other processes on a machine could see it.
@@ -69,13 +69,14 @@ IN_THE_CLEAR = Plain()
 
 
 def scheme_of(protocol: Mapping[str, Any], name: str | None = None) -> Scheme:
-    """The scheme of a scenario's section ``protocol``, or another one (the one that is charged) with the settings
-    that it finds there."""
+    """The scheme of a scenario's section ``protocol``, or another one (the one that is charged) with the
+    settings that it finds there."""
     return SCHEMES.get(name or protocol["scheme"]).configured(protocol)
 
 
 def protection(protocol: Mapping[str, Any]) -> str:
-    """What protects a run, for people: ``packed, 3072 bits``. A scheme that is not installed here is its name."""
+    """What protects a run, for people: ``packed, 3072 bits``. A scheme that is not installed here is its
+    name."""
     name = protocol.get("charge") or protocol["scheme"]
     try:
         return scheme_of(protocol, name).label

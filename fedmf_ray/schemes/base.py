@@ -1,8 +1,8 @@
 """What a scheme is: an object with traits, a server's side and a user's side.
 
-A scheme protects rows of integers that are added up. It is a frozen dataclass; its fields are its own settings,
-under ``protocol.<name>`` of a scenario. It says of itself what the server can read. What claims nothing counts as
-readable, and :mod:`fedmf_ray.schemes.claims` checks what is claimed.
+A scheme protects rows of integers that are added up. It is a frozen dataclass; its fields are its own
+settings, under ``protocol.<name>`` of a scenario. It says of itself what the server can read. What claims
+nothing counts as readable, and :mod:`fedmf_ray.schemes.claims` checks what is claimed.
 
 Two types keep the roles apart. A :class:`KeyHolder` encrypts and decrypts and lives with users; an
 :class:`Evaluator` validates and adds, is built from public values alone, and is all that a server ever holds.
@@ -88,7 +88,8 @@ class KeyHolder:
     def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
         """(rows, columns) int64 within ``value_bits`` to (rows, pieces, bytes) uint8.
 
-        numbers: of tags; each is one row more, protected in its first piece. None come without an authenticator.
+        numbers: of tags; each is one row more, protected in its first piece. None come without an
+        authenticator.
         """
         raise NotImplementedError
 
@@ -165,8 +166,9 @@ class Scheme(ABC):
     """A claim, which the contract tests check; *everything* unless a scheme claims less."""
 
     lightweight: ClassVar[bool] = False
-    """Protecting a value takes about as long as touching it. Users of a process are then worked on together, and
-    each actor reads the whole matrix; otherwise users are measured one by one, and actors share the reading."""
+    """Protecting a value takes about as long as touching it. Users of a process are then worked on together,
+    and each actor reads the whole matrix; otherwise users are measured one by one, and actors share the
+    reading."""
 
     opens: ClassVar[bool] = False
     """Whether the sums of a round must be opened by a user before they can be published."""

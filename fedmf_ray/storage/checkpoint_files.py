@@ -52,8 +52,8 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
     digest, payload = content[len(_MAGIC) : head], content[head:]
     if content.startswith(_EARLIER):
         raise CheckpointError(
-            f"{path}: was written by an earlier version of fedmf-ray, which this one cannot go on from: run the "
-            "scenario again, or finish it with that version"
+            f"{path}: was written by an earlier version of fedmf-ray, from which this one cannot go on: "
+            "run the scenario again, or finish it with that version"
         )
     if not content.startswith(_MAGIC) or hashlib.sha256(payload).digest() != digest:
         raise CheckpointError(f"{path}: is damaged: its checksum is wrong")

@@ -97,7 +97,8 @@ class Checkpoints:
             self._remove(old)
 
     def readable(self) -> Iterator[Checkpoint]:
-        """Those whose list is whole, the newest first. Whether their files are intact shows when they are read."""
+        """Those whose list is whole, the newest first. Whether their files are intact shows when they are
+        read."""
         for number in reversed(self._rounds()):
             try:
                 content = json.loads((self.folder / f"{number:08}").read_bytes())

@@ -9,9 +9,7 @@ from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme, Shape
 from fedmf_ray.storage import checkpoint_files
 
 
-def create_keys(
-    scheme: Scheme, shape: Shape, path: Path | None = None
-) -> tuple[Evaluator, KeyHolder, float]:
+def create_keys(scheme: Scheme, shape: Shape, path: Path | None = None) -> tuple[Evaluator, KeyHolder, float]:
     """The users' key ceremony: the server's side, the users' side, and its CPU seconds.
 
     path: a file for the secrets, on the users' side.

@@ -190,7 +190,12 @@ def _priced(
 def write_rows(output: Path, estimates: Sequence[tuple[dict[str, Any], Estimate]]) -> Path:
     """A table like ``study.csv``, for the same pictures: swept keys, then the columns of a round."""
     rows = [
-        {"cell": cell, **{key: table_value(value) for key, value in keys.items()}, "round": 0, **estimated.row}
+        {
+            "cell": cell,
+            **{key: table_value(value) for key, value in keys.items()},
+            "round": 0,
+            **estimated.row,
+        }
         for cell, (keys, estimated) in enumerate(estimates)
     ]
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from fedmf_ray.planning.packing import Packing
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.planning import uploads
-from fedmf_ray.planning.packing import Packing
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.messages import ItemBlocks
 from fedmf_ray.ratings.split import Split

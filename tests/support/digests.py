@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 
 from fedmf_ray.costs.tariff import Line, UnitCosts
-from fedmf_ray.engine import federation as pricing
+from fedmf_ray.engine import pricing
 from fedmf_ray.engine.backends import SerialBackend
 from fedmf_ray.engine.central import Central
 from fedmf_ray.engine.federation import Federation

@@ -1,8 +1,8 @@
 """What an update rule is: the tables that users add up, what they read from them, and what each user adds.
 
-A rule is a frozen dataclass; its fields are its own settings, under ``model.<name>`` of a scenario. Everything
-it computes is a function of arrays for a block of users, and no bit of a user's result may depend on who shares
-its block (:mod:`fedmf_ray.learning.blocks`).
+A rule is a frozen dataclass; its fields are its own settings, under ``model.<name>`` of a scenario.
+Everything it computes is a function of arrays for a block of users, and no bit of a user's result may depend
+on who shares its block (:mod:`fedmf_ray.learning.blocks`).
 
 Steps have one sign from here to the server: what a rule returns is what is *added* to the tables.
 """
@@ -56,8 +56,8 @@ class Setting:
 class Memory:
     """What the users of a block know of themselves beside their vectors, from what they have added before.
 
-    counted: (users,) 1 if they are in the column of raters already, 0 if not. parts: (ratings, k) how much of each
-    of the rule's ``parts`` columns is theirs as it stands.
+    counted: (users,) 1 if they are in the column of raters already, 0 if not. parts: (ratings, k) how much of
+    each of the rule's ``parts`` columns is theirs as it stands.
     """
 
     counted: Floats
@@ -68,10 +68,10 @@ class Memory:
 class Learned:
     """What a block of users has learned in a round.
 
-    vectors: (users, predictors) where they are now. steps: (ratings, k) what each rating adds to the k numbers
-    of its item's row that stand before the rule's ``parts`` and the raters. parts: (ratings, k) what the
-    rule's ``parts`` columns should hold of each rating from now on: users add the difference. shared: what
-    each user adds to a shared table, by its name: (users, rows, width).
+    vectors: (users, predictors) where they are now. steps: (ratings, k) what each rating adds to the k
+    numbers of its item's row that stand before the rule's ``parts`` and the raters. parts: (ratings, k) what
+    the rule's ``parts`` columns should hold of each rating from now on: users add the difference. shared:
+    what each user adds to a shared table, by its name: (users, rows, width).
     """
 
     vectors: Floats
@@ -135,8 +135,8 @@ class Rule(ABC):
         return None
 
     def read(self, tables: Sequence[Floats], setting: Setting, counted: bool) -> Items:
-        """What users read. tables: the values of all tables. counted: a round is over, in which raters counted
-        themselves.
+        """What users read. tables: the values of all tables. counted: a round is over, in which raters
+        counted themselves.
 
         A row that nobody may learn predicts nothing: whatever noise it started from reads as zeros.
         """

@@ -1,6 +1,7 @@
 """Rules that follow gradients: a step for each user's vector, and one for each item that it rated.
 
-Base class and two rules: rating after rating as the authors' code does, and all at once as the paper's equations.
+Base class and two rules: rating after rating as the authors' code does, and all at once as the paper's
+equations.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class Ridge(Rule):
         return f"ridge needs {' and '.join(weights)} above 0" if 0 in weights.values() else None
 
     def columns(self, setting: Setting) -> tuple[Column, ...]:
-        """Sums over raters, counts and curvatures grow far over the bound of a factor, but need fewer fraction
-        bits."""
+        """Sums over raters, counts and curvatures grow far over the bound of a factor, but need fewer
+        fraction bits."""
         point, users, largest = setting.point, setting.point.contributors, LARGEST_CURVATURE
         sums = RaterSums.of(setting)
         bound = sums.weights(np.array([float(users)]))[0] * point.value_bound

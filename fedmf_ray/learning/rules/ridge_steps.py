@@ -68,7 +68,8 @@ _CHUNK = 128
 class RaterSums:
     """What the columns of v_j and b_j are over the values that they stand for: (n_j + c) / (1 + c).
 
-    prior: how many raters weigh as much as what an item starts from: c for v_j, and for b_j if there are biases.
+    prior: how many raters weigh as much as what an item starts from: c for v_j, and for b_j if there are
+    biases.
     """
 
     factors: int
@@ -76,8 +77,8 @@ class RaterSums:
 
     @classmethod
     def of(cls, setting: Setting) -> RaterSums:
-        """For the factors, as many raters with the smallest |u_i|**2 on its grid as weigh as much as the item's
-        regulariser."""
+        """For the factors, as many raters with the smallest |u_i|**2 on its grid as weigh as much as the
+        item's regulariser."""
         steps = setting.steps
         prior = [max(_FEWEST, steps.reg_item * (1 << CURVATURE_BITS) / (1.0 + 1.0 / BALANCE))]
         if setting.biases:
@@ -235,8 +236,8 @@ def bias_scale(steps: Steps) -> float:
 
 
 def _current(known: Floats, count: Floats, now: Floats, growth: Floats) -> Floats:
-    """(k,) L_j as a rater estimates it: what is known and its own growth. Where nothing is known it assumes that
-    the other raters are like itself, as in the round after a census."""
+    """(k,) L_j as a rater estimates it: what is known and its own growth. Where nothing is known it assumes
+    that the other raters are like itself, as in the round after a census."""
     like_me = count * now
     current = np.maximum(known + np.maximum(growth, 0.0), _FLOOR * like_me)
     return np.where(known > 0, current, like_me)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from gmpy2 import mpz
-from numpy.typing import NDArray
 from phe.paillier import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
 
 from fedmf_ray.schemes.base import Aggregate, Evaluator, Integers, KeyHolder, Secrets, Wire

@@ -7,8 +7,8 @@ elementwise ``phe`` as it comes (the paper's prototype)  one value              
 packed      signed slots, key-holder encryption          a row, or several rows key_bits/4 per ciphertext
 =========== ============================================ ====================== ==========================
 
-The server sees which blocks a user uploads and ciphertexts. All users share one key pair: a server that holds one
-user's key reads everything.
+The server sees which blocks a user uploads and ciphertexts. All users share one key pair: a server that holds
+one user's key reads everything.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ class Packed(Paillier):
 
     name: ClassVar[str] = "packed"
     unit_rows: ClassVar[tuple[int, int]] = (3, 35)
-    """Kernels may work on ``kernels.AT_ONCE`` numbers at once: the sizes are whole batches apart, so that partial
-    batches do not bias the slope, and begin in the middle of one, so that the line lies as often above the
-    truth as below."""
+    """Kernels may work on ``kernels.AT_ONCE`` numbers at once: the sizes are whole batches apart, so that
+    partial batches do not bias the slope, and begin in the middle of one, so that the line lies as often
+    above the truth as below."""
 
     def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
         kernel = kernels.choose(self.key_bits)
@@ -109,8 +109,8 @@ class Packed(Paillier):
         return kernels.choose(self.key_bits).process_bytes(self.key_bits // 2)
 
     def rows_per_block(self, rows: Rows) -> int:
-        """In full text, where all blocks are uploaded: the fewest ciphertexts, then the fewest rows. Otherwise
-        what fits one ciphertext, so that nobody uploads two for the sake of one row.
+        """In full text, where all blocks are uploaded: the fewest ciphertexts, then the fewest rows.
+        Otherwise what fits one ciphertext, so that nobody uploads two for the sake of one row.
 
         Raises :class:`FedMFError` if a ciphertext holds no slot.
         """
