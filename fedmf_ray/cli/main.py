@@ -229,7 +229,7 @@ def _scale(text: str) -> NDArray[np.float64]:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Instead of report.html in the folder.")
 def report(path: Path, output: Path | None) -> None:
     """Write one self-contained page about a run or a study."""
-    from fedmf_ray.report.report import report as write_report
+    from fedmf_ray.report.page import report as write_report
 
     click.echo(write_report(path, output))
 

@@ -7,7 +7,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-import click
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
@@ -62,7 +61,7 @@ def series_styles(count: int) -> list[dict[str, Any]]:
     """Colour, dash and width of each line. Earlier lines are wider, so that equal curves show through."""
     if count == 1:  # alone, a line may be dark
         return [{"color": _COLOURS[2], "linestyle": "-", "linewidth": 1.6}]
-    step = min(1.2, 6 / (count - 1))  # points; many lines would be beams otherwise
+    step = min(1.2, 3.5 / (count - 1))  # points; the first of many lines would be too wide otherwise
     return [
         {
             "color": _COLOURS[at % len(_COLOURS)],
@@ -106,19 +105,6 @@ def bars_height(count: int, width: float) -> float:
     if count > MOST_BARS:
         raise FedMFError(f"{count} bars are more than one picture can show (at most {MOST_BARS})")
     return count * (0.4 if width < 1.4 * COLUMN_INCHES else 0.22)
-
-
-def drawing(command: Callable[P, None]) -> Callable[P, None]:
-    """Decorate a script's main: an error of ours is one line."""
-
-    @wraps(command)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except FedMFError as error:
-            raise click.ClickException(str(error)) from None
-
-    return guarded
 
 
 def legend_below(figure: Figure, axis: Any) -> None:

@@ -1,23 +1,20 @@
-"""Strong and weak scaling over workers, with the ideal line.
-
-python analysis/scaling.py STUDY... [-o FILE]
-"""
+"""Strong and weak scaling over workers, with the ideal line."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import click
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.figures import PAGE_INCHES, drawing, line_looks, new_figure, save, styled
-from fedmf_ray.report.runs import need, read_study
-from fedmf_ray.report.series import MOST_LINES, describe, logarithmic, spread, thinned, varied, with_basis
+from fedmf_ray.report.figures import PAGE_INCHES, line_looks, new_figure, styled
+from fedmf_ray.report.names import describe, marked
+from fedmf_ray.report.pictures import picture
+from fedmf_ray.report.runs import Study, need, with_basis
+from fedmf_ray.report.series import MOST_LINES, logarithmic, spread, thinned, varied
 
 COLUMNS = ("users", "user_actors", "wall_s")
 
@@ -37,9 +34,9 @@ def strong(table: pd.DataFrame) -> pd.DataFrame:
 def weak(table: pd.DataFrame) -> pd.DataFrame:
     """Wall seconds over workers with the same users each, of one setting and basis.
 
-    Columns label, basis, a_worker, workers, wall_s.
+    Columns label, basis, users_per_worker, workers, wall_s.
     """
-    return _joined(_series(table, "a_worker", "users a worker"))
+    return _joined(_series(table, "users_per_worker", "users per worker"))
 
 
 def _series(table: pd.DataFrame, same: str, unit: str) -> list[pd.DataFrame]:
@@ -49,15 +46,15 @@ def _series(table: pd.DataFrame, same: str, unit: str) -> list[pd.DataFrame]:
     whole = with_basis(table.dropna(subset=list(COLUMNS))).rename(columns={"user_actors": "workers"})
     groups = [*keys, "basis", "users", "workers"]
     means = whole.groupby(groups, sort=False, dropna=False)["wall_s"].mean().reset_index()
-    means["a_worker"] = means["users"] / means["workers"]
+    means["users_per_worker"] = means["users"] / means["workers"]
     series = []
     for values, rows in means.sort_values("workers").groupby([*keys, "basis", same], dropna=False):
         if len(rows) < 2:
             continue
         *setting, basis, count = values
-        words = describe(dict(zip(keys, setting, strict=True)), str(basis))
-        label = ", ".join(part for part in (f"{count:g} {unit}", words) if part).replace(", (", " (")
-        series.append(rows.assign(label=label))
+        words = describe(dict(zip(keys, setting, strict=True)))
+        label = ", ".join(part for part in (f"{count:g} {unit}", words) if part)
+        series.append(rows.assign(label=marked(label, str(basis))))
     return series
 
 
@@ -67,14 +64,14 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 @styled
 def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
-    """Strong scaling: speed-up against the fewest workers. Weak scaling: wall seconds a round.
+    """Strong scaling: speed-up against the fewest workers. Weak scaling: wall seconds per round.
 
     Workers are user actors. A panel without two points is left out.
     """
     fast, level = strong(table), weak(table)
     panels = [part for part in (fast, level) if len(part)]
     if not panels:
-        raise FedMFError("the study has no two cells with the same users, or users a worker, to compare")
+        raise FedMFError("the study has no two cells with the same users, or users per worker, to compare")
     entries = 1 + max(part["label"].nunique() for part in panels)
     figure, axes = new_figure(width=width, height=2.5 + 0.18 * entries, panels=len(panels))
     for axis, part in zip(axes, panels, strict=True):
@@ -93,7 +90,7 @@ def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
         if not (part is fast and spread(workers)):
             axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
         axis.set_xlabel("workers (user actors)")
-        axis.set_title("speed-up of a round (wall)" if part is fast else "seconds a round (wall)")
+        axis.set_title("speed-up of a round (wall)" if part is fast else "seconds per round (wall)")
         # Each panel has lines of its own; beneath it, where no line can run through the names.
         beneath = axis.transAxes + ScaledTranslation(0, -0.42, figure.dpi_scale_trans)  # inches
         axis.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=beneath, borderaxespad=0)
@@ -114,9 +111,6 @@ def _ideal(axis: Any, groups: Sequence[pd.DataFrame], fast: bool) -> None:
             drawn.add(line)
 
 
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("studies", nargs=-1, required=True)
-@click.option("-o", "--output", type=Path, default=Path("scaling.png"), show_default=True)
-@drawing
-def main(studies: Sequence[str], output: Path) -> None:
-    click.echo(save(scaling(read_study(*studies, columns=COLUMNS)), output))
+@picture("Scaling over workers, mean round.", study=30)
+def scaling_over_workers(study: Study, width: float) -> Figure:
+    return scaling(study.rounds, width)

@@ -12,3 +12,7 @@ the public key alone, and is all that a server ever holds.
 This is a simulator, not a hardware security module: arithmetic is not constant time, and which entries of
 a table are read depends on the secret randomness of a ciphertext. Neighbours on a machine could see it.
 """
+
+from fedmf_ray.schemes.labels import protection
+
+__all__ = ["protection"]
