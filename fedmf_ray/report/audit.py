@@ -79,7 +79,7 @@ def leak_and_cost(findings: pd.DataFrame, study: pd.DataFrame) -> Figure:
     panels = [
         ("uploaded rows that are rated (%)", leaks),
         (title("MB uploaded per user", "counted", bases), megabytes),
-        (title("CPU seconds per round", "measured", bases), seconds),
+        (title("CPU s per round", "measured", bases), seconds),
     ]
     for axis, (heading, curves) in zip(axes, panels, strict=True):
         looks = line_looks([kind for _, kind, _ in curves])

@@ -42,7 +42,7 @@ def shares(tables: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
         need(table, COLUMNS, name)
         whole = with_basis(table.dropna(subset=list(COLUMNS)))
         whole = whole if "cell" in table else whole.assign(cell=0)
-        keys = varied(table)
+        keys = varied(whole) if "cell" in table else []
         for (_, basis), rounds in whole.groupby(["cell", "basis"], sort=False):
             setting = describe({key: rounds[key].iloc[0] for key in keys})
             shown = "" if "cell" in table and len(tables) == 1 else name
@@ -92,7 +92,10 @@ def breakdown(
     else:
         axis.xaxis.get_major_locator().set_params(nbins=6 if width > 5 else 4)
     handles = [Patch(color=colour, label=part) for part, colour in zip(PARTS, _COLOURS, strict=True)]
-    figure.legend(handles=handles, loc="outside lower left", ncols=6 if width > 5 else 3, handlelength=1.2)
+    columns = 6 if width > 5 else 3
+    figure.legend(
+        handles=handles, loc="outside lower left", ncols=columns, handlelength=1.2, columnspacing=1.2
+    )
     return figure
 
 

@@ -17,6 +17,7 @@ P = ParamSpec("P")
 COLUMN_INCHES = 3.5
 PAGE_INCHES = 7.2
 MOST_BARS = 60
+_NAME_LETTERS = 16  # per inch, at 7 points
 
 _COLOURS = ("#7fb0dc", "#c04a10", "#0b2c55", "#2a9d8f", "#8a4fa3", "#555555")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -97,7 +98,8 @@ def bar_names(axis: Any, names: Sequence[str], width: float) -> None:
     if narrow:
         axis.spines["left"].set_visible(False)  # it would run through the names
         for at, name in enumerate(names):
-            axis.annotate(name, (0, at - 0.3), (0, 2.5), textcoords="offset points", fontsize=7)
+            size = max(5, min(7, 7 * _NAME_LETTERS * width / len(name))) if name else 7  # none is cut
+            axis.annotate(name, (0, at - 0.3), (0, 2.5), textcoords="offset points", fontsize=size)
 
 
 def bars_height(count: int, width: float) -> float:

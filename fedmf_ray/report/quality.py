@@ -71,9 +71,9 @@ def quality(found: Sequence[Course], width: float = PAGE_INCHES) -> Figure:
     figure, axes = new_figure(width=width, height=3.0, panels=3)
     bases = [course.basis for course in found]
     panels = {
-        "rounds": ("test RMSE over rounds", "rounds completed"),
-        "protocol_s": (f"over {title('protocol seconds', 'derived', bases)}", "seconds"),
-        "user_mb": (f"over {title('MB per user', 'counted', bases)}", "MB, up and down"),
+        "rounds": ("over rounds", "rounds completed"),
+        "protocol_s": (title("over seconds", "derived", bases), "protocol seconds"),
+        "user_mb": (title("over MB", "counted", bases), "MB per user, up and down"),
     }
     # Curves cross here, they do not coincide: one width for all. Cells of one name have one look.
     names = list(dict.fromkeys(course.label for course in found))
@@ -90,6 +90,7 @@ def quality(found: Sequence[Course], width: float = PAGE_INCHES) -> Figure:
         axis.set_ylim(best - 0.005, best + 0.1)
         axis.set_title(heading)
         axis.set_xlabel(unit)
+    axes[0].set_ylabel("test RMSE (stars)")
     legend_below(figure, axes[0])
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.figures import PAGE_INCHES, line_looks, new_figure, styled
+from fedmf_ray.report.figures import COLUMN_INCHES, PAGE_INCHES, line_looks, new_figure, styled
 from fedmf_ray.report.names import describe, marked
 from fedmf_ray.report.pictures import picture
 from fedmf_ray.report.runs import Study, need, with_basis
@@ -42,8 +43,8 @@ def weak(table: pd.DataFrame) -> pd.DataFrame:
 def _series(table: pd.DataFrame, same: str, unit: str) -> list[pd.DataFrame]:
     """Mean wall seconds of a round by workers: a table per value of ``same`` with several workers."""
     need(table, COLUMNS)
-    keys = [key for key in varied(table) if key not in _PLACEMENT]
     whole = with_basis(table.dropna(subset=list(COLUMNS))).rename(columns={"user_actors": "workers"})
+    keys = [key for key in varied(whole) if key not in _PLACEMENT]
     groups = [*keys, "basis", "users", "workers"]
     means = whole.groupby(groups, sort=False, dropna=False)["wall_s"].mean().reset_index()
     means["users_per_worker"] = means["users"] / means["workers"]
@@ -68,33 +69,40 @@ def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
 
     Workers are user actors. A panel without two points is left out.
     """
-    fast, level = strong(table), weak(table)
-    panels = [part for part in (fast, level) if len(part)]
+    panels = [part for part in (strong(table), weak(table)) if len(part)]
     if not panels:
         raise FedMFError("the study has no two cells with the same users, or users per worker, to compare")
-    entries = 1 + max(part["label"].nunique() for part in panels)
+    narrow = width < 1.4 * COLUMN_INCHES or len(panels) > 1
+    panels = [part.assign(label=[_wrapped(name, narrow) for name in part["label"]]) for part in panels]
+    entries = 1 + max(sum(name.count("\n") + 1 for name in part["label"].unique()) for part in panels)
     figure, axes = new_figure(width=width, height=2.5 + 0.18 * entries, panels=len(panels))
     for axis, part in zip(axes, panels, strict=True):
-        column = "speedup" if part is fast else "wall_s"
+        is_strong = "speedup" in part
+        column = "speedup" if is_strong else "wall_s"
         groups = [rows for _, rows in part.groupby("label", sort=False)]
         if len(groups) > MOST_LINES:
             raise FedMFError(f"{len(groups)} lines are more than one picture can tell apart")
         for rows, look in zip(groups, line_looks([rows["basis"].iloc[0] for rows in groups]), strict=True):
             axis.plot(rows["workers"], rows[column], label=rows["label"].iloc[0], **look)
-        _ideal(axis, groups, part is fast)
+        _ideal(axis, groups, is_strong)
         workers = sorted(part["workers"].unique())
         if spread(workers):
-            logarithmic(axis, thinned(workers, closest=1.2), both=part is fast)
+            logarithmic(axis, thinned(workers, closest=1.2), both=is_strong)
         else:
             axis.set_xticks(workers)
-        if not (part is fast and spread(workers)):
+        if not (is_strong and spread(workers)):
             axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
         axis.set_xlabel("workers (user actors)")
-        axis.set_title("speed-up of a round (wall)" if part is fast else "seconds per round (wall)")
+        axis.set_title("speed-up of a round (wall)" if is_strong else "seconds per round (wall)")
         # Each panel has lines of its own; beneath it, where no line can run through the names.
         beneath = axis.transAxes + ScaledTranslation(0, -0.42, figure.dpi_scale_trans)  # inches
         axis.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=beneath, borderaxespad=0)
     return figure
+
+
+def _wrapped(name: str, narrow: bool) -> str:
+    """Beneath its own panel, a long name goes on in a second line."""
+    return textwrap.fill(name, 42 if narrow else 90, subsequent_indent="  ")
 
 
 def _ideal(axis: Any, groups: Sequence[pd.DataFrame], fast: bool) -> None:

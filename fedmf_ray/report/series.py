@@ -141,13 +141,16 @@ def scales(axis: Any, found: Sequence[Line], over: str, closest: float) -> None:
         return
     if lowest >= 0:
         axis.set_ylim(0, max(1.06 * highest, axis.get_ylim()[1]))  # no mark is cut by the edge
-    gaps = [after - before for before, after in itertools.pairwise(ticks)]
-    if len(ticks) <= _FEW_TICKS and (not gaps or min(gaps) >= (ticks[-1] - ticks[0]) / _FEW_TICKS):
+    closest_two = min((after - before for before, after in itertools.pairwise(ticks)), default=0)
+    if 3 <= len(ticks) <= _FEW_TICKS and closest_two >= (ticks[-1] - ticks[0]) / _FEW_TICKS:
         axis.set_xticks(ticks)  # the values themselves, where they have room
 
 
 def plain_ticks(axis: Any, most: int = 8) -> None:
-    """Plain numbers on a logarithmic x or y axis whose limits are known: at least two, ``most`` or a few less."""
+    """Plain numbers on a logarithmic axis whose limits are known: at least two, and at most ``most``.
+
+    axis: the x axis or the y axis of a panel.
+    """
     low, high = axis.get_view_interval()
     decades = math.log10(high / low)
     if decades < _NARROW_DECADES:

@@ -16,9 +16,9 @@ COLUMNS = ("basis", "users", *COSTS, "upload_bytes_total", "download_bytes_total
 def cost_table(table: pd.DataFrame) -> pd.DataFrame:
     """Setting, basis, ``protocol_s`` and its parts (seconds), and MB of a user up and down."""
     need(table, COLUMNS)
-    keys = varied(table)
-    rows = []
-    for _, rounds in table.dropna(subset=["protocol_s"]).groupby(["cell", "basis"], sort=True):
+    table = table.dropna(subset=["protocol_s"])
+    keys, rows = varied(table), []
+    for _, rounds in table.groupby(["cell", "basis"], sort=True):
         first, mean = rounds.iloc[0], rounds.mean(numeric_only=True)
         rows.append(
             {

@@ -39,7 +39,8 @@ def traffic(table: pd.DataFrame, over: str | None = None, width: float = PAGE_IN
             axis.plot(line.points[over], line.points[column], label=line.label, **look)
         scales(axis, found, over, closest=1.8)
         axis.set_xlabel(axis_label(table, over))
-        axis.set_title(title(f"MB {text} per user and round", "counted", bases))
+        axis.set_ylabel("MB per user and round")
+        axis.set_title(title(text, "counted", bases))
     if axes[0].get_legend_handles_labels()[1]:
         legend_below(figure, axes[0])
     return figure
