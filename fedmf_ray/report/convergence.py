@@ -25,7 +25,7 @@ _WITH_LEARNING_RATE = ("sequential", "batch")
 
 @styled
 def convergence(runs: Sequence[Run], title: str | None = None, width: float = PAGE_INCHES) -> Figure:
-    """Training MSE and test RMSE after each round, one line a run; panels without data are left out."""
+    """Training MSE and test RMSE after each round, one line per run; panels without data are left out."""
     for run in runs:
         need(run.rounds, [column for column, _ in _PANELS])
     panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]

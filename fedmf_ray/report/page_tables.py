@@ -72,7 +72,7 @@ def cell_table(cells: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     cells = _without_unused(cells)
     quality = [column for column in (*_ERRORS, *measures(table)) if column in table]
     if quality:
-        cells = cells.join(table.groupby("cell")[quality].last(), on="cell")
+        cells = cells.join(table.groupby("cell").tail(1).set_index("cell")[quality], on="cell")
     brief = [column for column in _COSTS if column in table]
     if brief:
         numbers = [column for column in brief if column != "basis"]

@@ -1,4 +1,4 @@
-"""What quality costs: test RMSE over rounds, over protocol seconds and over bytes, a line a setting."""
+"""What quality costs: test RMSE over rounds, over protocol seconds and over bytes, one line per setting."""
 
 from __future__ import annotations
 

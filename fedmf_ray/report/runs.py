@@ -76,7 +76,7 @@ def read_run(path: str | Path) -> Run:
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     """Read several run folders; one that is half-written is left out, and a line on stderr says so.
 
-    Raises :class:`FedMFError` if one is no run folder at all, or none is whole.
+    Raises :class:`FedMFError` if one is no run folder at all, or none is complete.
     """
     runs = [read_run(path) for path in map(Path, paths) if not _half_written(path)]
     if not runs:

@@ -96,13 +96,16 @@ def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
         axis.set_title("speed-up of a round (wall)" if is_strong else "seconds per round (wall)")
         # Each panel has lines of its own; beneath it, where no line can run through the names.
         beneath = axis.transAxes + ScaledTranslation(0, -0.42, figure.dpi_scale_trans)  # inches
-        axis.legend(loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=beneath, borderaxespad=0)
+        below: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": beneath}
+        axis.legend(
+            borderaxespad=0, fontsize=7 if narrow else 8, handlelength=2.5 if narrow else 3.5, **below
+        )
     return figure
 
 
 def _wrapped(name: str, narrow: bool) -> str:
     """Beneath its own panel, a long name goes on in a second line."""
-    return textwrap.fill(name, 42 if narrow else 90, subsequent_indent="  ")
+    return textwrap.fill(name, 50 if narrow else 90, subsequent_indent="  ")
 
 
 def _ideal(axis: Any, groups: Sequence[pd.DataFrame], fast: bool) -> None:

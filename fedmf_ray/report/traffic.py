@@ -1,4 +1,4 @@
-"""Bytes a round and user, up and down: over a swept key of a study, or a bar per run."""
+"""Bytes per user and round, up and down: over a swept key of a study, or a bar per run."""
 
 from __future__ import annotations
 
