@@ -150,7 +150,7 @@ def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str,
               help="Where to write the page, instead of report.html in the folder.")  # fmt: skip
 def report(path: Path, output: Path | None) -> None:
     """Write one self-contained page about a run or a study."""
-    from fedmf_ray.report.report import report as write_report
+    from fedmf_ray.report.page import report as write_report
 
     click.echo(write_report(path, output))
 

@@ -1,34 +1,33 @@
-"""Where the time goes: the parts of the slowest user's round and the server, a bar per run or cell.
-
-python analysis/breakdown.py RUN_OR_STUDY... [--seconds] [-o FILE]
-"""
+"""Where the time goes: the parts of the slowest user's round and the server, a bar per run or cell."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import click
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.figures import PAGE_INCHES, bar_names, bars_height, drawing, new_figure, save, styled
-from fedmf_ray.report.runs import need, read_any
-from fedmf_ray.report.series import describe, title, varied, with_basis
+from fedmf_ray.report.figures import PAGE_INCHES, bar_names, bars_height, new_figure, styled
+from fedmf_ray.report.names import describe, marked, numbered
+from fedmf_ray.report.pictures import TooMuchError, picture
+from fedmf_ray.report.runs import Run, Study, need, with_basis
+from fedmf_ray.report.series import title, varied
 
 PARTS = {
     "download": "slowest_download_s",
-    "decrypt": "slowest_decrypt_s",
+    "read V": "slowest_decrypt_s",
     "update": "slowest_update_s",
-    "encrypt": "slowest_encrypt_s",
+    "prepare upload": "slowest_encrypt_s",
     "upload": "slowest_upload_s",
     "server": "server_cpu_s",
 }
-_COLOURS = ("#c6dbef", "#0b2c55", "#f2c14e", "#c04a10", "#9ecae1", "#a8a8a8")
+"""Names of the parts and their columns. The names are true for every scheme: not every run encrypts."""
 
+_MANY_BARS = 36
+_COLOURS = ("#c6dbef", "#0b2c55", "#f2c14e", "#c04a10", "#9ecae1", "#a8a8a8")
 
 COLUMNS = (*PARTS.values(), "protocol_s")
 
@@ -43,15 +42,15 @@ def shares(tables: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
         need(table, COLUMNS, name)
         whole = with_basis(table.dropna(subset=list(COLUMNS)))
         whole = whole if "cell" in table else whole.assign(cell=0)
-        keys = varied(table)
+        keys = varied(whole) if "cell" in table else []
         for (_, basis), rounds in whole.groupby(["cell", "basis"], sort=False):
-            setting = describe({key: rounds[key].iloc[0] for key in keys}, str(basis))
+            setting = describe({key: rounds[key].iloc[0] for key in keys})
             shown = "" if "cell" in table and len(tables) == 1 else name
-            labels.append(", ".join(part for part in (shown, setting) if part).replace(", (", " ("))
+            labels.append(marked(", ".join(part for part in (shown, setting) if part), str(basis)))
             rows.append({**rounds[list(COLUMNS)].mean(), "basis": basis})
     if not rows:
         raise FedMFError("no row has the parts of protocol_s")
-    return pd.DataFrame(rows, index=labels)
+    return pd.DataFrame(rows, index=numbered(labels))
 
 
 @styled
@@ -84,21 +83,29 @@ def breakdown(
     bar_names(axis, list(table.index), width)
     axis.set_xlim(0, left.max() * (1.17 if width > 5 else 1.25))
     axis.set_title(
-        title("seconds a round", "derived", table["basis"])
+        title("seconds per round", "derived", table["basis"])
         if seconds
         else title("share of protocol seconds (%)", "derived", table["basis"])
     )
     if not seconds:
         axis.set_xticks([0, 25, 50, 75, 100])
+    else:
+        axis.xaxis.get_major_locator().set_params(nbins=6 if width > 5 else 4)
     handles = [Patch(color=colour, label=part) for part, colour in zip(PARTS, _COLOURS, strict=True)]
-    figure.legend(handles=handles, loc="outside lower left", ncols=6 if width > 5 else 3, handlelength=1.2)
+    columns = 6 if width > 5 else 3
+    figure.legend(
+        handles=handles, loc="outside lower left", ncols=columns, handlelength=1.2, columnspacing=1.2
+    )
     return figure
 
 
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("paths", nargs=-1, required=True)
-@click.option("--seconds", is_flag=True, help="Absolute lengths instead of shares.")
-@click.option("-o", "--output", type=Path, default=Path("breakdown.png"), show_default=True)
-@drawing
-def main(paths: Sequence[str], seconds: bool, output: Path) -> None:
-    click.echo(save(breakdown(read_any(paths, COLUMNS), seconds), output))
+@picture("Where the time goes, mean round.", run=20, study=40)  # on a study's page it is as tall as its cells
+def where_time_goes(folder: Run | Study, width: float) -> Figure:
+    """The page is about this run alone, which needs no name; of a study, every cell is a bar."""
+    need(folder.rounds, COLUMNS)
+    count = folder.rounds["cell"].nunique() if isinstance(folder, Study) else 1
+    if count > _MANY_BARS:
+        raise TooMuchError(
+            f"Where the time goes is left out: {count} cells would be as many bars. The table has the parts."
+        )
+    return breakdown([("", folder.rounds)], width=width)

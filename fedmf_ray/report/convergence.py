@@ -1,34 +1,31 @@
-"""Loss over rounds, any number of runs on one axis.
-
-python analysis/convergence.py RUN... [-o FILE]
-"""
+"""Loss over rounds, any number of runs on one axis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import click
 from matplotlib.figure import Figure
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.report.figures import (
     PAGE_INCHES,
-    drawing,
     legend_below,
     new_figure,
-    save,
     series_styles,
     styled,
 )
-from fedmf_ray.report.runs import Run, distinct, need, read_runs
+from fedmf_ray.report.names import distinct, is_central
+from fedmf_ray.report.pictures import picture
+from fedmf_ray.report.runs import Run, need
 
 _PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (stars)"))
+
+_WITH_LEARNING_RATE = ("sequential", "batch")
 
 
 @styled
 def convergence(runs: Sequence[Run], title: str | None = None, width: float = PAGE_INCHES) -> Figure:
-    """Training MSE and test RMSE after each round, one line a run; panels without data are left out."""
+    """Training MSE and test RMSE after each round, one line per run; panels without data are left out."""
     for run in runs:
         need(run.rounds, [column for column, _ in _PANELS])
     panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]
@@ -56,15 +53,14 @@ def convergence(runs: Sequence[Run], title: str | None = None, width: float = PA
 
 def _setting(run: Run) -> str:
     model = run.scenario["model"]
-    users = int(run.rounds["users"].iloc[0])
-    step = "" if model["rule"] == "ridge" else f", γ = {model['learning_rate']:g}"
-    return f"{users} users, d = {model['factors']}, {model['rule']}{step}"
+    users = f"{int(run.rounds['users'].iloc[0])} users"
+    step = f"γ = {model['learning_rate']:g}"
+    if is_central(run.scenario):  # its label says which one; only this one has factors, and none has a rule
+        return f"{users}, d = {model['factors']}, {step}" if model["algorithm"] == "regular_mf" else users
+    rule = f"{model['rule']}, {step}" if model["rule"] in _WITH_LEARNING_RATE else str(model["rule"])
+    return f"{users}, d = {model['factors']}, {rule}"
 
 
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("runs", nargs=-1, required=True)
-@click.option("-o", "--output", type=Path, default=Path("convergence.png"), show_default=True)
-@click.option("--title", help="Shown above the picture.")
-@drawing
-def main(runs: tuple[str, ...], output: Path, title: str | None) -> None:
-    click.echo(save(convergence(read_runs(runs), title), output))
+@picture("Losses after each round.", run=10)
+def losses(run: Run, width: float) -> Figure:
+    return convergence([run], width=width)

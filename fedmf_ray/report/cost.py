@@ -1,40 +1,37 @@
-"""What a round costs over a swept key: seconds or bytes, one line per combination of the other keys.
-
-python analysis/cost.py STUDY... [--over KEY] [--column protocol_s] [--published] [-o FILE]
-"""
+"""What a round costs over a swept key: seconds or bytes, one line per combination of the other keys."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 import pandas as pd
 from matplotlib.figure import Figure
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.report.figures import (
     COLUMN_INCHES,
-    drawing,
     legend_below,
     line_looks,
     new_figure,
-    save,
     styled,
 )
-from fedmf_ray.report.runs import need, read_study
-from fedmf_ray.report.series import axis_key, axis_label, lines, scales, title
+from fedmf_ray.report.pictures import picture
+from fedmf_ray.report.runs import Study, need
+from fedmf_ray.report.series import axis_key, axis_label, lines, numeric, scales, title
+
+_MANY_LINES = 8
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 
 _TITLES = {
-    "protocol_s": ("protocol seconds a round", "derived"),
+    "protocol_s": ("protocol seconds per round", "derived"),
     "network_s_max": ("network seconds of the slowest link", "derived"),
     "user_cpu_s_max": ("CPU seconds of the slowest user", "measured"),
     "server_cpu_s": ("CPU seconds of the server", "measured"),
-    "wall_s": ("seconds this simulation took a round", "wall"),
-    "upload_bytes_total": ("MB uploaded a round, all users", "counted"),
-    "download_bytes_total": ("MB downloaded a round, all users", "counted"),
+    "wall_s": ("seconds this simulation took per round", "wall"),
+    "upload_bytes_total": ("MB uploaded per round, all users", "counted"),
+    "download_bytes_total": ("MB downloaded per round, all users", "counted"),
 }
 
 
@@ -69,7 +66,7 @@ def cost(
             mark = "x" if "full" in str(row.series) else "+"
             look = {"marker": mark, "linestyle": "none", "color": "black", "markersize": 6}
             axis.plot([row.items], [row.protocol_s], label=label, **look)
-    scales(axis, found, over, column, closest=1.2 if width > COLUMN_INCHES else 1.8)
+    scales(axis, found, over, closest=1.2 if width > COLUMN_INCHES else 1.8)
     axis.set_xlabel(axis_label(table, over))
     axis.set_title(_title(column, [line.basis for line in found]))
     if axis.get_legend_handles_labels()[1]:  # a single line has no name
@@ -86,12 +83,20 @@ def _title(column: str, bases: Sequence[str]) -> str:
     return title(text, kind, bases)
 
 
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("studies", nargs=-1, required=True)
-@click.option("--over", help="Swept key for the x axis; the first one with several numbers if not given.")
-@click.option("--column", default="protocol_s", show_default=True, help="A column of rounds.csv.")
-@click.option("--published", is_flag=True, help="Add the authors' published seconds (items only).")
-@click.option("-o", "--output", type=Path, default=Path("cost.png"), show_default=True)
-@drawing
-def main(studies: Sequence[str], over: str | None, column: str, published: bool, output: Path) -> None:
-    click.echo(save(cost(read_study(*studies, columns=[column]), over, column, published), output))
+def _keys_worth_drawing(study: Study) -> list[str]:
+    """The swept keys over which lines are few, and at least one of them has two points to join."""
+    return [key for key in numeric(study.rounds) if _worth_drawing(study.rounds, key)]
+
+
+def _worth_drawing(table: pd.DataFrame, key: str) -> bool:
+    try:
+        need(table, ["protocol_s"])
+        found = lines(table, key, ["protocol_s"])
+    except FedMFError:
+        return False
+    return len(found) <= _MANY_LINES and max(len(line.points) for line in found) > 1
+
+
+@picture("Protocol seconds over {}, mean round.", study=10, each=_keys_worth_drawing)
+def seconds_over_key(study: Study, width: float, key: str) -> Figure:
+    return cost(study.rounds, key, width=width)

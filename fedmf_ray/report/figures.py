@@ -7,7 +7,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-import click
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
@@ -18,6 +17,7 @@ P = ParamSpec("P")
 COLUMN_INCHES = 3.5
 PAGE_INCHES = 7.2
 MOST_BARS = 60
+_NAME_LETTERS = 16  # per inch, at 7 points
 
 _COLOURS = ("#7fb0dc", "#c04a10", "#0b2c55", "#2a9d8f", "#8a4fa3", "#555555")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -62,7 +62,7 @@ def series_styles(count: int) -> list[dict[str, Any]]:
     """Colour, dash and width of each line. Earlier lines are wider, so that equal curves show through."""
     if count == 1:  # alone, a line may be dark
         return [{"color": _COLOURS[2], "linestyle": "-", "linewidth": 1.6}]
-    step = min(1.2, 6 / (count - 1))  # points; many lines would be beams otherwise
+    step = min(1.2, 3.5 / (count - 1))  # points; the first of many lines would be too wide otherwise
     return [
         {
             "color": _COLOURS[at % len(_COLOURS)],
@@ -98,7 +98,8 @@ def bar_names(axis: Any, names: Sequence[str], width: float) -> None:
     if narrow:
         axis.spines["left"].set_visible(False)  # it would run through the names
         for at, name in enumerate(names):
-            axis.annotate(name, (0, at - 0.3), (0, 2.5), textcoords="offset points", fontsize=7)
+            size = max(5, min(7, 7 * _NAME_LETTERS * width / len(name))) if name else 7  # none is cut
+            axis.annotate(name, (0, at - 0.3), (0, 2.5), textcoords="offset points", fontsize=size)
 
 
 def bars_height(count: int, width: float) -> float:
@@ -106,19 +107,6 @@ def bars_height(count: int, width: float) -> float:
     if count > MOST_BARS:
         raise FedMFError(f"{count} bars are more than one picture can show (at most {MOST_BARS})")
     return count * (0.4 if width < 1.4 * COLUMN_INCHES else 0.22)
-
-
-def drawing(command: Callable[P, None]) -> Callable[P, None]:
-    """Decorate a script's main: an error of ours is one line."""
-
-    @wraps(command)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except FedMFError as error:
-            raise click.ClickException(str(error)) from None
-
-    return guarded
 
 
 def legend_below(figure: Figure, axis: Any) -> None:

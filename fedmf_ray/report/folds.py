@@ -1,20 +1,15 @@
-"""Test errors as means and standard deviations over folds, in Markdown: a row per setting of a study.
-
-python analysis/folds.py STUDY... [--after 2,10,25] [--column test_rmse]
-"""
+"""Test errors as means and standard deviations over folds, in Markdown: a row per setting of a study."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
 import pandas as pd
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.figures import drawing
-from fedmf_ray.report.runs import need, read_study, swept_keys
-from fedmf_ray.report.series import describe, varied, with_basis
-from fedmf_ray.report.table import markdown
+from fedmf_ray.report.names import describe
+from fedmf_ray.report.runs import need, swept_keys, with_basis
+from fedmf_ray.report.series import varied
 
 COLUMNS = ("test_rmse", "test_mae")
 _FOLD = "test.fold"
@@ -54,7 +49,7 @@ def _spread(figures: pd.DataFrame) -> dict[str, float]:
     return spread
 
 
-def _shown(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def with_spread(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Mean and standard deviation in one column of text."""
     texts = {
         column: [
@@ -63,17 +58,3 @@ def _shown(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         for column in columns
     }
     return table[["setting", "rounds", "folds"]].assign(**texts)
-
-
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("studies", nargs=-1, required=True)
-@click.option("--after", default="", help="Numbers of rounds, such as 2,10,25; the last round if not given.")
-@click.option("--column", "columns", multiple=True, default=COLUMNS, show_default=True)
-@drawing
-def main(studies: Sequence[str], after: str, columns: Sequence[str]) -> None:
-    try:
-        rounds = [int(word) for word in after.split(",") if word]
-    except ValueError:
-        raise FedMFError(f"--after {after}: must be whole numbers with commas between") from None
-    table = over_folds(read_study(*studies, columns=["test_rmse", *columns]), rounds, columns)
-    click.echo(markdown(_shown(table, columns)))

@@ -1,11 +1,4 @@
-"""Quality, cost and protection in one picture: what the README leads with.
-
-python analysis/overview.py --quality BENCH.csv --study STUDY --audit "NAME=FOLDER[:KEY=VALUE]"... [-o FILE]
-
-BENCH.csv is what `benchmarks/quality.py -o` writes, STUDY a sweep of scenarios/quality-vs-cost.yaml, and each
-FOLDER a run or study that `fedmf-ray audit` has scored; of a study, KEY=VALUE picks a cell. The worst attack
-on each is shown.
-"""
+"""Quality, cost and protection in one picture: what the README leads with."""
 
 from __future__ import annotations
 
@@ -13,15 +6,15 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.figures import PAGE_INCHES, drawing, save, series_styles, styled
-from fedmf_ray.report.quality import COLUMNS, WIDTH, Course, courses
-from fedmf_ray.report.runs import read_audit, read_study
+from fedmf_ray.report.figures import PAGE_INCHES, series_styles, styled
+from fedmf_ray.report.quality import WIDTH, Course
+from fedmf_ray.report.runs import read_audit
+from fedmf_ray.report.series import plain_ticks
 
 _OURS, _THEIRS, _DARK = "#c04a10", "#7fb0dc", "#0b2c55"
 
@@ -65,14 +58,17 @@ def overview(rmse: pd.DataFrame, ours: str, costs: Sequence[Course], leaks: dict
     quality.invert_yaxis()
     quality.set_title("Quality: test RMSE, five folds")
     colours = itertools.cycle([_OURS, _THEIRS, _DARK])  # the first line is ours in all panels
+    bases = list(dict.fromkeys(course.basis for course in costs))
+    several = len(bases) > 1  # one is in the title instead
     for course, look, colour in zip(costs, series_styles(len(costs)), colours, strict=False):
-        label = course.label.replace(f" ({course.basis})", "")
+        label = course.label if several else course.label.replace(f" ({course.basis})", "")
         look |= WIDTH | {"color": colour}
         cost.plot(course.spent["protocol_s"], course.spent["test_rmse"], label=label, **look)
     best = min(float(course.spent["test_rmse"].min()) for course in costs)
     cost.set_ylim(best - 0.005, best + 0.1)
     cost.set_xscale("log")
-    cost.set_title(f"Cost: RMSE over protocol seconds ({costs[0].basis})")
+    plain_ticks(cost.xaxis, most=5)
+    cost.set_title(f"Cost: RMSE over protocol seconds ({' or '.join(bases)})")
     cost.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     protection.barh(list(leaks), [100 * share for share in leaks.values()], color=_OURS)
     protection.set_xlim(0, 118)
@@ -85,34 +81,3 @@ def overview(rmse: pd.DataFrame, ours: str, costs: Sequence[Course], leaks: dict
     for axis in (quality, protection):
         axis.tick_params(axis="y", length=0)
     return figure
-
-
-def _named(word: str) -> tuple[str, float]:
-    """NAME=FOLDER[:KEY=VALUE] as a name and what was recovered."""
-    name, _, place = word.partition("=")
-    folder, _, pick = place.partition(":")
-    if not (name and folder):
-        raise FedMFError(f"--audit {word}: reads NAME=FOLDER or NAME=FOLDER:KEY=VALUE")
-    if pick and "=" not in pick:
-        raise FedMFError(f"--audit {word}: {pick} has no value (KEY=VALUE)")
-    return name, recovered(folder, dict([pick.split("=", 1)]) if pick else {})
-
-
-@click.command(help=__doc__.splitlines()[0])
-@click.option("--quality", "bench", type=Path, required=True, help="Table of benchmarks/quality.py -o.")
-@click.option("--ours", default="movielens-quality", show_default=True, help="Our scenario in that table.")
-@click.option("--study", required=True, help="A sweep of scenarios/quality-vs-cost.yaml.")
-@click.option("--line", "wanted", multiple=True, help="Only lines with these names; all if not given.")
-@click.option("--audit", "audits", multiple=True, required=True, metavar="NAME=FOLDER[:KEY=VALUE]")
-@click.option("-o", "--output", type=Path, default=Path("overview.png"), show_default=True)
-@drawing
-def main(
-    bench: Path, ours: str, study: str, wanted: Sequence[str], audits: Sequence[str], output: Path
-) -> None:
-    found = courses(read_study(study, columns=COLUMNS), ["model.rule", "model.factors"])
-    lines = [
-        course for course in found if not wanted or any(course.label.startswith(name) for name in wanted)
-    ]
-    if not lines:
-        raise FedMFError(f"--line: the study has {', '.join(course.label for course in found)}")
-    click.echo(save(overview(errors(bench), ours, lines, dict(map(_named, audits))), output))

@@ -1,31 +1,24 @@
-"""What quality costs: test RMSE over rounds, over protocol seconds and over bytes, a line a setting.
-
-python analysis/quality.py STUDY... [--by model.rule,model.factors] [--to 0.86] [-o FILE]
-"""
+"""What quality costs: test RMSE over rounds, over protocol seconds and over bytes, one line per setting."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-import click
 import pandas as pd
 from matplotlib.figure import Figure
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.report.figures import (
     PAGE_INCHES,
-    drawing,
     legend_below,
     new_figure,
-    save,
     series_styles,
     styled,
 )
-from fedmf_ray.report.runs import need, read_study, swept_keys
-from fedmf_ray.report.series import describe, varied, with_basis
-from fedmf_ray.report.table import markdown
+from fedmf_ray.report.names import describe
+from fedmf_ray.report.runs import need, swept_keys, with_basis
+from fedmf_ray.report.series import plain_ticks, title, varied
 
 COLUMNS = ("test_rmse", "protocol_s", "upload_bytes_total", "download_bytes_total", "users")
 
@@ -33,7 +26,7 @@ WIDTH = {"linewidth": 1.5}
 
 
 class Course(NamedTuple):
-    """One setting: its name, the basis of its costs, and a row a round with what has been spent by then."""
+    """One setting: its name, the basis of its costs, and a row per round with what was spent by then."""
 
     label: str
     basis: str
@@ -55,6 +48,9 @@ def courses(table: pd.DataFrame, by: Sequence[str] = ()) -> list[Course]:
     found = []
     for _, rows in table.groupby("cell", sort=False):
         first = rows.iloc[0]
+        if rows["basis"].nunique() > 1:
+            kinds = " and ".join(rows["basis"].unique())
+            raise FedMFError(f"cell {first['cell']} has {kinds} rounds: their sums would be neither")
         label = describe({key: first[key] for key in (by or varied(table))}, str(first["basis"]))
         carried = rows["upload_bytes_total"] + rows["download_bytes_total"]
         spent = pd.DataFrame(
@@ -73,20 +69,28 @@ def courses(table: pd.DataFrame, by: Sequence[str] = ()) -> list[Course]:
 def quality(found: Sequence[Course], width: float = PAGE_INCHES) -> Figure:
     """Three panels with one scale of errors; the axes of costs are logarithmic."""
     figure, axes = new_figure(width=width, height=3.0, panels=3)
-    bases = "/".join(dict.fromkeys(course.basis for course in found))
-    titles = {
-        "rounds": "test RMSE over rounds",
-        "protocol_s": f"protocol seconds ({bases})",
-        "user_mb": "MB a user, both ways",
+    bases = [course.basis for course in found]
+    panels = {
+        "rounds": ("over rounds", "rounds completed"),
+        "protocol_s": (title("over seconds", "derived", bases), "protocol seconds"),
+        "user_mb": (title("over MB", "counted", bases), "MB per user, up and down"),
     }
+    # Curves cross here, they do not coincide: one width for all. Cells of one name have one look.
+    names = list(dict.fromkeys(course.label for course in found))
+    looks = {name: look | WIDTH for name, look in zip(names, series_styles(len(names)), strict=True)}
     best = min(float(course.spent["test_rmse"].min()) for course in found)
-    for axis, (column, name) in zip(axes, titles.items(), strict=True):
-        for course, look in zip(found, series_styles(len(found)), strict=True):
-            # Curves cross here, they do not coincide: one width for all.
-            axis.plot(course.spent[column], course.spent["test_rmse"], label=course.label, **look | WIDTH)
+    for axis, (column, (heading, unit)) in zip(axes, panels.items(), strict=True):
+        named: set[str] = set()
+        for course in found:
+            label = f"_{course.label}" if course.label in named else course.label
+            axis.plot(course.spent[column], course.spent["test_rmse"], label=label, **looks[course.label])
+            named.add(course.label)
         axis.set_xscale("log")
+        plain_ticks(axis.xaxis, most=5)
         axis.set_ylim(best - 0.005, best + 0.1)
-        axis.set_title(name)
+        axis.set_title(heading)
+        axis.set_xlabel(unit)
+    axes[0].set_ylabel("test RMSE (stars)")
     legend_below(figure, axes[0])
     return figure
 
@@ -100,19 +104,6 @@ def reaching(found: Sequence[Course], target: float) -> pd.DataFrame:
         if len(there):
             first = there.iloc[0]
             row |= {"rounds": f"{first['rounds']:.0f}", "protocol s": f"{first['protocol_s']:.3g}"}
-            row |= {"MB a user": f"{first['user_mb']:.3g}"}
+            row |= {"MB per user": f"{first['user_mb']:.3g}"}
         rows.append(row)
     return pd.DataFrame(rows).fillna("")
-
-
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("studies", nargs=-1, required=True)
-@click.option("--by", default="", help="Swept keys that name the lines, with commas between.")
-@click.option("--to", "target", type=float, help="Also print what it took to come to this RMSE.")
-@click.option("-o", "--output", type=Path, default=Path("quality.png"), show_default=True)
-@drawing
-def main(studies: Sequence[str], by: str, target: float | None, output: Path) -> None:
-    found = courses(read_study(*studies, columns=COLUMNS), [key for key in by.split(",") if key])
-    if target is not None:
-        click.echo(markdown(reaching(found, target)))
-    click.echo(save(quality(found), output))

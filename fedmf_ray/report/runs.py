@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.report.names import distinct, protected_by
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,30 @@ class Run:
 
     @property
     def label(self) -> str:
-        """The scenario's name and what protects it."""
-        if self.scenario["model"]["algorithm"] == "regular_mf":
-            return f"{self.scenario['name']} (central)"
-        protocol = self.scenario["protocol"]
-        scheme = protocol.get("charge") or protocol["scheme"]
-        key = "" if scheme == "plain" else f", {protocol['key_bits']} bits"
-        return f"{self.scenario['name']} ({scheme}{key})"
+        """The scenario's name and what protects it, or which central baseline it is."""
+        return f"{self.scenario['name']} ({protected_by(self.scenario)})"
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study folder in memory."""
+
+    path: Path
+    text: str
+    """``study.yaml``: the scenario with its sweep."""
+    cells: pd.DataFrame
+    """``cells.csv``: a row per cell, with swept keys and how it ended."""
+    rounds: pd.DataFrame
+    """``study.csv``: a row per cell and round, each with its basis; empty if no cell is complete."""
+
+    @property
+    def scenario(self) -> dict[str, Any]:
+        tree: dict[str, Any] = yaml.safe_load(self.text)
+        return tree
+
+    @property
+    def label(self) -> str:
+        return f"Study {self.scenario.get('name') or self.path.absolute().parent.name}"
 
 
 def read_run(path: str | Path) -> Run:
@@ -58,7 +76,7 @@ def read_run(path: str | Path) -> Run:
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
     """Read several run folders; one that is half-written is left out, and a line on stderr says so.
 
-    Raises :class:`FedMFError` if one is no run folder at all, or none is whole.
+    Raises :class:`FedMFError` if one is no run folder at all, or none is complete.
     """
     runs = [read_run(path) for path in map(Path, paths) if not _half_written(path)]
     if not runs:
@@ -103,6 +121,27 @@ def read_study(*paths: str | Path, columns: Sequence[str] | None = None) -> pd.D
     return joined
 
 
+def read_study_folder(path: str | Path) -> Study:
+    """Read a whole study folder; raises :class:`FedMFError` if its sweep has not ended."""
+    path = Path(path)
+    if not (path / "cells.csv").exists():
+        raise FedMFError(f"{path}: has not ended yet (no cells.csv): run its sweep again")
+    try:
+        text = (path / "study.yaml").read_text(encoding="utf-8")
+        cells = pd.read_csv(path / "cells.csv")
+    except (OSError, ValueError) as error:
+        raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    rounds = with_basis(read_study(path)) if (path / "study.csv").exists() else pd.DataFrame()
+    return Study(path, text, cells, rounds)
+
+
+def with_basis(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column ``basis``; before there was one, every second was measured."""
+    if "basis" in table:
+        return table.fillna({"basis": "measured"})
+    return table.assign(basis="measured")
+
+
 def _read_study(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
     file = path / "study.csv" if path.is_dir() else path
     if not file.is_file():
@@ -128,19 +167,6 @@ def _name(path: str | Path) -> str:
     """What a study is called: the folder that holds it has its scenario's name."""
     path = Path(path).absolute()
     return path.parent.name if path.name.startswith("study-") else path.stem
-
-
-def distinct(names: Sequence[str], paths: Sequence[str | Path]) -> list[str]:
-    """The names, with the folder's added to those that occur twice."""
-    longer = [
-        f"{name} {Path(path).name}" if names.count(name) > 1 else name
-        for name, path in zip(names, paths, strict=True)
-    ]
-    # The same folder given twice, or folders of one name in different places.
-    return [
-        f"{name} ({longer[: at + 1].count(name)})" if longer.count(name) > 1 else name
-        for at, name in enumerate(longer)
-    ]
 
 
 def read_any(

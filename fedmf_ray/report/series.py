@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.runs import swept_keys
-
-_TEXTS = {0.0: "full text", 1.0: "part text"}
-_PROTECTION = ("protocol.scheme", "protocol.charge", "protocol.key_bits")
+from fedmf_ray.report.names import PROTECTION, SPARSITY, describe, numbered
+from fedmf_ray.report.runs import swept_keys, with_basis
 
 _BASES = ["measured", "charged", "estimated"]
 
 MOST_LINES = 24
+_FEW_TICKS = 6
+_NARROW_DECADES = 0.7  # 1, 2 and 5 of each decade could leave a narrower axis with a single tick
 
 
 class Line(NamedTuple):
@@ -34,8 +35,8 @@ def axis_key(table: pd.DataFrame, over: str | None) -> str:
     numbers = numeric(table)
     if over is None:
         # The protection is what lines are told apart by, and texts too where anything else was swept.
-        rest = [key for key in numbers if key not in _PROTECTION] or numbers
-        rest = [key for key in rest if key != "protocol.part_text_sparsity"] or rest
+        rest = [key for key in numbers if key not in PROTECTION] or numbers
+        rest = [key for key in rest if key != SPARSITY] or rest
         if not rest:
             raise FedMFError(f"the study swept no numbers to draw over: {', '.join(keys)}")
         return rest[0]
@@ -74,16 +75,11 @@ def lines(table: pd.DataFrame, over: str, columns: Sequence[str]) -> list[Line]:
         basis = str(named.pop("basis"))
         points = rows.groupby(over, as_index=False)[list(columns)].mean()
         found.append(Line(describe(named, basis) or (basis if several else ""), basis, points))
+    labels = numbered([line.label for line in found])
+    found = [line._replace(label=label) for line, label in zip(found, labels, strict=True)]
     if len(found) > MOST_LINES:
         raise FedMFError(f"{len(found)} lines over {over} are more than one picture can tell apart")
     return found
-
-
-def with_basis(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column ``basis``; before there was one, every second was measured."""
-    if "basis" in table:
-        return table.fillna({"basis": "measured"})
-    return table.assign(basis="measured")
 
 
 def varied(table: pd.DataFrame) -> list[str]:
@@ -99,7 +95,7 @@ def moving_with(table: pd.DataFrame, over: str) -> list[str]:
     settings = table[swept_keys(table)].drop_duplicates()
     values = settings.groupby(over).nunique(dropna=False)
     return [
-        key for key in varied(table) if key in values and key not in _PROTECTION and values[key].max() == 1
+        key for key in varied(table) if key in values and key not in PROTECTION and values[key].max() == 1
     ]
 
 
@@ -107,25 +103,6 @@ def axis_label(table: pd.DataFrame, over: str) -> str:
     """The key, with those that move along."""
     moved = ", ".join(key.rpartition(".")[2] for key in moving_with(table, over))
     return f"{over} (with {moved})" if moved else over
-
-
-def describe(keys: dict[str, Any], basis: str = "measured") -> str:
-    """Swept values in words: ``part text, elementwise 1024 bits (charged)``."""
-    keys = {key: value for key, value in keys.items() if not pd.isna(value)}
-    words = []
-    if "protocol.part_text_sparsity" in keys:
-        value = keys.pop("protocol.part_text_sparsity")
-        words.append(_TEXTS.get(value, f"part_text_sparsity {_value(value)}"))
-    protection = [keys.pop(key) for key in _PROTECTION if key in keys]
-    if len(protection) > 1 and protection[0] == "plain" and isinstance(protection[1], str):
-        del protection[0]  # charged: what is charged counts
-    if protection and not isinstance(protection[-1], str):
-        protection[-1] = f"{_value(protection[-1])} bits"
-    words.append(" ".join(map(str, protection)))
-    words += [f"{key.rpartition('.')[2]} {_value(value)}" for key, value in keys.items()]
-    text = ", ".join(word for word in words if word)
-    mark = "" if basis == "measured" else f"({basis})"
-    return " ".join(part for part in (text, mark) if part)
 
 
 def title(text: str, kind: str, bases: Iterable[str]) -> str:
@@ -141,11 +118,6 @@ def title(text: str, kind: str, bases: Iterable[str]) -> str:
     return f"{text} ({' or '.join(kind if basis == 'measured' else basis for basis in found)})"
 
 
-def _value(value: Any) -> str:
-    """Whole numbers are whole, also in a column that has gaps and so holds floats."""
-    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def logarithmic(axis: Any, ticks: Sequence[float], both: bool = True) -> None:
     """Log scales with plain numbers; ``ticks`` on the x axis. both: on the y axis as well."""
     axis.set_xscale("log")
@@ -154,28 +126,40 @@ def logarithmic(axis: Any, ticks: Sequence[float], both: bool = True) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
     if both:
         axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if _decades(axis) < 2.5 else (1.0,)))
-        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        plain_ticks(axis.yaxis)
 
 
-def scales(axis: Any, found: Sequence[Line], over: str, column: str, closest: float) -> None:
+def scales(axis: Any, found: Sequence[Line], over: str, closest: float) -> None:
     """Log scales where the x values ask for them (y too where it can be), else linear ones from zero.
 
-    closest: see :func:`thinned`.
+    axis: with its lines drawn; what they show decides. closest: see :func:`thinned`.
     """
     ticks = sorted({float(x) for line in found for x in line.points[over]})
-    lowest = min(line.points[column].min() for line in found)
+    lowest, highest = axis.dataLim.intervaly
     if spread(ticks):
         logarithmic(axis, thinned(ticks, closest), both=lowest > 0)
-    elif lowest >= 0:
-        highest = max(line.points[column].max() for line in found)
+        return
+    if lowest >= 0:
         axis.set_ylim(0, max(1.06 * highest, axis.get_ylim()[1]))  # no mark is cut by the edge
+    closest_two = min((after - before for before, after in itertools.pairwise(ticks)), default=0)
+    if 3 <= len(ticks) <= _FEW_TICKS and closest_two >= (ticks[-1] - ticks[0]) / _FEW_TICKS:
+        axis.set_xticks(ticks)  # the values themselves, where they have room
 
 
-def _decades(axis: Any) -> float:
-    low, high = axis.get_ylim()
-    return math.log10(high / low) if low > 0 else math.inf
+def plain_ticks(axis: Any, most: int = 8) -> None:
+    """Plain numbers on a logarithmic axis whose limits are known: at least two, and at most ``most``.
+
+    axis: the x axis or the y axis of a panel.
+    """
+    low, high = axis.get_view_interval()
+    decades = math.log10(high / low)
+    if decades < _NARROW_DECADES:
+        axis.set_major_locator(MaxNLocator(4))
+    else:
+        subs = (1.0, 2.0, 5.0) if 3 * decades <= most else (1.0, 3.0) if decades < 2 else (1.0,)
+        axis.set_major_locator(LogLocator(subs=subs, numticks=most))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def spread(values: Sequence[float]) -> bool:

@@ -1,29 +1,24 @@
-"""What a round costs as a Markdown table: a row per cell of a study, means over rounds.
-
-python analysis/table.py STUDY...
-"""
+"""What a round costs as a Markdown table: a row per cell of a study, means over rounds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import click
 import pandas as pd
 
-from fedmf_ray.report.breakdown import COLUMNS, PARTS
-from fedmf_ray.report.figures import drawing
-from fedmf_ray.report.runs import need, read_study
-from fedmf_ray.report.series import describe, varied
+from fedmf_ray.report.breakdown import COLUMNS as COSTS
+from fedmf_ray.report.breakdown import PARTS
+from fedmf_ray.report.names import describe
+from fedmf_ray.report.runs import need
+from fedmf_ray.report.series import varied
 
-_COLUMNS = ("basis", "users", *COLUMNS, "upload_bytes_total", "download_bytes_total")
+COLUMNS = ("basis", "users", *COSTS, "upload_bytes_total", "download_bytes_total")
 
 
 def cost_table(table: pd.DataFrame) -> pd.DataFrame:
     """Setting, basis, ``protocol_s`` and its parts (seconds), and MB of a user up and down."""
-    need(table, _COLUMNS)
-    keys = varied(table)
-    rows = []
-    for _, rounds in table.dropna(subset=["protocol_s"]).groupby(["cell", "basis"], sort=True):
+    need(table, COLUMNS)
+    table = table.dropna(subset=["protocol_s"])
+    keys, rows = varied(table), []
+    for _, rounds in table.groupby(["cell", "basis"], sort=True):
         first, mean = rounds.iloc[0], rounds.mean(numeric_only=True)
         rows.append(
             {
@@ -51,10 +46,3 @@ def markdown(table: pd.DataFrame) -> str:
 
 def _digits(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-@click.command(help=__doc__.splitlines()[0])
-@click.argument("studies", nargs=-1, required=True)
-@drawing
-def main(studies: Sequence[str]) -> None:
-    click.echo(markdown(cost_table(read_study(*studies, columns=_COLUMNS))))

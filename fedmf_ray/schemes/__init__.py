@@ -75,10 +75,16 @@ def scheme_of(protocol: Mapping[str, Any], name: str | None = None) -> Scheme:
 
 
 def protection(protocol: Mapping[str, Any]) -> str:
-    """What protects a run, for people: ``packed, 3072 bits``. A scheme that is not installed here is its
-    name."""
-    name = protocol.get("charge") or protocol["scheme"]
+    """``packed, 3072 bits``, ``plain``, ``elementwise, 1024 bits (charged)``: for titles, legends and tables.
+
+    protocol: the section ``protocol`` of a scenario. All keys but ``scheme`` may be missing, for the table of
+    a study has only those that it swept; what is missing is not named. Of a scheme that is not known
+    here, the name is all there is to say.
+    """
+    charge = protocol.get("charge")
+    name = str(charge or protocol["scheme"])
     try:
-        return scheme_of(protocol, name).label
-    except (FedMFError, KeyError, TypeError):
-        return str(name)
+        text = scheme_of(protocol, name).label
+    except (FedMFError, KeyError, TypeError, ValueError):
+        text = name
+    return f"{text} (charged)" if charge else text

@@ -1,7 +1,9 @@
 """Run folders and studies written by hand."""
 
+import importlib.util
 import itertools
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -15,6 +17,26 @@ PARTS = [
     "slowest_encrypt_s",
     "slowest_upload_s",
 ]
+
+
+@pytest.fixture
+def script(root, monkeypatch):
+    """The command of a script in analysis/, with the path that ``python analysis/NAME.py`` has."""
+    monkeypatch.syspath_prepend(str(root / "analysis"))
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"script_{name}", root / "analysis" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.main
+
+    return load
+
+
+@pytest.fixture
+def script_env(root):
+    """The environment for a script in a process of its own: it uses the package of this checkout."""
+    return os.environ | {"PYTHONPATH": str(root)}
 
 
 @pytest.fixture

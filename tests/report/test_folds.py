@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.folds import main, over_folds
-from fedmf_ray.report.report import report
+from fedmf_ray.report.folds import over_folds
+from fedmf_ray.report.page import report
 from fedmf_ray.study import cells, sweep
 
 
@@ -60,7 +60,7 @@ def test_what_is_no_study_of_folds_is_named(folded):
         over_folds(folded, after=[9])
 
 
-def test_a_study_of_folds_is_printed_and_reported(tmp_path):
+def test_a_study_of_folds_is_printed_and_reported(tmp_path, script):
     path = tmp_path / "study-folds.yaml"
     tree = {
         "ratings": {"source": "synthetic", "users": 5, "items": 12, "sparsity": 0.3},
@@ -78,7 +78,7 @@ def test_a_study_of_folds_is_printed_and_reported(tmp_path):
     path.write_text(yaml.safe_dump(tree))
     study = sweep.run_study(cells.load(path), tmp_path, Quiet()).path
     figures = pd.read_csv(study / "study.csv").query("round == 0")["test_rmse"].tolist()
-    printed = CliRunner().invoke(main, [str(study), "--after", "1"], catch_exceptions=False).stdout
+    printed = CliRunner().invoke(script("folds"), [str(study), "--after", "1"], catch_exceptions=False).stdout
     shown = f"{statistics.mean(figures):.4f} ± {statistics.stdev(figures):.4f}"
     assert printed.splitlines()[2].startswith(f"|  | 1 | 3 | {shown} |")
     text = report(study).read_text()

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.overview import errors, main, recovered
+from fedmf_ray.report.overview import errors, recovered
 
 
 @pytest.fixture
@@ -63,7 +63,8 @@ def test_the_worst_attack_on_the_cells_that_are_asked_for(audited):
         recovered(str(audited), {"x": "3"})
 
 
-def test_the_command_draws(bench, audited, study, tmp_path):
+def test_the_command_draws(bench, audited, study, tmp_path, script):
+    main = script("overview")
     picture = tmp_path / "overview.png"
     words = ["--quality", str(bench), "--ours", "mine", "--study", str(study), "-o", str(picture)]
     done = CliRunner().invoke(main, [*words, "--audit", f"curious={audited}:protocol.min_raters=1"])

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.quality import courses, main, quality, reaching
+from fedmf_ray.report.quality import courses, quality, reaching
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_costs_are_summed_up_over_rounds(study):
 def test_who_reached_an_error_and_for_what(study):
     table = reaching(courses(study), 0.88)
     assert table["best"].tolist() == ["0.9300", "0.8700"]
-    assert table[["rounds", "protocol s", "MB a user"]].values.tolist() == [["", "", ""], ["2", "4", "4"]]
+    assert table[["rounds", "protocol s", "MB per user"]].values.tolist() == [["", "", ""], ["2", "4", "4"]]
 
 
 def test_panels_share_the_errors_and_name_the_lines(study):
@@ -48,7 +48,23 @@ def test_panels_share_the_errors_and_name_the_lines(study):
     assert [text.get_text()[5:10] for text in figure.legends[0].get_texts()] == ["batch", "ridge"]
 
 
-def test_the_command_prints_and_draws(study, tmp_path):
+def test_cells_of_one_name_have_one_look_and_one_line_in_the_legend(study):
+    folds = pd.concat([study, study.assign(cell=study["cell"] + 2, **{"test.fold": 1})], ignore_index=True)
+    folds.insert(1, "test.fold", folds.pop("test.fold").fillna(0))
+    figure = quality(courses(folds, ["model.rule"]))
+    assert len(figure.legends[0].get_texts()) == 2
+    assert len(figure.axes[0].lines) == 4
+    assert len({line.get_color() for line in figure.axes[0].lines}) == 2
+
+
+def test_costs_of_two_kinds_are_not_summed_up(study):
+    study.loc[study["round"] == 1, "basis"] = "measured"
+    with pytest.raises(FedMFError, match="cell 0 has charged and measured rounds"):
+        courses(study)
+
+
+def test_the_command_prints_and_draws(study, tmp_path, script):
+    main = script("quality")
     study.to_csv(tmp_path / "study.csv", index=False)
     picture = tmp_path / "q.png"
     done = CliRunner().invoke(main, [str(tmp_path), "--to", "0.88", "-o", str(picture)])

@@ -12,14 +12,13 @@ from fedmf_ray.report.cost import cost
 from fedmf_ray.report.runs import read_any, read_run, read_runs, read_study, swept_keys
 
 
-def test_a_folder_that_is_no_run_is_named(tmp_path, make_run, root):
+def test_a_folder_that_is_no_run_is_named(tmp_path, make_run, root, script_env):
     with pytest.raises(FedMFError, match="is not a run folder"):
         read_run(tmp_path)
     folder = make_run("r", [(4, 2)])
     (folder / "rounds.csv").unlink()
-    done = subprocess.run(
-        [sys.executable, root / "analysis" / "convergence.py", folder], capture_output=True, text=True
-    )
+    command = [sys.executable, root / "analysis" / "convergence.py", folder]
+    done = subprocess.run(command, capture_output=True, text=True, env=script_env)
     assert done.returncode == 1
     assert "r: no run with at least one round" in done.stderr
 
@@ -90,9 +89,9 @@ def test_the_folder_that_lacks_a_column_is_named(mixed, make_run, tmp_path):
         cost(read_study(tmp_path / "a.csv"))
 
 
-def test_a_script_says_so_in_one_line(make_run, root):
+def test_a_script_says_so_in_one_line(make_run, root, script_env):
     command = [sys.executable, root / "analysis" / "breakdown.py", make_run("old", [(4, 2)])]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=script_env)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "old: its rounds have no column slowest_download_s" in done.stderr

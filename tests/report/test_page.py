@@ -17,7 +17,7 @@ from fedmf_ray.cli.main import cli, main
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.report.report import report
+from fedmf_ray.report.page import report
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study import cells
 from fedmf_ray.study.sweep import run_study
@@ -43,7 +43,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tags.add(tag)
-        if tag not in ("meta", "link", "img"):
+        if tag not in ("meta", "link", "img", "wbr"):
             self.open.append(tag)
         self.loads += [value for name, value in attributes if name in ("src", "href", "xlink:href", "data")]
 
@@ -66,7 +66,7 @@ def check_alone(text):
 
 
 def captions(text):
-    """Of the pictures, each of which must be a sound SVG that asks for no font and no other file."""
+    """Of the pictures, each of which must be a well-formed SVG that asks for no font and no other file."""
     for data in re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', text):
         picture = base64.b64decode(data).decode()
         ElementTree.fromstring(picture)
@@ -113,7 +113,7 @@ def test_a_studys_page_has_every_cell_its_basis_and_its_pictures(study_folder, t
     text = out.read_text()
     check_alone(text)
     assert "&lt;script&gt;alert(1)" in text
-    assert "4 of 4 cells are sound" in text
+    assert "4 of 4 cells are complete" in text
     assert text.count('<td class="charged">charged</td>') == 2
     assert captions(text) == [
         "Protocol seconds over ratings.users, mean round.",
@@ -140,7 +140,7 @@ def test_what_is_no_run_or_has_no_end_is_named(tmp_path):
         report(tmp_path)
     folder = run(scenario_file.parse({"name": "five"} | TREE, "x"), tmp_path, Silent())
     (folder / "summary.json").unlink()
-    with pytest.raises(FedMFError, match="has no end yet"):
+    with pytest.raises(FedMFError, match="has not ended yet"):
         report(folder)
 
 
@@ -152,16 +152,16 @@ def test_every_cell_has_a_row_with_its_end_and_reason(study_folder):
     rounds = pd.read_csv(study_folder / "study.csv")
     rounds[rounds["cell"] < 2].to_csv(study_folder / "study.csv", index=False)
     text = report(study_folder).read_text()
-    table = text[text.index("Cells (means over rounds)") :].split("</table>")[0]
+    table = text[text.index("Cells (errors and lists") :].split("</table>")[0]
     rows = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in table.split("<tr>")[2:]]
     assert [row[0] for row in rows] == ["0", "1", "2", "3"]
     assert rows[2][-1] == "memory: &lt;i&gt;too little&lt;/i&gt;"
-    assert "2 of 4 cells are sound" in text
+    assert "2 of 4 cells are complete" in text
     mean = rounds[rounds["cell"] == 0]["protocol_s"].mean()
     assert f"{mean:.4g}" in rows[0]
 
 
-def test_a_study_without_a_sound_cell_has_a_page_of_failures(study_folder):
+def test_a_study_without_a_complete_cell_has_a_page_of_failures(study_folder):
     (study_folder / "study.csv").unlink()
     cells = pd.read_csv(study_folder / "cells.csv", dtype=object).assign(status="failed", reason="no memory")
     cells.to_csv(study_folder / "cells.csv", index=False)
@@ -213,7 +213,7 @@ def test_environments_of_cells_are_one_table_that_says_where_they_differ(study_f
 
 @pytest.mark.parametrize(
     ("gone", "message"),
-    [("cells.csv", "has no end yet (no cells.csv)"), ("study.yaml", "is not a run folder")],
+    [("cells.csv", "has not ended yet (no cells.csv)"), ("study.yaml", "is not a run folder")],
 )
 def test_bad_folders_are_one_line_and_exit_code_2(gone, message, study_folder, monkeypatch, capsys):
     (study_folder / gone).unlink()

@@ -11,8 +11,13 @@ from typing import Any
 import pandas as pd
 
 from fedmf_ray.report.breakdown import PARTS
+from fedmf_ray.report.names import is_central, protected_by, unused, whole
+from fedmf_ray.report.runs import Run
 
 _COSTS = ("basis", "protocol_s", *PARTS.values(), "upload_bytes_total", "download_bytes_total", "wall_s")
+_ERRORS = ("train_mse", "test_rmse")
+_OTHERS = (*_ERRORS, "test_mae", "basis", "users", "user_actors", "uploads", "refused")
+_COST_ENDINGS = ("_s", "_s_max", "_s_mean", "_bytes_total")
 _MANY_ROUNDS = 40
 _FEW = 3
 _LONG = 120
@@ -27,10 +32,12 @@ class Rows:
     words: bool = False
 
 
-def run_brief(summary: dict[str, Any], rounds: pd.DataFrame) -> list[list[str]]:
+def run_brief(run: Run) -> list[list[str]]:
     """The figures that a person looks for first."""
+    summary, rounds = run.summary, run.rounds
     last, means = rounds.iloc[-1], rounds.mean(numeric_only=True)
     rows = [["status", str(summary["status"])], ["rounds", str(len(rounds))]]
+    rows.append(["baseline" if is_central(run.scenario) else "protection", protected_by(run.scenario)])
     if summary.get("reason"):
         rows.append(["reason", str(summary["reason"])])
     if "basis" in last:
@@ -40,10 +47,11 @@ def run_brief(summary: dict[str, Any], rounds: pd.DataFrame) -> list[list[str]]:
         if column in last and not pd.isna(last[column]):
             rows.append([f"{column}, last round", _number(column, last[column])])
     if ranking := summary.get("ranking"):
-        measures = {name: value for name, value in ranking.items() if name not in ("k", "users")}
-        rows += [[f"{name}, lists of {ranking['k']}", f"{value:.4f}"] for name, value in measures.items()]
+        lists = f", lists of {ranking['k']}" if "k" in ranking else ""
+        found = {name: value for name, value in ranking.items() if name not in ("k", "users")}
+        rows += [[f"{name}{lists}", _measure(value)] for name, value in found.items()]
     costs = [column for column in (*_COSTS, "cpu_s") if column in means]
-    return rows + [[f"{_name(column)}, mean round", _number(column, means[column])] for column in costs]
+    return rows + [[f"{_cost_name(column)}, mean round", _number(column, means[column])] for column in costs]
 
 
 def round_table(rounds: pd.DataFrame) -> tuple[str, Rows]:
@@ -56,7 +64,15 @@ def round_table(rounds: pd.DataFrame) -> tuple[str, Rows]:
 
 
 def cell_table(cells: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """``cells.csv`` with each cell's mean costs: how it ended stands before them, the reason last."""
+    """``cells.csv`` with each cell's last errors and measures of lists, then its mean costs.
+
+    How it ended stands before them, the reason last. What means nothing for a cell, such as the key
+    size of a scheme without keys, is left empty.
+    """
+    cells = _without_unused(cells)
+    quality = [column for column in (*_ERRORS, *measures(table)) if column in table]
+    if quality:
+        cells = cells.join(table.groupby("cell").tail(1).set_index("cell")[quality], on="cell")
     brief = [column for column in _COSTS if column in table]
     if brief:
         numbers = [column for column in brief if column != "basis"]
@@ -65,6 +81,38 @@ def cell_table(cells: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         cells = cells.join(means[brief], on="cell")
     columns = [column for column in cells if column != "reason"]
     return cells[[*columns, "reason"]].dropna(axis="columns", how="all")
+
+
+def measures(table: pd.DataFrame) -> list[str]:
+    """Columns of ``study.csv`` that are no error, cost or count: what lists are measured by.
+
+    Plug-ins may add to them. Only the last round of a cell has values.
+    """
+    if "round" not in table:
+        return []
+    after = table.columns[list(table.columns).index("round") + 1 :]
+    return [
+        str(column)
+        for column in after
+        if column not in _OTHERS
+        and not str(column).endswith(_COST_ENDINGS)
+        and pd.api.types.is_numeric_dtype(table[column])
+        and table[column].notna().any()
+        and _only_last(table, str(column))
+    ]
+
+
+def _only_last(table: pd.DataFrame, column: str) -> bool:
+    """Whether a column is empty in all but the last round of each cell."""
+    return not table.loc[table.duplicated("cell", keep="last"), column].notna().any()
+
+
+def _without_unused(cells: pd.DataFrame) -> pd.DataFrame:
+    keys = [column for column in cells if column not in ("cell", "status", "reason")]
+    cells = cells.astype(dict.fromkeys(keys, object))
+    for at, row in cells[keys].iterrows():
+        cells.loc[at, list(unused({str(key): value for key, value in row.items()}))] = None
+    return cells
 
 
 def study_brief(cells: pd.DataFrame, table: pd.DataFrame) -> list[list[str]]:
@@ -114,6 +162,16 @@ def frame(table: pd.DataFrame) -> Rows:
     return Rows([_name(column) for column in table], rows)
 
 
+def _cost_name(column: str) -> str:
+    """A cost in words that are true for every scheme, with its column."""
+    parts = {column: f"{part} ({column})" for part, column in PARTS.items() if part != "server"}
+    return parts.get(column) or _name(column)
+
+
+def _measure(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
 def _name(column: Any) -> str:
     """A column's heading: bytes are shown in MB, and a swept key by its last word."""
     name = str(column)
@@ -127,6 +185,7 @@ def _number(column: Any, value: Any) -> str:
         return ""
     if "bytes" in str(column):
         return _number("", float(value) / 1e6)
+    value = whole(value)
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.0f}" if abs(value) >= 1000 or value.is_integer() else f"{value:.4g}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
