@@ -1,4 +1,5 @@
-"""What a plan's work costs where it runs: unit costs measured on a backend, once for a place and a setting."""
+"""What a plan's work costs where it runs: unit costs measured on a backend, once for a place and a
+setting."""
 
 from __future__ import annotations
 

@@ -107,7 +107,8 @@ class Lists(NamedTuple):
 
 
 class RankingSums(NamedTuple):
-    """Of each user, an entry each: whether it counts (0 or 1), and its measures by name (0 if it does not)."""
+    """Of each user, an entry each: whether it counts (0 or 1), and its measures by name (0 if it does
+    not)."""
 
     counts: Floats
     measures: Mapping[str, Floats]

@@ -144,7 +144,8 @@ def _candidates(rows: Rows, anchor: int, grid: Floats) -> tuple[Floats, Floats]:
 
 
 def _corrected(rows: Rows, at: int, rating: Floats, near: Floats) -> Floats:
-    """The lengths that give a row exactly these ratings, where that is close to the length of the row before."""
+    """The lengths that give a row exactly these ratings, where that is close to the length of the row
+    before."""
     slope, product = rows.slope[at], rows.strength[at] * rows.ratio[at]
     with np.errstate(invalid="ignore", divide="ignore"):
         root = np.sqrt(rating**2 - 4 * slope * product)

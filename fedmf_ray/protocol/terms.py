@@ -37,7 +37,8 @@ class Terms:
 
     @cached_property
     def learns(self) -> int:
-        """How many numbers of an item row a rating's steps are for; the rule's parts and the raters follow."""
+        """How many numbers of an item row a rating's steps are for; the rule's parts and the raters
+        follow."""
         return self.rule.learns(self.items)
 
     def census(self, round_number: int) -> bool:

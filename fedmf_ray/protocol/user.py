@@ -83,7 +83,8 @@ class Users:
             np.copyto(self.parts, self._offered, where=np.repeat(mine, self.rating_counts)[:, None])
 
     def solve(self, first: int, stop: int, items: Items, terms: Terms) -> None:
-        """A contiguous range of users solves for its vectors under the matrix of the round, if the rule does."""
+        """A contiguous range of users solves for its vectors under the matrix of the round, if the rule
+        does."""
         if terms.rule.solves:
             block = self.train.part(first, stop)
             self.vectors[first:stop] = terms.rule.solve(items, block, terms.setting)

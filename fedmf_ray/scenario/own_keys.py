@@ -15,7 +15,8 @@ from fedmf_ray.scenario.sources import FROM_KEYS, Section
 
 
 class OpenSection(Section):
-    """A section in which each key of :attr:`choices` names something that may have a section of its own here."""
+    """A section in which each key of :attr:`choices` names something that may have a section of its own
+    here."""
 
     choices: ClassVar[tuple[str, ...]]
 

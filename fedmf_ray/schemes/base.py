@@ -183,7 +183,8 @@ class Scheme(ABC):
 
     @abstractmethod
     def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
-        """Both sides, with fresh secrets from the operating system, or with those of an earlier key-holder."""
+        """Both sides, with fresh secrets from the operating system, or with those of an earlier
+        key-holder."""
 
     @abstractmethod
     def block_bytes(self, shape: Shape) -> int:

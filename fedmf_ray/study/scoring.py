@@ -110,7 +110,8 @@ def score(attempt: Attempt, truth: Truth, step: float, cpu_s: float) -> Finding:
 
 
 def weakened(seen: Seen, truth: Truth) -> Iterator[Attempt]:
-    """What a server would learn if decoys were drawn afresh in every round: a protocol weakened on purpose."""
+    """What a server would learn if decoys were drawn afresh in every round: a protocol weakened on
+    purpose."""
     if not (isinstance(seen.views[0], SealedView) and has_decoys(seen.agreed)):
         return
     users, (uploads, *_) = uploaded_rows(seen)

@@ -96,7 +96,8 @@ class Rule(ABC):
     """What to change where training diverges."""
 
     def problem(self, steps: Steps, biases: bool) -> str | None:
-        """Why the rule cannot run with these settings, in words that name keys of ``model``; None if it can."""
+        """Why the rule cannot run with these settings, in words that name keys of ``model``; None if it
+        can."""
         return None
 
     def columns(self, setting: Setting) -> tuple[Column, ...]:

@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 
 
 class GradientRule(Rule):
-    """Users move from where their vectors were when the round opened, and each rating moves its item's row."""
+    """Users move from where their vectors were when the round opened, and each rating moves its item's
+    row."""
 
     @abstractmethod
     def step(
