@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fedmf_ray.learning.baselines import biases, overall_mean, popularity, regular_mf
-from fedmf_ray.learning.factors import RatingBlock, Steps, inner
-from tests.learning.test_factors import STEPS, some_users
+from fedmf_ray.learning.blocks import RatingBlock, Steps, inner
+from tests.learning.populations import STEPS, some_users
 
 
 def test_regular_mf_moves_both_vectors_at_each_rating():

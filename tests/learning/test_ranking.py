@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedmf_ray.learning.factors import RatingBlock
-from fedmf_ray.learning.ranking import Lists, combine_rankings, ranked_by, ranking_sums
+from fedmf_ray.learning.blocks import RatingBlock
+from fedmf_ray.learning.ranking import ALWAYS, Lists, combine_rankings, ranked_by, ranking_sums
 
 
 def block(*users):
@@ -20,8 +20,13 @@ def measured(scores, train, test, k=3, relevant_from=4.0):
     return ranking_sums(lambda _user: scores, block(train), block(test), Lists(k, relevant_from))
 
 
+def of_user(sums, user):
+    """Whether it counts, and its four measures."""
+    return tuple(float(column[user]) for column in (sums.counts, *(sums.measures[name] for name in ALWAYS)))
+
+
 def of_one(sums):
-    return tuple(float(column[0]) for column in sums)
+    return of_user(sums, 0)
 
 
 def test_by_hand():
@@ -47,7 +52,7 @@ def test_a_user_with_nothing_relevant_does_not_count():
     sums = measured([1.0, 2.0], ([], []), ([0, 1], [3.5, 1.0]))
     assert of_one(sums) == (0, 0, 0, 0, 0)
     assert combine_rankings([sums], 3).users == 0
-    assert math.isnan(combine_rankings([sums], 3).ndcg)
+    assert math.isnan(combine_rankings([sums], 3).measures["ndcg"])
 
 
 def test_fewer_candidates_than_k():
@@ -93,7 +98,7 @@ def test_against_the_definitions(seed, k, users):
     for user, (chosen, cut, value) in enumerate(users_of):
         held_out = dict(zip(chosen[cut:].tolist(), value[cut:].tolist(), strict=True))
         expected = naive(scores[user], set(chosen[:cut].tolist()), held_out, k, 4.0)
-        assert tuple(float(column[user]) for column in sums) == pytest.approx(expected)
+        assert of_user(sums, user) == pytest.approx(expected)
     parts = [(train.part(user, user + 1), test.part(user, user + 1)) for user in range(users)]
     alone = [
         ranking_sums(lambda _one, user=user: scores[user], *part, Lists(k, 4.0))

@@ -7,55 +7,77 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedmf_ray.learning.factors import RatingBlock, Steps
-from fedmf_ray.learning.ridge import (
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.learning.blocks import RatingBlock, Steps
+from fedmf_ray.learning.items import Items, item_columns, user_side
+from fedmf_ray.learning.rules import Setting
+from fedmf_ray.learning.rules.ridge import Ridge
+from fedmf_ray.learning.rules.ridge_steps import (
+    CURVATURE,
     CURVATURE_BITS,
     LARGEST_CURVATURE,
     Raters,
+    RaterSums,
     bias_scale,
     curvatures,
     item_steps,
     refit,
-    row_layout,
     solve,
     step_scale,
 )
-from fedmf_ray.learning.rows import Items, RowLayout, user_side
-from tests.learning.test_factors import alone, some_users
+from tests.learning.populations import alone, owners, some_users
 
 STEPS = Steps(1.0, reg_user=3.0, reg_item=2.0, reg_user_bias=0.7, reg_item_bias=0.5)
 seeds = st.integers(0, 10_000)
 
 
+def setting_of(factors=5, bias=True, items=12):
+    return Setting(items, factors, bias, STEPS, 1, FixedPoint(20, 16.0, 8.0, contributors=30))
+
+
+def sums_of(bias=True, factors=5):
+    return RaterSums.of(setting_of(factors, bias))
+
+
+def read(rows, bias, factors, counted=True):
+    """What users read from rows of the item table."""
+    return Ridge().read([rows], setting_of(factors, bias, len(rows)), counted)
+
+
 def a_federation(seed, bias=True, factors=5, **shape):
     """Vectors, items with the true counts and curvatures of these users, and their ratings."""
     vectors, matrix, block = some_users(seed, factors=factors + bias, **shape)
-    owners = np.repeat(np.arange(len(vectors)), np.diff(block.starts))
-    part = curvatures(vectors, factors)
-    curvature = np.bincount(block.items, part[owners], len(matrix))
+    part, of = curvatures(vectors, factors), owners(block)
+    curvature = np.bincount(block.items, part[of], len(matrix))
     raters = np.bincount(block.items, minlength=len(matrix)).astype(float)
-    layout = row_layout(factors, bias, STEPS)
-    rows = np.column_stack([matrix * layout.weights(raters), curvature, raters])
-    items = Items.read(rows, layout, 1, counted=True)
-    return vectors, items, block, Raters(part[owners], np.ones_like(part), part)
+    rows = np.column_stack([matrix * sums_of(bias, factors).weights(raters), curvature, raters])
+    return vectors, read(rows, bias, factors), block, Raters(part[of], np.ones_like(part), part)
+
+
+def opening(items):
+    """The same vectors, of which nobody knows who has rated them."""
+    return Items(items.vectors)
+
+
+def newcomers(raters, now=None):
+    """The same users before any of them is counted."""
+    return Raters(0 * raters.part, 0 * raters.counted, raters.now if now is None else now)
 
 
 def moved(items, block, steps, bias, newcomers=0.0):
     """(items, d or d + 2) as users read them after all these steps have been added; newcomers: (items,)."""
-    layout = row_layout(items.vectors.shape[1] - 2 * bias, bias, STEPS)
+    factors = items.vectors.shape[1] - 2 * bias
+    sums = sums_of(bias, factors)
     before = np.zeros(len(items.vectors)) if items.raters is None else items.raters
-    values = np.delete(items.vectors, layout.factors, axis=1) if bias else items.vectors
-    columns = values * layout.weights(before)
-    np.subtract.at(columns, block.items, steps)
-    after = columns / layout.weights(before + newcomers)
-    return np.insert(after, layout.factors, 1.0, axis=1) if bias else after
+    columns = item_columns(items.vectors, factors, bias) * sums.weights(before)
+    np.add.at(columns, block.items, steps)
+    after = columns / sums.weights(before + newcomers)
+    return np.insert(after, factors, 1.0, axis=1) if bias else after
 
 
 def item_losses(vectors, items, block, bias, weights=STEPS):
     """(items,) what the items' own vectors and biases minimise, given the users."""
-    owners = np.repeat(np.arange(len(vectors)), np.diff(block.starts))
-    side = user_side(vectors, RowLayout(vectors.shape[1] - bias, bias))
-    errors = block.values - np.sum(side[owners] * items[block.items], axis=1)
+    errors = block.values - np.sum(user_side(vectors, bias)[owners(block)] * items[block.items], axis=1)
     losses = np.bincount(block.items, errors**2, len(items))
     factors = items[:, : vectors.shape[1] - bias]
     losses += weights.reg_item * np.sum(factors**2, axis=1)
@@ -75,7 +97,7 @@ def test_solve_solves(seed, size, count):
 @given(seed=seeds, bias=st.booleans(), factors=st.sampled_from([1, 5, 31]))
 def test_refit_is_where_the_loss_is_flat(seed, bias, factors):
     _, items, block, _ = a_federation(seed, bias, factors)
-    found = user_side(refit(items, block, STEPS, bias), RowLayout(factors, bias))
+    found = user_side(refit(items, block, STEPS, bias), bias)
     for user in range(len(found)):
         mine = alone(block, user)
         rows = items.vectors[mine.items]
@@ -90,15 +112,15 @@ def test_refit_is_where_the_loss_is_flat(seed, bias, factors):
 def test_a_user_gets_the_same_bits_in_any_company(seed, bias):
     vectors, items, block, raters = a_federation(seed, bias, most=200, items=300)
     together = refit(items, block, STEPS, bias)
-    layout = row_layout(5, bias, STEPS)
-    steps = item_steps(vectors, items, block, STEPS, raters, layout)
+    sums = sums_of(bias)
+    steps = item_steps(vectors, items, block, STEPS, raters, sums)
     for user in range(len(vectors)):
         mine, one = alone(block, user), slice(user, user + 1)
         assert np.array_equal(refit(items, mine, STEPS, bias)[0], together[user])
         begin, end = block.starts[user], block.starts[user + 1]
         its = Raters(raters.part[begin:end], raters.counted[one], raters.now[one])
         assert np.array_equal(
-            item_steps(vectors[one], items, mine, STEPS, its, layout),
+            item_steps(vectors[one], items, mine, STEPS, its, sums),
             steps[begin:end],
         )
 
@@ -107,7 +129,7 @@ def test_a_user_gets_the_same_bits_in_any_company(seed, bias):
 def test_the_sum_of_steps_never_overshoots(seed, bias, users):
     """Every item's loss falls, or stays where it is lowest, with all users' steps taken at once."""
     vectors, items, block, raters = a_federation(seed, bias, users=users)
-    steps = item_steps(vectors, items, block, STEPS, raters, row_layout(5, bias, STEPS))
+    steps = item_steps(vectors, items, block, STEPS, raters, sums_of(bias))
     after = moved(items, block, steps, bias)
     losses = [item_losses(vectors, side, block, bias) for side in (items.vectors, after)]
     assert (losses[1] <= losses[0] * (1 + 1e-12)).all()
@@ -118,21 +140,19 @@ def test_the_sum_of_steps_never_overshoots(seed, bias, users):
 def test_the_first_round_moves_items_to_the_mean_of_what_raters_would_do_alone(seed, bias, users):
     """Nobody knows how many they are when they upload; users divide when they read."""
     vectors, items, block, raters = a_federation(seed, bias, users=users, items=12)
-    layout, counts = row_layout(5, bias, STEPS), np.bincount(block.items, minlength=12).astype(float)
-    opening = Items(items.vectors, None, None, None)
-    newcomers = Raters(0 * raters.part, 0 * raters.counted, raters.now)
-    steps = item_steps(vectors, opening, block, STEPS, newcomers, layout)
-    after = moved(opening, block, steps, bias, counts)
-    owners = np.repeat(np.arange(len(vectors)), np.diff(block.starts))
-    side = user_side(vectors, RowLayout(5, bias))[owners]
+    sums, counts = sums_of(bias), np.bincount(block.items, minlength=12).astype(float)
+    first, of = opening(items), owners(block)
+    steps = item_steps(vectors, first, block, STEPS, newcomers(raters), sums)
+    after = moved(first, block, steps, bias, counts)
+    side = user_side(vectors, bias)[of]
     error = block.values - np.sum(side * items.vectors[block.items], axis=1)
     for item in range(12):
         at = np.flatnonzero(block.items == item)
-        own = raters.now[owners[at]] * 2**CURVATURE_BITS
-        lengths = np.maximum(np.sum(vectors[owners[at], :5] ** 2, axis=1), 1e-12)
+        own = raters.now[of[at]] * 2**CURVATURE_BITS
+        lengths = np.maximum(np.sum(vectors[of[at], :5] ** 2, axis=1), 1e-12)
         short = 1.6 * np.minimum(1, LARGEST_CURVATURE / lengths) * error[at]
         votes = (short / (STEPS.reg_item * np.maximum(own, 1)))[:, None] * side[at, :5]
-        expected = items.vectors[item, :5] + votes.sum(axis=0) / (1 + len(at) / layout.prior[0])
+        expected = items.vectors[item, :5] + votes.sum(axis=0) / (1 + len(at) / sums.prior[0])
         assert after[item, :5] == pytest.approx(expected, abs=1e-9)
         if bias:
             bias_step = 1.6 * error[at].sum() / (4 * len(at) + STEPS.reg_item_bias)
@@ -144,11 +164,10 @@ def test_first_steps_do_not_overshoot_among_users_who_are_alike(seed, bias, user
     vectors, items, block, raters = a_federation(seed, bias, users=users)
     lengths = np.sqrt(np.maximum(curvatures(vectors, 5), 1e-9))
     vectors[:, :5] *= np.minimum(1.0, lengths.min() / lengths)[:, None]
-    opening, alike = Items(items.vectors, None, None, None), curvatures(vectors, 5)
-    newcomers = Raters(0 * raters.part, 0 * raters.counted, alike)
-    steps = item_steps(vectors, opening, block, STEPS, newcomers, row_layout(5, bias, STEPS))
+    first, alike = opening(items), newcomers(raters, curvatures(vectors, 5))
+    steps = item_steps(vectors, first, block, STEPS, alike, sums_of(bias))
     counts = np.bincount(block.items, minlength=len(items.vectors)).astype(float)
-    after = moved(opening, block, steps, bias, counts)
+    after = moved(first, block, steps, bias, counts)
     # Nobody knows its share of the regulariser yet: only errors count.
     none = dataclasses.replace(STEPS, reg_item=0.0, reg_item_bias=0.0)
     losses = [item_losses(vectors, side, block, bias, none) for side in (items.vectors, after)]
@@ -159,42 +178,37 @@ def test_first_steps_do_not_overshoot_among_users_who_are_alike(seed, bias, user
 def test_who_comes_late_leaves_everything_where_it_is_but_for_its_step(seed, bias):
     """A newcomer raises n_j, by which users divide, and adds the share of the value that makes up for it."""
     vectors, items, block, raters = a_federation(seed, bias, users=6)
-    layout, nobody = row_layout(5, bias, STEPS), np.zeros(6)
-    late = Raters(0 * raters.part, nobody, raters.now)
-    steps = item_steps(vectors, items, block, STEPS, late, layout)
+    sums, late = sums_of(bias), newcomers(raters)
+    steps = item_steps(vectors, items, block, STEPS, late, sums)
     one_more = dataclasses.replace(items, raters=items.raters + 1)
-    own = item_steps(vectors, one_more, block, STEPS, late._replace(counted=nobody + 1), layout)
+    own = item_steps(vectors, one_more, block, STEPS, late._replace(counted=np.ones(6)), sums)
     # Those who are in n_j carry the regulariser; a newcomer does from its second round on.
-    v = np.delete(items.vectors, 5, axis=1)[block.items] if bias else items.vectors[block.items]
+    v = item_columns(items.vectors, 5, bias)[block.items]
     count = one_more.raters[block.items]
-    like_me = np.maximum(items.curvature[block.items] + raters.now.repeat(np.diff(block.starts)), 0)
-    pull = STEPS.reg_item / count * step_scale(count, like_me, STEPS, layout)
-    own[:, :5] -= pull[:, None] * v[:, :5]
+    like_me = items.columns[CURVATURE][block.items, 0] + raters.now[owners(block)]
+    pull = STEPS.reg_item / count * step_scale(count, like_me, STEPS, sums)
+    own[:, :5] += pull[:, None] * v[:, :5]
     if bias:
-        own[:, 5] -= STEPS.reg_item_bias / count * bias_scale(STEPS) * v[:, 5]
+        own[:, 5] += STEPS.reg_item_bias / count * bias_scale(STEPS) * v[:, 5]
     counts = np.bincount(block.items, minlength=len(items.vectors)).astype(float)
     after = moved(items, block, steps, bias, counts)
-    sums = np.zeros((len(counts), layout.learned))
-    np.subtract.at(sums, block.items, own)
-    values = np.delete(items.vectors, 5, axis=1) if bias else items.vectors
-    expected = values + sums / layout.weights(items.raters + counts)
-    found = np.delete(after, 5, axis=1) if bias else after
-    assert found == pytest.approx(expected, abs=1e-9)
+    added = np.zeros((len(counts), 5 + bias))
+    np.add.at(added, block.items, own)
+    expected = item_columns(items.vectors, 5, bias) + added / sums.weights(items.raters + counts)
+    assert item_columns(after, 5, bias) == pytest.approx(expected, abs=1e-9)
 
 
 def test_repeated_steps_arrive_at_the_best_items():
     vectors, items, block, raters = a_federation(3)
-    layout = row_layout(5, True, STEPS)
     for _ in range(2000):
-        steps = item_steps(vectors, items, block, STEPS, raters, layout)
+        steps = item_steps(vectors, items, block, STEPS, raters, sums_of())
         items = dataclasses.replace(items, vectors=moved(items, block, steps, True))
-    found = np.delete(items.vectors, 5, axis=1)
-    owners = np.repeat(np.arange(len(vectors)), np.diff(block.starts))
+    found, of = item_columns(items.vectors, 5, True), owners(block)
     penalty = np.diag([STEPS.reg_item] * 5 + [STEPS.reg_item_bias])
     for item in np.unique(block.items):
         at = np.flatnonzero(block.items == item)
-        x = np.column_stack([vectors[owners[at], :5], np.ones(len(at))])
-        best = np.linalg.solve(x.T @ x + penalty, x.T @ (block.values[at] - vectors[owners[at], 5]))
+        x = np.column_stack([vectors[of[at], :5], np.ones(len(at))])
+        best = np.linalg.solve(x.T @ x + penalty, x.T @ (block.values[at] - vectors[of[at], 5]))
         assert found[item] == pytest.approx(best, abs=1e-8)
 
 
@@ -203,10 +217,9 @@ def test_a_long_vector_takes_shorter_steps():
     assert curvatures(long, 2) == LARGEST_CURVATURE
     block = RatingBlock(np.array([0, 1]), np.array([0]), np.array([4.0]))
     rows = np.array([[0.1, 0.0, 0.0, LARGEST_CURVATURE, 1.0]])
-    layout = row_layout(2, True, STEPS)
-    items = Items.read(rows, layout, 1, counted=True)
+    items = read(rows, bias=True, factors=2)
     full = Raters(*np.array([[LARGEST_CURVATURE], [1.0], [LARGEST_CURVATURE]]))
-    after = moved(items, block, item_steps(long, items, block, STEPS, full, layout), True)
+    after = moved(items, block, item_steps(long, items, block, STEPS, full, sums_of(factors=2)), True)
     losses = [item_losses(long, side, block, True)[0] for side in (items.vectors, after)]
     assert losses[1] < losses[0]
 
@@ -215,15 +228,14 @@ def test_a_long_vector_takes_shorter_steps():
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e6])
 def test_nothing_but_numbers_comes_out(bias, scale):
     """One rating a user, far fewer than factors; items and users at zero, or far out; nobody counted yet."""
-    factors = 20
-    layout = row_layout(factors, bias, STEPS)
+    factors, learned = 20, 20 + bias
     block = RatingBlock(np.array([0, 1, 2]), np.array([0, 1]), np.array([5.0, -5.0]) * max(scale, 1))
-    rows = np.zeros((3, layout.width))
-    rows[:, : layout.learned] = scale * np.random.default_rng(0).normal(size=(3, layout.learned))
+    rows = np.zeros((3, learned + 2))
+    rows[:, :learned] = scale * np.random.default_rng(0).normal(size=(3, learned))
     nobody = Raters(np.zeros(2), np.zeros(2), np.zeros(2))
     for counted in (False, True):
-        items = Items.read(rows, layout, 1, counted)
+        items = read(rows, bias, factors, counted)
         vectors = refit(items, block, STEPS, bias)
         raters = nobody._replace(now=curvatures(vectors, factors))
         assert np.isfinite(vectors).all()
-        assert np.isfinite(item_steps(vectors, items, block, STEPS, raters, layout)).all()
+        assert np.isfinite(item_steps(vectors, items, block, STEPS, raters, sums_of(bias, factors))).all()
