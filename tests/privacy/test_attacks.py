@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from fedmf_ray.fixed_point import FixedPoint
-from fedmf_ray.learning.factors import Steps
-from fedmf_ray.learning.rows import Items, RowLayout
+from fedmf_ray.fixed_point import FixedPoint, to_floats, to_integers
+from fedmf_ray.learning.blocks import Steps
+from fedmf_ray.learning.rules import Setting
+from fedmf_ray.learning.start import Start
 from fedmf_ray.privacy import closed_forms, membership, participant
-from fedmf_ray.privacy.gradients import recover, strip
-from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.privacy.gradients import READ, recover, strip
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
@@ -18,29 +19,17 @@ STEPS = Steps(learning_rate=1e-3, reg_user=1e-2, reg_item=3e-2)
 FACTORS = 40
 
 
-def opened(matrix):
-    return Items.read(matrix, RowLayout(FACTORS), min_raters=1, counted=True)
-
-
 class Planted:
     """Users with known ratings who train by the protocol's own update, round after round, on the grid."""
 
     def __init__(self, counts, rule, fraction_bits, items=150, seed=0, sole=False):
         random = np.random.default_rng(seed)
-        self.grid = FixedPoint(fraction_bits, 32.0, 1.0, contributors=len(counts))
-        self.terms = Terms(
-            np.arange(items),
-            rule,
-            STEPS,
-            RowLayout(FACTORS),
-            self.grid,
-            ItemBlocks(items, FACTORS),
-            1.0,
-            1,
-            "normal",
-            0.15,
-            5,
-        )
+        self.scale = 2.0**fraction_bits
+        point = FixedPoint(fraction_bits, 32.0, 1.0, contributors=len(counts))
+        setting = Setting(items, FACTORS, False, STEPS, 1, point)
+        blocks = Blocks(READ[rule].tables(setting))
+        start = Start("normal", 0.15, seed=5)
+        self.terms = Terms(np.arange(items), READ[rule], setting, blocks, 1.0, start)
         pool = list(random.permutation(items))
         people = []
         for number, count in enumerate(counts):
@@ -54,17 +43,18 @@ class Planted:
         self.items = self.round_off(random.normal(0, 0.15, (items, FACTORS)))
 
     def round_off(self, values):
-        return self.grid.to_floats(self.grid.to_integers(values))
+        return to_floats(to_integers(values, self.scale), self.scale)
 
     def round(self):
-        """V, and each user's (rows, minus steps, ratings), rows increasing; then everybody has moved."""
+        """V, and each user's (rows, steps, ratings), rows increasing; then everybody has moved."""
         before, uploads = self.items, []
         self.items = before.copy()
         self.users.open()
+        read = self.terms.rule.read([before], self.terms.setting, counted=True)
         for user, mine in enumerate(self.people):
-            steps = self.users.update(user, user + 1, opened(before), self.terms)
+            added = self.users.update(user, user + 1, read, self.terms)
             order = np.argsort(mine.items)
-            rows, values = mine.items[order], self.round_off(-steps)[order]
+            rows, values = mine.items[order], self.round_off(added.steps)[order]
             self.items[rows] += values
             uploads.append((rows, values, mine.values[order]))
         return before, uploads
