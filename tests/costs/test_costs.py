@@ -6,18 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedmf_ray.costs.devices import Devices
+from fedmf_ray.costs import unit_costs
+from fedmf_ray.costs.devices import Deployment
 from fedmf_ray.costs.seconds import SLOWEST, RoundCosts, UserCosts
 from fedmf_ray.costs.tariff import Line, UnitCosts
-from fedmf_ray.costs.unit_costs import ROWS, measure, typical
-from fedmf_ray.engine import federation as rounds
+from fedmf_ray.costs.unit_costs import Columns, measure
+from fedmf_ray.engine import pricing
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.learning.factors import Steps
-from fedmf_ray.learning.ridge import row_layout
-from fedmf_ray.learning.rows import RowLayout
+from fedmf_ray.learning.rules import RULES
+from fedmf_ray.learning.rules.gradient import Batch, Sequential
 from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.scenario.sections import Devices, Network
+from fedmf_ray.schemes.paillier.scheme import Elementwise, Packed
+from fedmf_ray.schemes.plain import Plain
 
 PRICES = UnitCosts(
     decrypt=Line(0.5, 0.01),
@@ -30,9 +33,9 @@ PRICES = UnitCosts(
 LOSSES = ["train_mse", "test_rmse", "test_mae"]
 
 
-def devices(**changes):
-    link = {"upload_gbps": 8.0, "download_gbps": 4.0, "latency_s": 0.5}
-    return Devices(**link | {"slowdown": 1.0, "slowdown_sigma": 0.0, "seed": 1} | changes)
+def devices(seed=1, **changes):
+    link = Network(upload_gbps=8.0, download_gbps=4.0, latency_s=0.5)
+    return Deployment(link, Devices(**changes), seed)
 
 
 def three_users():
@@ -94,8 +97,8 @@ def ratings_file(tmp_path):
 @pytest.fixture
 def prices(monkeypatch):
     """Known unit costs instead of this machine's."""
-    monkeypatch.setattr(rounds, "_unit_costs", {})
-    monkeypatch.setattr(rounds, "measure", lambda *setting: PRICES)
+    monkeypatch.setattr(pricing, "_unit_costs", {})
+    monkeypatch.setattr(pricing, "measure", lambda *setting: PRICES)
 
 
 def chosen(path, **protocol):
@@ -149,13 +152,13 @@ def test_a_calibrated_run_is_charged_unit_costs_times_work(tmp_path, ratings_fil
 
 def test_unit_costs_are_measured_once_for_a_setting(monkeypatch, tmp_path, ratings_file):
     seen = []
-    monkeypatch.setattr(rounds, "_unit_costs", {})
-    monkeypatch.setattr(rounds, "measure", lambda *setting: seen.append(setting) or PRICES)
+    monkeypatch.setattr(pricing, "_unit_costs", {})
+    monkeypatch.setattr(pricing, "measure", lambda *setting: seen.append(setting) or PRICES)
     for scheme in ("packed", "packed", "elementwise"):
         run(chosen(ratings_file, charge=scheme), tmp_path, Silent())
     assert seen == [
-        ("packed", 1024, RowLayout(4), "sequential"),
-        ("elementwise", 1024, RowLayout(4), "sequential"),
+        (Packed(1024), Sequential(), Columns(4, False, 1)),
+        (Elementwise(1024), Sequential(), Columns(4, False, 1)),
     ]
 
 
@@ -163,7 +166,7 @@ def test_unit_costs_are_measured_once_for_a_setting(monkeypatch, tmp_path, ratin
 @pytest.mark.parametrize("more", [0, 1])  # the tag of an upload
 def test_sizes_that_are_measured_do_not_mislead_where_a_kernel_works_on_several(at_once, more):
     """The line through two sizes, if eight cost as much as one: right for many, and for few on average."""
-    small, large = ROWS["packed"]
+    small, large = Packed.unit_rows
 
     def turns(size):
         return -(-(size + more) // at_once)
@@ -177,8 +180,8 @@ def test_sizes_that_are_measured_do_not_mislead_where_a_kernel_works_on_several(
 
 def test_cells_that_differ_in_regularisers_are_charged_alike(monkeypatch, tmp_path, ratings_file):
     seen = []
-    monkeypatch.setattr(rounds, "_unit_costs", {})
-    monkeypatch.setattr(rounds, "measure", lambda *setting: seen.append(setting) or PRICES)
+    monkeypatch.setattr(pricing, "_unit_costs", {})
+    monkeypatch.setattr(pricing, "measure", lambda *setting: seen.append(setting) or PRICES)
     for weight in (1.0, 30.0):
         tree = chosen(ratings_file, charge="packed").model_dump(mode="json")
         tree["model"] |= {"rule": "ridge", "reg_user": weight, "reg_item": weight, "biases": True}
@@ -187,29 +190,29 @@ def test_cells_that_differ_in_regularisers_are_charged_alike(monkeypatch, tmp_pa
     assert len(seen) == 1
 
 
-WEAK, STRONG = Steps(1, 1e-2, 1e-2, 1e-2, 1e-2), Steps(1, 1e3, 1e3, 1e3, 1e3)
+SHAPES = [(Elementwise(1024), Batch(), Columns(64, False, 1))]
+SHAPES += [
+    (scheme, RULES.get(name)(), columns)
+    for name in RULES.names()
+    for scheme, columns in ((Plain(), Columns(64, False, 1)), (Packed(1024), Columns(32, True, 2)))
+]
+LINES = ("decrypt", "update", "encrypt", "receive", "publish")
 
 
-@pytest.mark.parametrize(
-    ("scheme", "layout", "rule"),
-    [
-        ("plain", RowLayout(8), "batch"),
-        ("packed", RowLayout(8), "batch"),
-        ("elementwise", RowLayout(8), "batch"),
-        # Whatever the regularisers of the run are: it is time that is measured, nobody trains.
-        ("packed", typical(row_layout(8, True, STRONG)), "ridge"),
-        ("plain", typical(row_layout(8, True, WEAK)), "ridge"),
-        ("plain", typical(row_layout(8, False, WEAK)), "ridge"),
-    ],
-)
-def test_measured_unit_costs_are_positive_and_grow_with_size(scheme, layout, rule):
-    unit = measure(scheme, 0 if scheme == "plain" else 1024, layout, rule)
-    for name in ("decrypt", "update", "encrypt", "receive", "publish"):
-        line = getattr(unit, name)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, (shape[0].name, *shape[1:]))))
+def test_measured_unit_costs_are_positive_and_grow_with_size(monkeypatch, shape):
+    """With few repeats, neighbours on the machine may hide a small slope: it may be measured again."""
+    monkeypatch.setattr(unit_costs, "_BUDGET_S", 0.05)
+    for _ in range(4):
+        unit = measure(*shape)
+        lines = {name: getattr(unit, name) for name in LINES}
+        if all(line.each > 0 for line in lines.values()):
+            break
+    for name, line in lines.items():
         assert line.fixed >= 0, name
         assert line.each > 0, name
         assert line(100) > line(1), name
-    if scheme == "packed":
+    if isinstance(shape[0], Packed):
         assert unit.decrypt.each > unit.receive.each  # a modular power against a product
 
 
