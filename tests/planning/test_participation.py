@@ -10,9 +10,10 @@ import pytest
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.planning.participation import ABSENT, DROPPED, IN_TIME, LATE, Participation
+from fedmf_ray.planning.participation import ABSENT, DROPPED, IN_TIME, LATE, Attendance
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.scenario.sections import Participation
 from tests.support.small_runs import rounds_of, small
 
 LOSSES = ["train_mse", "test_rmse", "test_mae"]
@@ -20,8 +21,7 @@ SOME = {"share": 0.7, "dropout": 0.25, "late": 0.25}
 
 
 def drawn(users=10_000, round_number=0, seed=1, **changes):
-    asked = {"share": 1.0, "dropout": 0.0, "late": 0.0} | changes
-    return Participation(users, **asked, minimum=None, seed=seed).fates(round_number)
+    return Attendance(Participation(**changes), users, seed).fates(round_number)
 
 
 def test_everybody_is_in_time_if_nothing_is_said():

@@ -5,15 +5,21 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from fedmf_ray.planning.packing import Packing
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.learning.blocks import Steps
+from fedmf_ray.learning.rules import Setting
+from fedmf_ray.learning.rules.gradient import Batch
 from fedmf_ray.planning import uploads
+from fedmf_ray.planning.layout import layout_line
 from fedmf_ray.planning.plan import Plan
-from fedmf_ray.protocol.messages import ItemBlocks
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import Synthetic, SyntheticUsers
+from fedmf_ray.schemes import Rows
+from fedmf_ray.schemes.paillier.scheme import Packed
 from tests.support.small_runs import rounds_of, small
 
 SPLIT = Split()
@@ -22,6 +28,12 @@ SPLIT = Split()
 def population(users=300, items=500, sparsity=0.9, skew=0.8):
     """The recipe of so many users."""
     return SyntheticUsers(Synthetic(users, items, sparsity, popularity_skew=skew), 3, SPLIT)
+
+
+def blocks_of(items, rows):
+    """An item table with rows of four factors, so many to a block."""
+    setting = Setting(items, 4, False, Steps(1e-3, 0.0, 0.0), 1, FixedPoint(20, 16.0, 1.0, 300))
+    return Blocks(Batch().tables(setting), rows)
 
 
 def really(recipe, layout, sparsity, seed=0):
@@ -41,7 +53,7 @@ def really(recipe, layout, sparsity, seed=0):
 @pytest.mark.parametrize("skew", [0.0, 1.2])
 def test_synthetic_users_are_estimated_on_average(rows, sparsity, skew):
     recipe = population(skew=skew)
-    layout = ItemBlocks(recipe.spec.items, 4, rows)
+    layout = blocks_of(recipe.spec.items, rows)
     (estimated,) = uploads.of_recipe(recipe, range(1, 301), layout, sparsity)
     assert estimated.blocks.mean() == pytest.approx(really(recipe, layout, sparsity).mean(), rel=0.03)
     assert (estimated.blocks <= np.minimum(estimated.rows, layout.count)).all()
@@ -66,7 +78,7 @@ def bisected(weights, rated, rows, layout):
 def test_the_root_is_the_one_that_bisection_finds(items, skew):
     """From one rating to all of them, where there is no root."""
     weights = population(items=items, skew=skew).popularity()
-    layout = ItemBlocks(items, 4, min(items, 7))
+    layout = blocks_of(items, min(items, 7))
     for rated in sorted({0, 1, min(2, items), items // 3, items - 1, items}):
         for rows in sorted({rated, (rated + items) // 2, items}):
             wanted = bisected(weights, rated, rows, layout)
@@ -76,7 +88,7 @@ def test_the_root_is_the_one_that_bisection_finds(items, skew):
 @pytest.mark.parametrize("rows", [1, 3, 7])
 def test_users_at_hand_are_counted_and_only_decoys_estimated(rows):
     recipe = population()
-    layout, slices = ItemBlocks(500, 4, rows), [recipe.user(user) for user in range(1, 301)]
+    layout, slices = blocks_of(500, rows), [recipe.user(user) for user in range(1, 301)]
     exact = uploads.of_slices(slices, layout, 1.0)
     assert exact.blocks.tolist() == really(recipe, layout, 1.0).tolist()
     assert exact.ratings.tolist() == exact.rows.tolist()
@@ -104,18 +116,18 @@ class TestRowsThatShareACiphertext:
         [(30, 33, 9999, 3), (30, 100, 9999, 1), (31, 100, 9999, 1), (23, 33, 9999, 4), (23, 33, 3, 3)],
     )
     def test_in_part_text_a_block_is_one_ciphertext(self, slot_bits, width, most, rows):
-        assert Packing.of(slot_bits, width, 9999, 3072, most, full_text=False).rows == rows
+        assert Packed(3072).rows_per_block(Rows(9999, width, slot_bits, most, full_text=False)) == rows
 
     def test_in_full_text_rows_may_share_several(self):
-        assert Packing.of(30, 100, 9999, 2048, 9999, full_text=False).rows == 1
-        assert Packing.of(30, 100, 9999, 2048, 9999, full_text=True).rows > 1
+        assert Packed(2048).rows_per_block(Rows(9999, 100, 30, 9999, full_text=False)) == 1
+        assert Packed(2048).rows_per_block(Rows(9999, 100, 30, 9999, full_text=True)) > 1
 
     def test_every_server_keeps_a_block(self):
         assert Plan.of(small(cluster__server_shards=12)).terms.blocks.rows == 1
         assert Plan.of(small(cluster__server_shards=3)).terms.blocks.rows == 4
 
     def test_the_layout_line_says_what_is_saved(self):
-        line = Plan.of(small(ratings__items=60)).layout_line()
+        line = layout_line(Plan.of(small(ratings__items=60)))
         assert "1 ciphertext per 9 rows: 7 for all items instead of 60" in line
 
     @pytest.mark.parametrize("sparsity", [0.0, 1.0])
@@ -123,16 +135,15 @@ class TestRowsThatShareACiphertext:
         """Who follows it has as many ciphertexts as it says; where a column of counts sets the width of
         slots, there is none."""
         changes = {"ratings__items": 60, "model__factors": 40, "protocol__part_text_sparsity": sparsity}
-        line = Plan.of(small(**changes)).layout_line()
+        line = layout_line(Plan.of(small(**changes)))
         then, now, fewer = re.search(
             r"\((\d+) instead of (\d+) with .*fraction_bits lower by (\d)", line
         ).groups()
         followed = Plan.of(small(**changes, protocol__fraction_bits=20 - int(fewer)))
-        assert (
-            followed.terms.blocks.count * followed.matrices.slots.ciphertexts_per_row == int(then) < int(now)
-        )
+        blocks = followed.terms.blocks
+        assert blocks.count * followed.scheme.pieces(blocks.shape) == int(then) < int(now)
         ridge = {"model__rule": "ridge", "protocol__fraction_bits": 9}
-        assert "fraction_bits" not in Plan.of(small(**changes | ridge)).layout_line()
+        assert "fraction_bits" not in layout_line(Plan.of(small(**changes | ridge)))
 
     def test_they_change_cost_and_nothing_else(self, tmp_path):
         """Twelve servers hold a row each, one server holds them all in two blocks."""
