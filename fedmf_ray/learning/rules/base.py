@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.checks import CHECKS
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import RatingBlock, Steps
 from fedmf_ray.learning.items import Items, item_side
@@ -82,6 +83,8 @@ class Learned:
 
 class Rule(ABC):
     """An update rule. Subclasses are frozen dataclasses with a ``name``."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
 
     name: ClassVar[str]
 
