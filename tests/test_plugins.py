@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -56,23 +57,23 @@ def command(installed, tmp_path, monkeypatch):
 
 def folder_of(done):
     assert done.exit_code == 0, done.output
-    return done.stdout.strip().splitlines()[-1]
+    return Path(done.stdout.strip().splitlines()[-1])
 
 
 def losses(folder):
-    return pd.read_csv(f"{folder}/rounds.csv")[["train_mse", "test_rmse"]].to_numpy().tolist()
+    return pd.read_csv(folder / "rounds.csv")[["train_mse", "test_rmse"]].to_numpy().tolist()
 
 
 def test_run_resume_and_report(command, tmp_path):
     folder = folder_of(command("run", "--results", tmp_path))
     assert losses(folder)[-1][0] < losses(folder)[0][0]
-    summary = json.loads(open(f"{folder}/summary.json").read())
+    summary = json.loads((folder / "summary.json").read_text())
     assert 0 < summary["ranking"]["mrr"] <= 1
-    assert yaml.safe_load(open(f"{folder}/scenario.yaml"))["protocol"]["scaled"] == {"factor": 5}
+    assert yaml.safe_load((folder / "scenario.yaml").read_text())["protocol"]["scaled"] == {"factor": 5}
     went_on = folder_of(command("resume", "stop.rounds=5", path=[folder]))
     tree = SCENARIO | {"stop": {"rounds": 5}}
     assert losses(went_on) == losses(folder_of(command("run", "--results", tmp_path / "whole", tree=tree)))
-    page = open(folder_of(command("report", path=[folder]))).read()
+    page = folder_of(command("report", path=[folder])).read_text()
     assert "thirdparty (scaled)" in page
     assert "mrr" in page
 
@@ -92,9 +93,9 @@ def test_estimate_and_charge(command, tmp_path):
     assert "bytes per row" in shown
     charged = SCENARIO | {"protocol": {"scheme": "plain", "charge": "scaled", "scaled": {"factor": 7}}}
     folder = folder_of(command("run", "--results", tmp_path, tree=charged))
-    rows = pd.read_csv(f"{folder}/rounds.csv")
+    rows = pd.read_csv(folder / "rounds.csv")
     assert set(rows["basis"]) == {"charged"}
-    real = pd.read_csv(f"{folder_of(command('run', '--results', tmp_path))}/rounds.csv")
+    real = pd.read_csv(folder_of(command("run", "--results", tmp_path)) / "rounds.csv")
     assert rows["upload_bytes_total"].tolist() == real["upload_bytes_total"].tolist()
 
 
@@ -103,12 +104,12 @@ def test_sweep(command, tmp_path):
     del swept["protocol"], swept["model"]
     swept |= {"model": {"factors": 6, "learning_rate": 0.02}}
     folder = folder_of(command("sweep", "--results", tmp_path, tree=swept))
-    table = pd.read_csv(f"{folder}/study.csv").dropna(subset=["mrr"])
+    table = pd.read_csv(folder / "study.csv").dropna(subset=["mrr"])
     assert len(table) == 4
     by_rule = table.groupby("model.rule")
     assert (by_rule["mrr"].nunique() == 1).all()
     assert (by_rule["train_mse"].nunique() == 1).all()
-    assert "scaled" in open(folder_of(command("report", path=[folder]))).read()
+    assert "scaled" in folder_of(command("report", path=[folder])).read_text()
 
 
 def test_its_scheme_claims_nothing_and_an_audit_recovers_everything(command, tmp_path):
@@ -128,9 +129,8 @@ def test_its_scheme_claims_nothing_and_an_audit_recovers_everything(command, tmp
 def test_a_rule_that_no_attack_knows_counts_as_given_away(command, tmp_path):
     done = command("audit", "--results", tmp_path, tree=SCENARIO | {"observe": "server"})
     assert done.exit_code == 0
-    assert "readable, counts as given away: no attack here knows rule 'huber'" in " ".join(
-        done.stdout.split()
-    )
+    assert "none known on rule huber" in done.stdout
+    assert "all: readable" in done.stdout
     assert "0.00 %" not in done.stdout
 
 
@@ -150,7 +150,7 @@ def test_on_ray_workers_find_it_too(installed, tmp_path, root):
         (["protocol.scaled.factor=4"], "thirdparty.yaml: protocol: scaled: factor: 4 should be odd"),
         (["protocol.scaled.colour=red"], "protocol: scaled.colour: unknown key"),
         (["model.huber.delta=wide"], "model: huber.delta: "),
-        (["metrics.measures=[nonsense]"], "metrics: measures: 'nonsense' should be one of mrr"),
+        (["metrics.measures=[nonsense]"], "metrics.measures: .*should be one of mrr"),
     ],
 )
 def test_its_own_keys_are_checked(command, words, message):

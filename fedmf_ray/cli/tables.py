@@ -135,8 +135,8 @@ def show_findings(findings: Sequence[tuple[dict[str, Any], Finding]]) -> None:
     out.print(table)
     if any(found.readable and found.recovered is None for _, found in findings):
         out.print(
-            "all: readable = the scheme lets the adversary read every upload. No attack here is known for the rule, "
-            "so its ratings count as given away."
+            "all: readable = the scheme lets the adversary read every upload. No attack here is known for "
+            "the rule, so its ratings count as given away."
         )
 
 

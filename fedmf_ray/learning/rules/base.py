@@ -91,6 +91,9 @@ class Rule(ABC):
     solves: ClassVar[bool] = False
     """Users' vectors are functions of V and their ratings: they :meth:`solve` for them as a round opens."""
 
+    counts: ClassVar[bool] = False
+    """Item rows always have a column of raters, whatever ``min_raters`` says."""
+
     parts: ClassVar[tuple[str, ...]] = ()
     """Columns in which each rating's part stands once, and is replaced by its rater when it changes. They
     are the last ones of a row but for the raters."""

@@ -1,4 +1,4 @@
-"""Mean reciprocal rank: one over the place of the first relevant item in a user's list, 0 if there is none."""
+"""Mean reciprocal rank: one over the place of the first relevant item in a list, 0 if there is none."""
 
 import numpy as np
 
