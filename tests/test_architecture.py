@@ -1,4 +1,4 @@
-"""The shape of the code: packages import downwards, schemes are traits and not names, files have one subject."""
+"""The shape of the code: imports go down, schemes are traits and not names, files have one subject."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ from fedmf_ray.schemes import SCHEMES
 
 LAYERS = (
     ("errors", "termination"),
-    ("registry", "fixed_point"),
+    ("registry", "fixed_point", "checks"),
     ("tables",),
     ("ratings", "learning", "schemes"),
     ("scenario", "protocol"),
@@ -84,7 +84,7 @@ def test_the_page_to_read_first_needs_nothing_of_ours(root):
 
 
 def test_no_module_outside_schemes_knows_a_schemes_name(root):
-    """What a module needs to know of a scheme is a trait. The default of ``protocol.scheme`` is the one name."""
+    """What a module needs to know of a scheme is a trait. The default of ``protocol.scheme`` is one name."""
     names = set(SCHEMES.names())
     found = []
     for path, package in modules(root):

@@ -1,6 +1,7 @@
 """FedMF in plain Python: users, servers, and the messages between them. No Ray, no files.
 
-Round t, users i, items j (Chai et al., arXiv 1906.05108, section 4.2, figure 2). :mod:`~.round` has the phases:
+Round t, users i, items j (Chai et al., arXiv 1906.05108, section 4.2, figure 2). :mod:`~.round` has the
+phases:
 
 1. Servers publish the encrypted item matrix, :class:`~.messages.EncryptedItems`.
 2. User i decrypts it: V, (items, width) integers on a grid (:func:`~.items.read_share`). It is checked

@@ -6,7 +6,7 @@ model: {rule: huber, huber: {delta: 0.5}}
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, TypeAdapter, ValidationError, model_serializer, model_validator
@@ -43,6 +43,13 @@ class OpenSection(Section):
         tree: dict[str, Any] = handler(self)
         own: dict[str, Any] = tree.pop("own", {})
         return {**tree, **own}
+
+
+def known(name: str, names: Sequence[str]) -> str:
+    """The name, if it is one of those that are registered."""
+    if name not in names:
+        raise ValueError(f"should be one of {', '.join(names) or 'those of installed plug-ins'}")
+    return name
 
 
 def check_own(kind: type, keys: Any) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from fedmf_ray.checks import CHECKS
 from fedmf_ray.schemes.tags import Authenticator
 
 Integers = NDArray[np.int64]
@@ -159,6 +160,8 @@ class Evaluator:
 
 class Scheme(ABC):
     """A kind of protection. Subclasses are frozen dataclasses with a ``name``."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
 
     name: ClassVar[str]
 

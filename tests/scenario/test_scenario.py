@@ -38,7 +38,7 @@ def write(tmp_path):
         ("model.factors=many", r"model\.factors: 'many' should be a valid integer"),
         ("model.factors=0", r"model\.factors: 0 should be greater than 0"),
         ("model.learning_rate=.nan", r"model\.learning_rate: nan should be a finite number"),
-        ("model.rule=sgd", r"model\.rule: 'sgd' should be 'sequential', 'batch' or 'ridge'"),
+        ("model.rule=sgd", r"model\.rule: 'sgd' should be one of sequential, batch, ridge"),
         ("ratings.source=web", r"ratings\.source: 'web' must be one of synthetic, movielens, file"),
         ("ratings.source=[file]", r"ratings\.source: \['file'\] must be one of synthetic, movielens, file"),
         ("ratings={users: 3}", r"ratings\.source: must be one of synthetic, movielens, file"),
