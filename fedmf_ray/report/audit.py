@@ -15,7 +15,7 @@ from fedmf_ray.report.runs import Run, Study, read_audit, with_basis
 from fedmf_ray.report.series import title
 
 _COLUMNS = ("adversary", "attack", "round", "rounds", "ratings", "recovered", "users", "rated_precision",
-            "rated_recall", "cpu_s")  # fmt: skip
+            "rated_recall", "cpu_s", "readable")  # fmt: skip
 
 _Curve = tuple[str, str, "pd.Series[float]"]
 """Name, basis and values over the dial."""
