@@ -29,7 +29,10 @@ def errors(file: Path) -> pd.DataFrame:
 
 
 def recovered(folder: str, keys: dict[str, str]) -> float:
-    """The largest share of ratings that an attack named exactly, of a run or of the cells with these keys."""
+    """The largest share of ratings that an attack named exactly, of a run or of the cells with these keys.
+
+    What an adversary reads, and no attack here knows, counts as given away.
+    """
     table = read_audit(folder)
     for key, value in keys.items():
         if key not in table:
@@ -37,7 +40,10 @@ def recovered(folder: str, keys: dict[str, str]) -> float:
         table = table[table[key] == yaml.safe_load(value)]
     if table.empty:
         raise FedMFError(f"{folder}: no finding of its audit has {keys}")
-    return float(table["recovered"].max())
+    shares = table["recovered"].astype(float)
+    if "readable" in table:  # not in audits of earlier versions
+        shares = shares.mask(shares.isna() & table["readable"].astype(bool), 1.0)
+    return float(shares.max())
 
 
 @styled

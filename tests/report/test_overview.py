@@ -63,6 +63,15 @@ def test_the_worst_attack_on_the_cells_that_are_asked_for(audited):
         recovered(str(audited), {"x": "3"})
 
 
+def test_what_is_readable_and_known_to_no_attack_counts_as_given_away(audited):
+    rows = json.loads((audited / "audit.json").read_text())
+    for row, (share, readable) in zip(rows, [(0.02, True), (None, False), (None, True)], strict=True):
+        row |= {"recovered": share, "readable": readable}
+    (audited / "audit.json").write_text(json.dumps(rows))
+    assert recovered(str(audited), {"protocol.min_raters": "1"}) == 0.02
+    assert recovered(str(audited), {"protocol.min_raters": "2"}) == 1.0
+
+
 def test_the_command_draws(bench, audited, study, tmp_path, script):
     main = script("overview")
     picture = tmp_path / "overview.png"
