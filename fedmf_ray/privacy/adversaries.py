@@ -196,12 +196,18 @@ def server_that_reads_sums(seen: Seen) -> Iterator[Attempt]:
 
 
 def uploaded_rows(seen: Seen) -> tuple[list[int], list[list[Integers]]]:
-    """Who uploaded in the first round, and by round what rows each uploaded (none where it did not)."""
+    """Who uploaded in any round, and by round what rows each uploaded. Where one did not, the rows of its
+    first upload stand in: they tell nothing new."""
     uploads = [
-        {u.user_id: u.rows for u in view.uploads} for view in seen.views if isinstance(view, SealedView)
+        {u.user_id: _rows_of(u.rows, seen.agreed) for u in view.uploads}
+        for view in seen.views
+        if isinstance(view, SealedView)
     ]
-    users = list(uploads[0])
-    return users, [[_rows_of(one[user], seen.agreed) for user in users] for one in uploads]
+    first: dict[int, Integers] = {}
+    for one in uploads:
+        first = one | first
+    users = [*uploads[0], *(user for user in first if user not in uploads[0])]
+    return users, [[one.get(user, first[user]) for user in users] for one in uploads]
 
 
 def has_decoys(agreed: Agreed) -> bool:

@@ -7,6 +7,7 @@ so a run folder with one is not for publishing.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,9 +135,9 @@ def save(view: View, agreed: Agreed, folder: Path) -> None:
     if isinstance(view, ClearView | SealedView):
         arrays["user_ids"] = np.array([upload.user_id for upload in view.uploads], np.int64)
         arrays["starts"] = np.cumsum([0, *(len(upload.rows) for upload in view.uploads)])
-        arrays["rows"] = np.concatenate([upload.rows for upload in view.uploads])
+        arrays["rows"] = _joined([upload.rows for upload in view.uploads])
         name = "values" if isinstance(view, ClearView) else "ciphertexts"
-        arrays[name] = np.concatenate([upload[2] for upload in view.uploads])
+        arrays[name] = _joined([upload[2] for upload in view.uploads])
     path = folder / f"round-{view.round:04d}.npz"
     _private(path, b"")
     np.savez(path, **arrays)
@@ -162,12 +163,11 @@ def _read(path: Path) -> View:
         number = int(arrays["round"])
         if "rows" not in arrays:
             return UserView(number, arrays["items"])
-        starts, rows = arrays["starts"][1:-1], arrays["rows"]
-        clear = "values" in arrays
+        rows, clear = arrays["rows"], "values" in arrays
         payload = arrays["values" if clear else "ciphertexts"]
-        parts = zip(
-            arrays["user_ids"].tolist(), np.split(rows, starts), np.split(payload, starts), strict=True
-        )
+        pieces = [slice(*border) for border in itertools.pairwise(arrays["starts"].tolist())]
+        ids = arrays["user_ids"].tolist()
+        parts = [(user, rows[piece], payload[piece]) for user, piece in zip(ids, pieces, strict=True)]
         if clear:
             return ClearView(number, arrays["items"], [ClearUpload(*part) for part in parts])
         items = arrays.get("items")
@@ -178,6 +178,11 @@ def consecutive(views: Sequence[View]) -> Iterator[tuple[View, View]]:
     """Pairs of views of rounds t and t + 1."""
     by_round = {view.round: view for view in views}
     return ((view, by_round[view.round + 1]) for view in views if view.round + 1 in by_round)
+
+
+def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """One after the other; none where no upload arrived in time."""
+    return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
 
 
 def _private(path: Path, content: bytes) -> None:

@@ -48,8 +48,10 @@ def people(ratings: Sequence[int], items: int) -> list[UserRatings]:
     return found
 
 
-def federation(rule: Rule, setting: Setting, ratings: Sequence[int] = FEW) -> Local:
+def federation(
+    rule: Rule, setting: Setting, ratings: Sequence[int] = FEW, part_text_sparsity: float = 1.0
+) -> Local:
     """Users with so many ratings each, before their first round."""
     blocks, start = Blocks(rule.tables(setting)), Start("normal", 0.3, seed=3)
-    terms = Terms(np.arange(setting.items), rule, setting, blocks, 1.0, start)
+    terms = Terms(np.arange(setting.items), rule, setting, blocks, part_text_sparsity, start)
     return Local(IN_THE_CLEAR, terms, people(ratings, setting.items))

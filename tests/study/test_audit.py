@@ -126,6 +126,19 @@ def test_a_curious_user_sees_the_same_under_encryption_and_min_raters_blinds_it(
     assert rates[1][1] == 0
 
 
+@pytest.mark.parametrize(("scheme", "share"), [("packed", 0.5), ("packed", 1.0), ("plain", 1.0)])
+def test_rounds_that_some_users_or_all_of_them_missed_are_attacked(tmp_path, scheme, share):
+    """A user who is not there tells nothing new; a round may also end without any upload."""
+    tree = chosen("server", scheme).model_dump(mode="json")
+    tree["participation"] = {"share": share, "dropout": 0.0 if share < 1 else 0.95}
+    findings = audit_run(run(scenario_file.parse(tree, "x.yaml"), tmp_path, Silent()), GRID)
+    if share < 1:
+        (together,) = (found for found in findings if found.attack == "intersection of 3 rounds")
+        assert together.rated_precision == together.rated_recall == 1
+    else:
+        assert all(not found.recovered and not found.rated_recall for found in findings)
+
+
 def test_a_run_that_is_not_observed_records_nothing_and_an_observed_one_ends_the_same(tmp_path):
     folders = [run(chosen(observe), tmp_path, Silent()) for observe in (None, "server", "user")]
     losses = [pd.read_csv(folder / "rounds.csv")["train_mse"].tolist() for folder in folders]
