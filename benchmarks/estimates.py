@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from fedmf_ray.engine import federation as rounds
+from fedmf_ray.engine import pricing
 from fedmf_ray.engine.backends import open_backend
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
@@ -83,7 +83,7 @@ def compare(name: str, ratings: dict, model: dict, protocol: dict, results: Path
         return read_run(run(scenario, results, Silent())).rounds[list(PHASES.values())].mean()
 
     def fresh_estimate():
-        rounds._unit_costs.clear()
+        pricing._unit_costs.clear()
         return pd.Series(estimate(real, open_backend(real.cluster)).row)[list(PHASES.values())].astype(float)
 
     before = fresh_estimate()

@@ -18,6 +18,7 @@ import numpy as np
 from fedmf_ray.engine.answers import Hosting
 from fedmf_ray.engine.backends import RayBackend
 from fedmf_ray.engine.user_actor import UserActor
+from fedmf_ray.planning.layout import layout_line
 from fedmf_ray.planning.participation import IN_TIME
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.scenario import file as scenario_file
@@ -57,22 +58,23 @@ def main(items: int) -> None:
     try:
         empty = backend.start(Empty)
         empty_mb = backend.get(backend.call(empty, "weigh"))
-        evaluator, key, _ = backend.run(create_keys, plan.scheme, plan.matrices, returns=3)
-        hosting = Hosting(plan.together, combine=False)
+        shape = plan.terms.blocks.shape
+        evaluator, key, _ = backend.run_split(3, create_keys, plan.scheme, shape)
+        hosting = Hosting(plan.scheme.lightweight, combine=False)
         actors = [
             backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms, hosting)
             for at in range(USERS)
         ]
         backend.get([backend.call(actor, "set_up", key, evaluator) for actor in actors])
-        start = backend.call(actors[0], "encrypt_initial_items")
+        start, _ = backend.call_split(2, actors[0], "encrypt_initial_items")
         backend.get([backend.call(actor, "open_round", start) for actor in actors])
         fates = np.array([IN_TIME], np.int8)
-        backend.get([backend.call(actor, "train", 0, fates, False, returns=3)[1] for actor in actors])
+        backend.get([backend.call_split(3, actor, "train", 0, fates, False)[1] for actor in actors])
         largest = max(backend.get([backend.call(actor, "weigh") for actor in actors]))
     finally:
         backend.close()
     driver = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(f"{plan.layout_line()}; {len(plan.population.user_ids)} users loaded, {items} items")
+    print(f"{layout_line(plan)}; {len(plan.population.user_ids)} users loaded, {items} items")
     print(f"worker with our imports only     {empty_mb:6.0f} MB")
     print(f"user actor after a round         {largest:6.0f} MB (largest of {USERS}; target: under 120)")
     print(f"driver, ml-latest-small loaded   {driver:6.0f} MB (peak; target: under 400)")
