@@ -114,7 +114,8 @@ class KeyHolder:
         raise NotImplementedError
 
     def secrets(self) -> Secrets:
-        """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again."""
+        """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again. Nothing
+        that the server may have is among them."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""A rule with shared tables: the sum of u u^T over the users of the latest round, and how often users came."""
+"""A rule with shared tables: the sum of u u^T over the users of the latest round, and how often they came."""
 
 import dataclasses
 from typing import ClassVar

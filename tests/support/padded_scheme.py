@@ -38,7 +38,10 @@ class Padded(Scheme):
 
     def sides(self, shape, secrets=None):
         secret = secrets["secret"].tobytes() if secrets else os.urandom(32)
-        return PaddedEvaluator(), PaddedKeyHolder(secret)
+        return PaddedEvaluator(), self.holder(secret)
+
+    def holder(self, secret):
+        return PaddedKeyHolder(secret)
 
     def block_bytes(self, shape):
         return self.pieces(shape) * PIECE.itemsize
@@ -77,13 +80,12 @@ class PaddedKeyHolder(KeyHolder):
         return (value - sign * self.pad(nonce)) % MODULUS
 
     def open(self, closed):
-        return [
-            Opening(one.round, one.first, self._open(one.sums), None if one.tags is None else self._open(one.tags))
-            for one in closed
-        ]  # fmt: skip
+        return [Opening(one.round, one.first, self._open(one.sums), self._open(one.tags)) for one in closed]
 
     def _open(self, sums):
         """For each sum a new nonce, and what to add."""
+        if sums is None:
+            return None
         nonces = [self.nonce() for _ in sums]
         deltas = [
             self.pad(new) - sum(count * self.pad(nonce) for nonce, count in added.items())
