@@ -108,8 +108,9 @@ class KeyHolder:
         """Open the sums of a closed round, for schemes that say ``opens``.
 
         closed: a :class:`~fedmf_ray.protocol.messages.Closed` per server, with what its aggregates gave as
-        :meth:`Aggregate.closing`. Returns an :class:`~fedmf_ray.protocol.messages.Opening` for each. Asked
-        again, by whoever takes over, it must reveal nothing that the first answer did not.
+        :meth:`Aggregate.closing`; tags are None where nothing is tagged. Returns an
+        :class:`~fedmf_ray.protocol.messages.Opening` for each. Asked again, by whoever takes over, it must
+        reveal nothing that the first answer did not.
         """
         raise NotImplementedError
 

@@ -99,7 +99,9 @@ class PaddedKeyHolder(KeyHolder):
     @cached_property
     def authenticator(self):
         secret = hashlib.sha256(b"tags" + self._secret).digest()
-        return Authenticator(secret, TAG_MODULUS, lambda tag: mpz(self.number(*from_wire(tag)[0])))
+        return Authenticator(
+            secret, TAG_MODULUS, lambda tag: mpz(self.number(*from_wire(tag)[0])) % TAG_MODULUS
+        )
 
     def __reduce__(self):
         return type(self), (self._secret,)
