@@ -10,8 +10,7 @@ import io
 import itertools
 import pickle
 from collections.abc import Sequence
-from dataclasses import is_dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -49,7 +48,7 @@ class SchemeTests:
 
     def test_it_is_a_value_with_a_name(self) -> None:
         scheme = self.scheme
-        assert is_dataclass(scheme)
+        assert hasattr(scheme, "__dataclass_fields__"), "is not a dataclass"
         assert pickle.loads(pickle.dumps(scheme)) == scheme
         for text in (scheme.name, scheme.label, scheme.warning() or "-", *scheme.notes()):
             assert text
@@ -141,11 +140,10 @@ class SchemeTests:
         start, upload = key.encrypt(self._rows(7, 3)), key.encrypt(self._rows(8, 3))
         total = evaluator.aggregate(start)
         for bad in self.malformed(evaluator, upload):
-            with pytest.raises(ValueError, match=".") as refused:
+            with pytest.raises(ValueError) as refused:  # noqa: PT011
                 total.add(np.arange(3), bad)
+            assert str(refused.value)
             assert "\n" not in str(refused.value)
-            with pytest.raises(ValueError, match="."):
-                evaluator.aggregate(bad)
         assert np.array_equal(total.wire(), start)
 
     def test_both_sides_travel(self, sides: Sides) -> None:
@@ -158,25 +156,23 @@ class SchemeTests:
 
     def test_its_secrets_make_the_same_sides_again(self, sides: Sides) -> None:
         """From a file of arrays."""
-        evaluator, key = sides
+        _, key = sides
         file = io.BytesIO()
-        np.savez(file, **dict(key.secrets()))
+        arrays: dict[str, Any] = dict(key.secrets())
+        np.savez(file, **arrays)
         file.seek(0)
-        with np.load(file, allow_pickle=False) as arrays:
-            again, restored = self.scheme.sides(self.shape, dict(arrays))
+        with np.load(file, allow_pickle=False) as saved:
+            again, restored = self.scheme.sides(self.shape, dict(saved))
         integers = self._rows(10, 2)
         total = again.aggregate(key.encrypt(integers))
         total.add(np.arange(2), restored.encrypt(integers))
         assert np.array_equal(self._read(restored, total), 2 * integers)
-        if key.authenticator is not None:
-            assert restored.authenticator is not None
+        tagging, tagging_again = key.authenticator, restored.authenticator
+        assert (tagging is None) == (tagging_again is None)
+        if tagging and tagging_again:
             blocks, plaintexts = np.arange(2), restored.plaintexts(integers)
-            tags = [
-                one.authenticator.tag(blocks, plaintexts, 7, 3, 2)
-                for one in (key, restored)
-                if one.authenticator
-            ]
-            assert tags[0] == tags[1]
+            tag = tagging.tag(blocks, plaintexts, 7, 3, 2)
+            assert tagging_again.tag(blocks, plaintexts, 7, 3, 2) == tag
 
     def test_other_secrets_are_no_use(self, sides: Sides) -> None:
         """Unless it hides nothing."""

@@ -1,5 +1,6 @@
 """The native kernel as a whole against the gmpy2 kernel: the same bytes from the same randomness."""
 
+import functools
 import math
 import random
 import threading
@@ -29,14 +30,18 @@ class Digits:
         return self._bytes[self._at - count : self._at]
 
 
-@pytest.fixture(scope="module", params=KEYS)
-def keys(request):
+@functools.cache
+def keys_of(bits):
     """n, and both kernels' private keys with one table. Some windows make odd numbers of rows."""
-    bits = request.param
     p, q = primes_of(bits)
     table = native_kernel.build_table(p, q, 5 if bits == 3072 else 7)
     kernels = (native_kernel, gmpy2_kernel)
     return p * q, *(kernel.PrivateKey(p, q, table) for kernel in kernels)
+
+
+@pytest.fixture(params=KEYS)
+def keys(request):
+    return keys_of(request.param)
 
 
 def plaintexts_and_shifts(n, rows, pieces, seed=0):
@@ -93,26 +98,27 @@ class TestKey:
         plaintexts[:] = 0
         assert len({c.tobytes() for c in native.encrypt(plaintexts, shifts)}) == 40
 
-    def test_other_threads_run_meanwhile(self, keys):
-        n, native, _ = keys
-        plaintexts, shifts = plaintexts_and_shifts(n, 64, 1)
-        turns, stop = [0], threading.Event()
 
-        def spin():
-            while not stop.is_set():
-                turns[0] += 1
+def test_other_threads_run_meanwhile():
+    n, native, _ = keys_of(2048)
+    plaintexts, shifts = plaintexts_and_shifts(n, 64, 1)
+    turns, stop = [0], threading.Event()
 
-        thread = threading.Thread(target=spin)
-        wire = native.encrypt(plaintexts, shifts)
-        thread.start()
-        try:
-            before, started = turns[0], time.perf_counter()
-            while time.perf_counter() - started < 0.5:
-                native.decrypt(wire, shifts)
-            assert turns[0] - before > 1000
-        finally:
-            stop.set()
-            thread.join()
+    def spin():
+        while not stop.is_set():
+            turns[0] += 1
+
+    thread = threading.Thread(target=spin)
+    wire = native.encrypt(plaintexts, shifts)
+    thread.start()
+    try:
+        before, started = turns[0], time.perf_counter()
+        while time.perf_counter() - started < 0.5:
+            native.decrypt(wire, shifts)
+        assert turns[0] - before > 1000
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("bits", PRIMES)

@@ -99,9 +99,11 @@ class PaddedKeyHolder(KeyHolder):
     @cached_property
     def authenticator(self):
         secret = hashlib.sha256(b"tags" + self._secret).digest()
-        return Authenticator(
-            secret, TAG_MODULUS, lambda tag: mpz(self.number(*from_wire(tag)[0])) % TAG_MODULUS
-        )
+        return Authenticator(secret, TAG_MODULUS, self._read_tag)
+
+    def _read_tag(self, tag):
+        (piece,) = from_wire(tag)
+        return mpz(self.number(*piece)) % TAG_MODULUS
 
     def __reduce__(self):
         return type(self), (self._secret,)
