@@ -48,7 +48,7 @@ class Server:
     """Keeps a range of the encrypted tables and adds uploads to it.
 
     It never sees a rating, a user vector, a private key or an item matrix in the clear: it is built from
-    an :class:`~fedmf_ray.schemes.registry.Evaluator` and a matrix that a key-holder encrypted.
+    an :class:`~fedmf_ray.schemes.Evaluator` and a matrix that a key-holder encrypted.
     """
 
     def __init__(
