@@ -31,7 +31,7 @@ def chosen(observe, scheme="plain", users=8, items=20, **protocol):
             "model": {"factors": 30, "learning_rate": 1e-3},
             "protocol": {"scheme": scheme, "key_bits": 1024, **protocol},
             "stop": {"rounds": 3},
-            "cluster": {"backend": "serial"},
+            "cluster": {"backend": "serial", "users_per_actor": "auto", "checkpoint_every": "never"},
             "observe": observe,
         },
         "x.yaml",
