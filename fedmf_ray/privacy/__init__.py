@@ -10,5 +10,5 @@ membership   server, gradients encrypted       which rows each user uploads
 participant  one user                          V, round after round
 ============ ================================= ======================================================
 
-:mod:`~fedmf_ray.privacy.views` says what each of them has; :mod:`~fedmf_ray.privacy.adversaries` registers them.
+:mod:`~.privacy.views` says what each of them has; :mod:`~.privacy.adversaries` registers them.
 """
