@@ -136,6 +136,8 @@ class Crew:
 
     def rank(self, lists: Lists) -> Ranking | None:
         """How good users' lists are; None if it cannot be had: a run is not lost over it."""
+        if not self.servers:
+            return None  # interrupted while everybody was being restored
 
         def ask() -> Ranking:
             asked = [self.backend.call(user, "rank", lists) for user in self.users]
@@ -154,8 +156,8 @@ class Crew:
     def checkpoint(self, round_number: int, last: bool) -> None:
         """Save the opening of a round if it is time to; a disk that is full costs nothing but the save."""
         checkpoints = self.checkpoints
-        if checkpoints is None or not checkpoints.due(round_number, last):
-            return
+        if checkpoints is None or not self.servers or not checkpoints.due(round_number, last):
+            return  # without servers, everybody is being restored: the checkpoint they come from serves
         if self._saved is not None and self._saved.round == round_number:
             return
         try:
@@ -186,13 +188,14 @@ class Crew:
             raise FedMFError(
                 f"cluster.server_shards: the run was saved with {checkpoint.servers}, go on with as many"
             )
+        # First what is quickly read, and what every version has written: it says which one.
+        paths = [self.checkpoints.items_path(checkpoint.round, at) for at in range(checkpoint.servers)]
+        items = [self.backend.run(load_items, path) for path in paths]
+        self.backend.get(self.backend.run(_all_read, *items))
         self._get_keys(load_keys)
         self.users = [self._start_users(at) for at in range(len(self.groups))]
         self._saved = checkpoint
         self._join(range(len(self.users)), (checkpoint,))
-        paths = [self.checkpoints.items_path(checkpoint.round, at) for at in range(checkpoint.servers)]
-        items = [self.backend.run(load_items, path) for path in paths]
-        self.backend.get(self.backend.run(_all_read, *items))
         self.items, self.round = {checkpoint.round: items}, checkpoint.round
         self._start_servers()
         self.checkpoints.resume_at(checkpoint)

@@ -167,7 +167,7 @@ class Federation:
             if stop.tolerance and max(opening.user_change, opening.item_change) < stop.tolerance:
                 self.status = "converged"
                 break
-        crew.checkpoint(crew.round, last=True)
+        self._save_the_end()
 
     def closing(self) -> Row:
         """What there is to say at the end of a run."""
@@ -185,6 +185,15 @@ class Federation:
             self._crew.checkpoint(self._crew.round, last=True)
         except Lost as error:
             self._events("checkpoint_failed", round=self._crew.round, reason=str(error))
+
+    def _save_the_end(self) -> None:
+        """A run that converged has not saved its last round yet. Its results are written: without a last
+        checkpoint it is complete all the same."""
+        crew = self._crew
+        try:
+            self._healing(crew.round, lambda: crew.checkpoint(crew.round, last=True))
+        except Lost as error:
+            self._events("checkpoint_failed", round=crew.round, reason=str(error))
 
     def _round(self) -> tuple[Round, Opening]:
         """The phases of one round (:mod:`fedmf_ray.protocol.round`), and what they cost."""
@@ -248,7 +257,10 @@ class Federation:
         self._events("went_back", round=number, action=f"restored from round {self._crew.round}")
 
     def _give_up(self, error: Lost) -> Exception:
-        return FedMFError(f"processes keep dying in round {self._crew.round}: {error}")
+        return FedMFError(
+            f"round {self._crew.round}: processes keep dying (most often for lack of memory): raise "
+            f"cluster.users_per_actor, then go on with `fedmf-ray resume`; the last failure: {error}"
+        )
 
     def _count(self, number: int, work: Training, fates: Fates) -> None:
         """Record what was refused; raise unless enough uploads arrived."""

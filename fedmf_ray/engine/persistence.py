@@ -48,4 +48,4 @@ def persist(
 def persist_in_round(work: Callable[[], T], mend: Callable[[Lost], object]) -> T:
     """The same for work in the middle of a round, where an earlier checkpoint may still help: raises
     :class:`Gone` when mending fails so, or fails too often."""
-    return persist(work, mend, lambda error: Gone(f"processes keep dying: {error}"), passing=Gone)
+    return persist(work, mend, lambda error: Gone(str(error)), passing=Gone)

@@ -31,7 +31,8 @@ class Training:
     """What a round's training has brought.
 
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
-    server_cpu_s: of servers, combiners and openers.
+    server_cpu_s: of servers, combiners and openers. published: by server, its matrix once it is there.
+    failure: the latest. done: calls whose actor lives and need not be made again.
     """
 
     round: int
@@ -41,6 +42,7 @@ class Training:
     server_cpu_s: float = 0.0
     added: int = 0
     published: list[Reference | None] = field(default_factory=list)
+    failure: Lost | None = None
     done: set[Key] = field(default_factory=set)
     _combined: dict[Key, int] = field(default_factory=dict)
 
@@ -87,7 +89,7 @@ class Trainer:
             attempts += 1
             whole = self._train_and_add(work, again=attempts > 1)
             if not (whole and self._close_and_publish(work)):
-                raise Lost("a process died in the round")
+                raise work.failure or Lost("a server has not got every upload")
 
         persist_in_round(phases, lambda _: self._heal(work))
         self._crew.items[round_number + 1] = list(work.published)
@@ -114,8 +116,8 @@ class Trainer:
                 fresh = call.label not in work.costs
                 work.costs[call.label], answer = backend.get([costs, receipt])
                 work.take(answer, call.label)
-            except Lost:
-                whole = False
+            except Lost as error:
+                work.failure, whole = error, False
                 continue
             work.done.add(call.label)
             arrived += len(work.costs[call.label].user_id) if fresh else 0
@@ -170,8 +172,8 @@ class Trainer:
             try:
                 answers[at] = backend.get(receipt)
                 work.take(answers[at])
-            except Lost:
-                whole = False
+            except Lost as error:
+                work.failure, whole = error, False
         refused = frozenset[int]().union(*(answer.refused for answer in answers.values()))
         for at, answer in answers.items():
             elsewhere = refused - answer.refused.keys()
@@ -203,8 +205,8 @@ class Trainer:
         for at in waiting:
             try:
                 close_cpu_s, added, publish_cpu_s = backend.get([*closing[at][1:], publishing[at][1]])
-            except Lost:
-                whole = False
+            except Lost as error:
+                work.failure, whole = error, False
                 continue
             work.added = added
             work.server_cpu_s += close_cpu_s + publish_cpu_s

@@ -20,6 +20,7 @@ from fedmf_ray.engine.allocator import keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.pieces import cut, pairs, runs
 from fedmf_ray.engine.server_actor import join_pieces
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.items import Items, mean_change
 from fedmf_ray.learning.ranking import Lists, RankingSums
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
@@ -221,7 +222,7 @@ class UserActor:
     def items_in_the_clear(self) -> Floats:
         """V of the open round, as any user sees it: what a curious one would keep."""
         if self._open is None:
-            raise RuntimeError("no round is open")
+            raise FedMFError("no round is open")
         return self._open[0]
 
     def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
@@ -252,7 +253,7 @@ class UserActor:
     def _items(self) -> Items:
         """What users read from the matrix of the open round."""
         if self._open is None:
-            raise RuntimeError("no round is open")
+            raise FedMFError("no round is open")
         return self._open[1]
 
     def _groups(self, first: int, stop: int, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -12,12 +12,15 @@ from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.ranking import ALWAYS, MEASURES, Lists
 from fedmf_ray.learning.rules import RULES, Rule, Setting
 from fedmf_ray.ratings.split import Split
-from fedmf_ray.scenario.own_keys import OpenSection, check_own
+from fedmf_ray.scenario.own_keys import OpenSection
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
 from fedmf_ray.schemes import SCHEMES, Reads, Scheme, scheme_of
 from fedmf_ray.schemes.paillier.keys import check_key_bits
 from fedmf_ray.tables import RATERS
+
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+"""Of a regulariser. With the largest, nothing is learned; beyond it, floats overflow."""
 
 
 class Model(OpenSection):
@@ -39,11 +42,11 @@ class Model(OpenSection):
     mean: float = 0.0
     """What all ratings are relative to: the middle of the scale, say."""
     learning_rate: PositiveFloat = 1e-3
-    reg_user: Annotated[float, Field(ge=0)] = 1e-4
-    reg_item: Annotated[float, Field(ge=0)] = 1e-4
-    reg_user_bias: Annotated[float, Field(ge=0)] | None = None
+    reg_user: Weight = 1e-4
+    reg_item: Weight = 1e-4
+    reg_user_bias: Weight | None = None
     """Of users' biases; ``reg_user`` if not given."""
-    reg_item_bias: Annotated[float, Field(ge=0)] | None = None
+    reg_item_bias: Weight | None = None
     """Of items' biases; ``reg_item`` if not given."""
     init: Literal["normal", "constant"] = "normal"
     """``constant`` is the authors' choice; all coordinates then stay equal and the model is rank one."""
@@ -77,7 +80,7 @@ class Model(OpenSection):
     def _rule_fits(self) -> Model:
         if self.rule not in RULES.names():
             raise ValueError(f"rule: {self.rule!r} should be one of {', '.join(RULES.names())}")
-        check_own(RULES.get(self.rule), self.own.get(self.rule))
+        self.check_own(RULES.get(self.rule))
         problem = self.rule_object.problem(self.steps, self.biases)
         if problem:
             raise ValueError(f"rule: {problem}")
@@ -119,7 +122,7 @@ class Protocol(OpenSection):
                 continue
             if name not in SCHEMES.names():
                 raise ValueError(f"{key}: {name!r} should be one of {', '.join(SCHEMES.names())}")
-            check_own(SCHEMES.get(name), self.own.get(name))
+            self.check_own(SCHEMES.get(name))
             self.scheme_of(name)
         base = SCHEMES.get(self.scheme)
         if self.charge and not (base.lightweight and base.server_reads == Reads.EVERYTHING):
