@@ -32,7 +32,7 @@ class Model(OpenSection):
     """The others are central baselines: one process, no protection, same data. ``regular_mf``: gradient
     descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
     everybody, and the mean of all ratings as the prediction."""
-    factors: PositiveInt = 100
+    factors: Annotated[int, Field(gt=0, le=1 << 20)] = 100
     rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
     exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed
