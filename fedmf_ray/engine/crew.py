@@ -131,13 +131,16 @@ class Crew:
             message = (published[at] if published else None) or self.items[round_number][at]
             backend.end(self.servers[at])
             self.servers[at] = self._start_server(at, message)
+        try:
+            backend.get([backend.call(self.servers[at], "ping") for at in fallen])
+        except Lost as error:  # its matrix, or its side of the keys, was on the machine that died
+            raise Gone(str(error)) from error
+        for at in fallen:
             self._events("server_died", server=at, round=round_number, action="restarted from its matrix")
         return renewed
 
     def rank(self, lists: Lists) -> Ranking | None:
         """How good users' lists are; None if it cannot be had: a run is not lost over it."""
-        if not self.servers:
-            return None  # interrupted while everybody was being restored
 
         def ask() -> Ranking:
             asked = [self.backend.call(user, "rank", lists) for user in self.users]

@@ -30,6 +30,10 @@ from fedmf_ray.termination import termination_as_interrupt
 
 Row = dict[str, Any]
 
+COMPLETE = ("complete", "converged")
+ENDED = (*COMPLETE, "diverged")
+"""A run with one of these ended by itself and would end the same way again."""
+
 
 class Experiment(Protocol):
     """Something that trains in rounds: the federation, or the central baseline."""
@@ -49,10 +53,13 @@ class Experiment(Protocol):
         """What each round leaves behind."""
 
     def closing(self) -> Row:
-        """What there is to say at the end, for the summary."""
+        """What there is to say however it ended, for the summary."""
 
-    def interrupt(self) -> None:
-        """Save what can be saved: nobody waits for the next round."""
+    def ranking(self) -> Row:
+        """What lists are measured by when training has ended; nothing if that was not asked."""
+
+    def interrupt(self, written: int) -> None:
+        """Save what can be saved: nobody waits for the next round. written: rounds whose rows are on disk."""
 
 
 def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
@@ -123,19 +130,24 @@ def _drive(
             summary["rounds"] += 1
             summary["last_round"] = {key: _json(value) for key, value in row.items()}
             progress.round(row, scenario.stop.rounds)
-        summary["status"] = experiment.status
+        summary |= {**_ranked(experiment), "status": experiment.status}
     except DivergenceError as error:
-        summary |= {"status": "diverged", "reason": error.advice}
+        summary |= {**_ranked(experiment), "status": "diverged", "reason": error.advice}
         raise
     except FedMFError as error:
         summary |= {"status": "failed", "reason": str(error)}
         raise
     except KeyboardInterrupt:
-        experiment.interrupt()
+        experiment.interrupt(summary["rounds"])
         progress.note(f"interrupted in round {summary['rounds']}; go on: fedmf-ray resume {folder.path}")
         raise
     finally:
         folder.finish(summary | {**experiment.closing(), "wall_s": time.perf_counter() - started})
+
+
+def _ranked(experiment: Experiment) -> Row:
+    ranking = experiment.ranking()
+    return {"ranking": ranking} if ranking else {}
 
 
 def preflight(scenario: Scenario, backend: Backend) -> None:

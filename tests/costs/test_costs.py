@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from fedmf_ray.learning.factors import Steps
+from fedmf_ray.learning.ridge import row_layout
+from fedmf_ray.learning.rows import RowLayout
 
 from fedmf_ray.costs.devices import Devices
 from fedmf_ray.costs.seconds import SLOWEST, RoundCosts, UserCosts
@@ -14,9 +17,6 @@ from fedmf_ray.engine import federation as rounds
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.learning.factors import Steps
-from fedmf_ray.learning.ridge import row_layout
-from fedmf_ray.learning.rows import RowLayout
 from fedmf_ray.scenario import file as scenario_file
 
 PRICES = UnitCosts(

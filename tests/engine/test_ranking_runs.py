@@ -71,7 +71,7 @@ def test_an_actor_that_dies_at_the_end_is_replaced(local_ray, tmp_path):
         )
         assert len(list(federation.rounds())) == 5
         backend.kill("UserActor")
-        assert federation.closing()["ranking"] == ranked(tmp_path)
+        assert federation.ranking() == ranked(tmp_path)
     finally:
         backend.close()
     assert events == ["user_actor_died"]

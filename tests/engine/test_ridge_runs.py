@@ -11,8 +11,8 @@ from fedmf_ray.engine.federation import Federation
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import resume, run
 from fedmf_ray.planning.plan import Plan
-from tests.support.faults import LOSSES, FaultyBackend, train
-from tests.support.small_runs import rounds_of, small
+from tests.support.faults import FaultyBackend, train
+from tests.support.small_runs import LOSSES, rounds_of, small
 
 RIDGE = {
     "model__rule": "ridge",

@@ -22,9 +22,7 @@ from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.server import Roster
 from fedmf_ray.schemes.numbers import array_to_numbers
 from fedmf_ray.storage.key_files import create_keys
-from tests.support.small_runs import rounds_of, small
-
-LOSSES = ["train_mse", "test_rmse", "test_mae"]
+from tests.support.small_runs import LOSSES, rounds_of, small
 
 
 def final_items(chosen):
@@ -242,5 +240,5 @@ def test_figures_to_watch_tell_round_and_phase(tmp_path, monkeypatch):
     monkeypatch.setattr("fedmf_ray.engine.backends.SerialBackend.gauges", lambda self: Watched())
     rows = rounds_of(tmp_path)
     assert [figures["round"] for figures in shown if "round" in figures] == [0, 1, 2]
-    assert [figures["phase"] for figures in shown] == [1, 2, 3, 0] * 3
+    assert [figures["phase"] for figures in shown] == [3, 1, 2, 0] * 3 + [3]
     assert [figures["train_mse"] for figures in shown if "train_mse" in figures] == rows["train_mse"].tolist()

@@ -12,8 +12,7 @@ import pytest
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import resume, run
-from tests.support.faults import LOSSES
-from tests.support.small_runs import small
+from tests.support.small_runs import LOSSES, small
 
 ON_RAY = pytest.param("ray", marks=pytest.mark.slow)
 

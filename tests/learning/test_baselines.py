@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from fedmf_ray.learning.factors import RatingBlock, Steps, inner
 
 from fedmf_ray.learning.baselines import biases, overall_mean, popularity, regular_mf
-from fedmf_ray.learning.factors import RatingBlock, Steps, inner
 from tests.learning.test_factors import STEPS, some_users
 
 

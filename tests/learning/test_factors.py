@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from fedmf_ray.learning.factors import RULES, RatingBlock, Steps, initial_items, initial_user, inner
 from hypothesis import given
 from hypothesis import strategies as st
-
-from fedmf_ray.learning.factors import RULES, RatingBlock, Steps, initial_items, initial_user, inner
 
 STEPS = Steps(learning_rate=1e-3, reg_user=0.05, reg_item=0.02)
 

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from fedmf_ray.learning.factors import RatingBlock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedmf_ray.learning.factors import RatingBlock
 from fedmf_ray.learning.ranking import Lists, combine_rankings, ranked_by, ranking_sums
 
 

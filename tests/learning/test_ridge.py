@@ -4,9 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from fedmf_ray.learning.factors import RatingBlock, Steps
 from fedmf_ray.learning.ridge import (
     CURVATURE_BITS,
@@ -21,6 +18,9 @@ from fedmf_ray.learning.ridge import (
     step_scale,
 )
 from fedmf_ray.learning.rows import Items, RowLayout, user_side
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.learning.test_factors import alone, some_users
 
 STEPS = Steps(1.0, reg_user=3.0, reg_item=2.0, reg_user_bias=0.7, reg_item_bias=0.5)

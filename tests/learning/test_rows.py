@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from fedmf_ray.learning.rows import Items, RowLayout, item_columns, user_side
 
 from fedmf_ray.fixed_point import FixedPoint, first_beyond
-from fedmf_ray.learning.rows import Items, RowLayout, item_columns, user_side
 from fedmf_ray.protocol.terms import column_grids
 
 FULL = RowLayout(2, bias=True, raters=True, prior=(4.0, 0.5))

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-
-from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.factors import Steps
 from fedmf_ray.learning.rows import Items, RowLayout
+
+from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.privacy import closed_forms, membership, participant
 from fedmf_ray.privacy.gradients import recover, strip
 from fedmf_ray.protocol.messages import ItemBlocks

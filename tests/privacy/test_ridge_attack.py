@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-
 from fedmf_ray.learning.factors import RatingBlock, Steps
 from fedmf_ray.learning.ridge import Raters, curvatures, item_steps, refit, row_layout
 from fedmf_ray.learning.rows import Items
+
 from fedmf_ray.privacy import ridge as attack
 
 STEPS = Steps(1.0, reg_user=2.0, reg_item=3.0, reg_user_bias=2.0, reg_item_bias=1.0, mean=3.5)

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.factors import Steps
 from fedmf_ray.learning.rows import Items, RowLayout
+
+from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.protocol.items import Ledger, TamperedError, encrypt_items, read_share
 from fedmf_ray.protocol.messages import EncryptedItems, ItemBlocks
 from fedmf_ray.protocol.server import Roster, Server, deliver

@@ -6,11 +6,11 @@ import pickle
 
 import numpy as np
 import pytest
+from fedmf_ray.learning.factors import Steps, initial_items, initial_user
+from fedmf_ray.learning.rows import Items, RowLayout
 
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.fixed_point import FixedPoint
-from fedmf_ray.learning.factors import Steps, initial_items, initial_user
-from fedmf_ray.learning.rows import Items, RowLayout
 from fedmf_ray.protocol.items import Ledger, encrypt_items, read_share
 from fedmf_ray.protocol.messages import ItemBlocks, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, Server, UploadRefused, deliver

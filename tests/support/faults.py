@@ -13,8 +13,7 @@ from fedmf_ray.engine.federation import Federation
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import checkpoints_of
 from fedmf_ray.planning.plan import Plan
-
-LOSSES = ["train_mse", "test_rmse", "test_mae"]
+from tests.support.small_runs import LOSSES
 
 MOMENTS = {
     "train": "UserActor",
