@@ -14,7 +14,7 @@ from fedmf_ray.engine import run as runs
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.schemes import SCHEMES
-from tests.support.mortal import AFTER, BEFORE, CTRL_C, MACHINE, MortalBackend, survive
+from tests.support.mortal import AFTER, BEFORE, CTRL_C, KILLED, MACHINE, Killed, MortalBackend, survive
 from tests.support.opening import Asking
 from tests.support.small_runs import losses_of, small
 
@@ -169,21 +169,29 @@ class TestPatience:
         assert {"rank": "ranking_failed", "save": "checkpoint_failed"}[method] in events
 
 
-@pytest.mark.parametrize("deaths", [{}, {30: MACHINE}], ids=["all alive", "while going back"])
-def test_at_any_call_a_person_may_interrupt(tmp_path, monkeypatch, deaths):
-    """Also while everybody starts again: one word, and the run goes on as if nothing had happened."""
+@pytest.mark.parametrize(
+    ("how", "deaths"),
+    [(CTRL_C, {}), (CTRL_C, {30: MACHINE}), (KILLED, {})],
+    ids=["by Ctrl-C", "by Ctrl-C while going back", "by SIGKILL"],
+)
+def test_at_any_call_a_run_may_be_ended(tmp_path, monkeypatch, how, deaths):
+    """Also while everybody starts again, and between a round's row and its checkpoint: it goes on as if
+    nothing had happened."""
     chosen = small(**SMALL, metrics={"top_k": 2})
     whole = losses_of(runs.run(chosen.model_copy(update={"name": "whole"}), tmp_path, Silent()))
     backend = MortalBackend(deaths)
     monkeypatch.setattr(runs, "open_backend", lambda _: backend)
     runs.run(chosen, tmp_path / "all", Silent())
     for call in range(len(backend.made)):
-        interrupted = MortalBackend(deaths | {call: CTRL_C})
-        monkeypatch.setattr(runs, "open_backend", lambda _, chosen=interrupted: chosen)
-        with pytest.raises(KeyboardInterrupt):
+        ended = MortalBackend(deaths | {call: how})
+        monkeypatch.setattr(runs, "open_backend", lambda _, ended=ended: ended)
+        with pytest.raises((KeyboardInterrupt, Killed)):
             runs.run(chosen, tmp_path / str(call), Silent())
         monkeypatch.undo()
-        for folder in (tmp_path / str(call)).glob("small/*"):  # none if it was interrupted before round 0
+        for folder in (tmp_path / str(call)).glob("small/*"):  # none if it ended before round 0
             assert (folder / "summary.json").is_file()
-            runs.resume(folder, Silent())
-            assert losses_of(folder).equals(whole)
+            if how == KILLED:
+                (folder / "summary.json").unlink()
+            if (folder / "rounds.csv").exists():
+                runs.resume(folder, Silent())
+                assert losses_of(folder).equals(whole)

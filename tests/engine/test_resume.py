@@ -1,5 +1,6 @@
 """Runs that were stopped go on as if nothing had happened, or say why they cannot."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -10,8 +11,7 @@ from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import checkpoints_of, resume, run
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.storage import checkpoint_files
-from tests.support.small_runs import losses_of as rows
-from tests.support.small_runs import small
+from tests.support.small_runs import losses_of, small
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ class TestResume:
         assert (summary["status"], summary["rounds"]) == ("interrupted", 3)
         assert next(checkpoints.readable()).round == 3
         assert resume(folder, Silent()) == folder
-        assert rows(folder).equals(rows(whole))
+        assert losses_of(folder).equals(losses_of(whole))
         assert len(pd.read_csv(folder / "users.csv.gz")) == 6 * 7
         summary = json.loads((folder / "summary.json").read_text())
         assert (summary["status"], summary["rounds"]) == ("complete", 6)
@@ -57,12 +57,12 @@ class TestResume:
     def test_elsewhere_with_users_grouped_otherwise(self, interrupted, changes):
         folder, _, whole = interrupted
         resume(folder, Silent(), [f"{key}={value}" for key, value in changes.items()])
-        assert rows(folder).equals(rows(whole))
+        assert losses_of(folder).equals(losses_of(whole))
 
     def test_a_finished_run_goes_on_for_more_rounds(self, tmp_path):
         folder = run(small(stop__rounds=2), tmp_path, Silent())
         resume(folder, Silent(), ["stop.rounds=4"])
-        assert rows(folder).equals(rows(run(small(stop__rounds=4), tmp_path, Silent())))
+        assert losses_of(folder).equals(losses_of(run(small(stop__rounds=4), tmp_path, Silent())))
 
     def test_decoys_stay_the_same(self, tmp_path):
         """Fresh ones after a break would fall to comparing rounds."""
@@ -99,7 +99,29 @@ class TestResume:
         assert events[-1]["event"] == "resumed"
         assert events[-1]["round"] == before
         whole = run(small(stop__rounds=5), tmp_path / "whole", Silent())
-        assert rows(folder).equals(rows(whole))
+        assert losses_of(folder).equals(losses_of(whole))
+
+    @pytest.mark.parametrize("scheme", ["packed", "plain"])
+    @pytest.mark.parametrize("backend", ["serial", "ray"])
+    def test_a_checkpoint_of_an_earlier_version_is_refused_in_a_line(
+        self, tmp_path, local_ray, scheme, backend
+    ):
+        chosen = small(protocol__scheme=scheme)
+        folder = run(chosen, tmp_path, Silent())
+        checkpoints = checkpoints_of(folder, chosen)
+        for path in (*checkpoints.folder.glob("users/*"), *checkpoints.folder.glob("server/*")):
+            payload = path.read_bytes().partition(b"\n")[2][32:]
+            path.write_bytes(b"fedmf-ray checkpoint 1\n" + hashlib.sha256(payload).digest() + payload)
+        if scheme == "plain":
+            checkpoints.key_path.unlink()  # the version before wrote none where nothing is secret
+        before = losses_of(folder)
+        words = ["stop.rounds=5", f"cluster.backend={backend}", "cluster.users_per_actor=7"]
+        with pytest.raises(FedMFError, match="was written by an earlier version of fedmf-ray") as caught:
+            resume(folder, Silent(), words)
+        assert "\n" not in str(caught.value)
+        assert str(checkpoints.folder) in str(caught.value)
+        assert "run the scenario again, or finish it with that version" in str(caught.value)
+        assert losses_of(folder).equals(before)
 
     def test_a_key_that_is_gone_is_an_error_not_a_new_key(self, interrupted):
         folder, checkpoints, _ = interrupted
@@ -135,5 +157,5 @@ class TestResume:
             content = (folder / name).read_bytes()
             (folder / name).write_bytes(content + content[: len(content) // 7])
         resume(folder, Silent())
-        assert rows(folder).equals(rows(whole))
+        assert losses_of(folder).equals(losses_of(whole))
         assert len(pd.read_csv(folder / "users.csv.gz")) == 6 * 7

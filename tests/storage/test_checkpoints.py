@@ -9,8 +9,7 @@ from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import checkpoints_of, resume, run
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
-from tests.support.small_runs import losses_of as rows
-from tests.support.small_runs import small
+from tests.support.small_runs import losses_of, small
 
 
 class TestCheckpoints:
@@ -44,14 +43,14 @@ class TestCheckpoints:
 
         monkeypatch.setattr(os, "fsync", full)
         folder = run(small(stop__rounds=4, cluster__checkpoint_every=1), tmp_path, Silent())
-        assert rows(folder).equals(rows(whole))
+        assert losses_of(folder).equals(losses_of(whole))
         events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
         assert {event["event"] for event in events} == {"checkpoint_failed"}
         assert all("No space left on device" in event["reason"] for event in events)
         monkeypatch.undo()
         assert not list(checkpoints_of(folder, small()).folder.rglob(".*")), "nothing is half written"
         resume(folder, Silent(), ["stop.rounds=5"])
-        assert len(rows(folder)) == 5
+        assert len(losses_of(folder)) == 5
 
     def test_auto_spends_four_per_cent_at_most_whatever_the_wall_clock_does(self, tmp_path, monkeypatch):
         now = [100.0]

@@ -23,6 +23,14 @@ CTRL_C = "ctrl-c"
 """Nobody dies; a person interrupts the program when it makes the call."""
 
 
+KILLED = "killed"
+"""Nobody is interrupted politely: it is the last thing that the program does."""
+
+
+class Killed(BaseException):
+    """What nobody handles stands for SIGKILL."""
+
+
 class Reference:
     """To a value, to the error that came instead, or to nothing any more."""
 
@@ -93,6 +101,8 @@ class MortalBackend(SerialBackend):
         how = self._deaths(method, count)
         if how == CTRL_C:
             raise KeyboardInterrupt
+        if how == KILLED:
+            raise Killed
         if how:
             self.killed.append((method, count, how))
         references = self._answers(actor, function, args, returns, how)
