@@ -58,7 +58,7 @@ class Round(NamedTuple):
 
 
 def no_events(_event: str, **_facts: object) -> None:
-    """For those who do not keep a record."""
+    """Keeps no record."""
 
 
 class Federation:
@@ -137,7 +137,7 @@ class Federation:
         return facts | ({"unit_costs": self._tariff.unit.named()} if self._tariff else {})
 
     def _set_up(self, resume: bool) -> Opening:
-        """Everybody starts and opens the first matrix; if somebody dies meanwhile, all start again."""
+        """Start all processes and open the first matrix. It may be called again after a failure."""
         crew = self._crew
         if resume:
             crew.restore()
@@ -192,7 +192,7 @@ class Federation:
             self._events("checkpoint_failed", round=self._crew.round, reason=str(error))
 
     def _save(self) -> None:
-        """Save what opens a round, if it is time to."""
+        """Save what opens a round, if it is due."""
         crew = self._crew
         self._gauges.set(phase=3)
         self._healing(crew.round, lambda: crew.checkpoint(crew.round, last=False))
@@ -250,11 +250,11 @@ class Federation:
         return work.server_cpu_s
 
     def _healing(self, number: int, phase: Any) -> Any:
-        """A phase between rounds; those who die on the way come back, and it is done again."""
+        """A phase between rounds; dead processes are replaced, and it is repeated."""
         return persist_in_round(phase, lambda _: self._crew.heal(number))
 
     def _go_back(self, error: Lost) -> None:
-        """Everybody starts again from the last checkpoint."""
+        """Start all processes again from the last checkpoint."""
         number = self._crew.round
         try:
             self._crew.restore()

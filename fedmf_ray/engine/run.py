@@ -59,7 +59,7 @@ class Experiment(Protocol):
         """What lists are measured by when training has ended; nothing if that was not asked."""
 
     def interrupt(self, written: int) -> None:
-        """Save what can be saved: nobody waits for the next round. written: rounds whose rows are on disk."""
+        """Save what can be saved at once. written: rounds whose rows are on disk."""
 
 
 def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
@@ -167,7 +167,7 @@ def checkpoints_of(path: Path, scenario: Scenario) -> Checkpoints | None:
 
 
 def forget(path: Path, scenario: Scenario) -> None:
-    """Remove the checkpoints of a run that nobody will go on with."""
+    """Remove the checkpoints of a run that will not be resumed."""
     checkpoints = checkpoints_of(path, scenario)
     if checkpoints is not None:
         checkpoints.clear()

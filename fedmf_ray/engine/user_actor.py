@@ -1,7 +1,6 @@
 """The user actor: a process that hosts users. A plain class; a backend decides where it lives.
 
-Whatever is asked of it may be asked again: a call that is repeated after a failure, by this actor or by one
-that took its place, has the same outcome.
+Every call may be repeated after a failure, on this actor or on one that replaced it, and has the same result.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _CALL_RATINGS, _CALL_BLOCKS = 1 << 16, 1 << 10
-"""A call trains users with at most so many ratings (in the clear) or blocks to encrypt: uploads flow while
-later users are still at work, and an actor's memory does not grow with the users that it hosts."""
+"""A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
+uploads while later users still train, and an actor's memory does not grow with its number of users."""
 
 _CACHE_RATINGS = 512
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""

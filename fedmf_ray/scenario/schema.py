@@ -140,7 +140,7 @@ class Protocol(OpenSection):
 
 
 class Metrics(Section):
-    """What is measured beside errors, once, after the last round; it is charged to nobody."""
+    """What is measured beside errors, once, after the last round. No user is charged for it."""
 
     top_k: PositiveInt | None = None
     """Length of the lists for hit rate, precision, recall and NDCG; not measured if not given."""
@@ -280,8 +280,8 @@ class Scenario(Section):
         counted = self.model.central or self.protocol.min_raters > 1 or self._rule_counts
         if self.metrics.popularity and not counted:
             raise ValueError(
-                f"metrics.popularity: users know no numbers of raters under rule {self.model.rule}: set it "
-                "to 0, or protocol.min_raters above 1, or model.rule to ridge"
+                f"metrics.popularity: rule {self.model.rule} does not count the raters of items: set it to 0, "
+                "or protocol.min_raters above 1, or model.rule to ridge"
             )
         return self
 
