@@ -280,7 +280,7 @@ class Scenario(Section):
         counted = self.model.central or self.protocol.min_raters > 1 or self._rule_counts
         if self.metrics.popularity and not counted:
             raise ValueError(
-                f"metrics.popularity: rule {self.model.rule} does not count the raters of items: set it to 0, "
+                f"metrics.popularity: rule {self.model.rule} does not count raters: set it to 0, "
                 "or protocol.min_raters above 1, or model.rule to ridge"
             )
         return self

@@ -53,7 +53,7 @@ def test_popularity_changes_what_is_measured(tmp_path, changes):
 
 
 def test_popularity_needs_counts(tmp_path):
-    with pytest.raises(FedMFError, match=r"small.yaml: metrics.popularity:  rule batch .*: set it to 0"):
+    with pytest.raises(FedMFError, match=r"small.yaml: metrics.popularity: rule batch .*: set it to 0"):
         ranked(tmp_path, metrics__popularity=0.5, model__rule="batch")
 
 
