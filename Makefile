@@ -39,7 +39,7 @@ sanitize: $(VENV)/.test  ## run the native kernel's tests under address and unde
 		fedmf_ray/schemes/paillier/native/module.c -o $(SANITIZED)/fedmf_ray/schemes/paillier/_ifma.so
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 FEDMF_KERNEL=native \
-		$(RUN)/python -m pytest -m "not slow" -o pythonpath=$(SANITIZED) tests/schemes/test_native.py
+		$(RUN)/python -m pytest -m "not slow" -o pythonpath=$(SANITIZED) tests/schemes/test_native_numbers.py tests/schemes/test_native_keys.py
 
 lint: $(VENV)/.test  ## check style
 	$(RUN)/ruff check .

@@ -13,9 +13,11 @@ from collections.abc import Callable
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
-from fedmf_ray.fixed_point import FixedPoint
-from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.fixed_point import FixedPoint, to_floats, to_integers
+from fedmf_ray.schemes import Elementwise, Packed, Scheme, Shape
+from fedmf_ray.schemes.paillier.slots import SlotLayout
 
 GRID = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)
 PACKED_ROWS, ELEMENTWISE_VALUES = 40, 32
@@ -25,18 +27,25 @@ TURNS = {"encrypt": 7, "decrypt": 7, "add": 101}
 class Side:
     """One scheme with one matrix to encrypt, decrypt and add."""
 
-    def __init__(self, scheme: str, key_bits: int, shape: tuple[int, int]) -> None:
-        self.evaluator, self.key = schemes.create(scheme, schemes.Matrices(shape[1], GRID, key_bits))
+    def __init__(self, scheme: Scheme, shape: tuple[int, int]) -> None:
+        self.evaluator, self.key = scheme.sides(Shape(shape[1], GRID.slot_bits))
         self.values = np.random.default_rng(0).uniform(-1, 1, shape)
-        self.wire = self.key.encrypt(self.values)
-        assert np.array_equal(self.key.decrypt(self.wire), np.rint(self.values * 2**20) / 2**20)
+        self.wire = self.encrypt()
+        assert np.array_equal(self.decrypt(), np.rint(self.values * 2**20) / 2**20)
         self.total = self.evaluator.aggregate(self.wire)
         self.rows = np.arange(shape[0])
 
+    def encrypt(self) -> NDArray[np.uint8]:
+        """From real numbers, as users do."""
+        return self.key.encrypt(to_integers(self.values, GRID.scale))
+
+    def decrypt(self) -> NDArray[np.float64]:
+        return to_floats(self.key.decrypt(self.wire), GRID.scale)
+
     def work(self) -> dict[str, Callable[[], object]]:
         return {
-            "encrypt": lambda: self.key.encrypt(self.values),
-            "decrypt": lambda: self.key.decrypt(self.wire),
+            "encrypt": self.encrypt,
+            "decrypt": self.decrypt,
             "add": lambda: self.total.add(self.rows, self.wire),
         }
 
@@ -62,12 +71,12 @@ def alternate(left: Side, right: Side) -> dict[str, tuple[float, float]]:
 
 def coding_ns(key_bits: int, columns: int) -> dict[str, float]:
     """Nanoseconds per value of fixed-point rounding and slot packing, both ways, for a large matrix."""
-    layout = schemes.Matrices(columns, GRID, key_bits).slots
+    layout = SlotLayout(GRID.slot_bits, columns, key_bits)
     values = np.random.default_rng(0).uniform(-1, 1, (2560, columns))
-    plaintexts = layout.encode(GRID.to_integers(values))
+    plaintexts = layout.encode(to_integers(values, GRID.scale))
     work = {
-        "encode": lambda: layout.encode(GRID.to_integers(values)),
-        "decode": lambda: GRID.to_floats(layout.decode(plaintexts)),
+        "encode": lambda: layout.encode(to_integers(values, GRID.scale)),
+        "decode": lambda: to_floats(layout.decode(plaintexts), GRID.scale),
     }
     return {
         name: np.median([cpu_s(task) for _ in range(9)]) * 1e9 / values.size for name, task in work.items()
@@ -77,9 +86,9 @@ def coding_ns(key_bits: int, columns: int) -> dict[str, float]:
 @click.command()
 @click.option("--key-bits", default=2048, show_default=True)
 def main(key_bits: int) -> None:
-    slots = schemes.Matrices(1, GRID, key_bits).slots.slots_per_ciphertext
-    elementwise = Side("elementwise", key_bits, (1, ELEMENTWISE_VALUES))
-    packed = Side("packed", key_bits, (PACKED_ROWS, 2 * slots))
+    slots = SlotLayout(GRID.slot_bits, 1, key_bits).slots_per_ciphertext
+    elementwise = Side(Elementwise(key_bits), (1, ELEMENTWISE_VALUES))
+    packed = Side(Packed(key_bits), (PACKED_ROWS, 2 * slots))
     figures = alternate(elementwise, packed)
     figures["bytes"] = (
         elementwise.wire.nbytes / elementwise.values.size,

@@ -16,13 +16,14 @@ from collections.abc import Callable
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
-from fedmf_ray.fixed_point import FixedPoint
-from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.fixed_point import FixedPoint, to_floats, to_integers
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
 from fedmf_ray.schemes.paillier import kernels, native_kernel
 from fedmf_ray.schemes.paillier.keys import generate_keys
 from fedmf_ray.schemes.paillier.packed import PackedEvaluator, PackedKeyHolder
+from fedmf_ray.schemes.paillier.slots import SlotLayout
 
 GRID = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)
 """32 bits per slot."""
@@ -42,22 +43,27 @@ CEILING_TURNS = 500_000
 class Side:
     """One kernel with one matrix to encrypt, decrypt and add."""
 
-    def __init__(
-        self, kernel: str, key: tuple[int, int, paillier.ResidueTable], matrices: schemes.Matrices
-    ) -> None:
+    def __init__(self, kernel: str, key: tuple[int, int, paillier.ResidueTable], slots: SlotLayout) -> None:
         p, q, table = key
         os.environ[kernels.VARIABLE] = kernel
-        self.key = PackedKeyHolder(p, q, table, matrices)
-        self.values = np.random.default_rng(0).uniform(-1, 1, (ROWS, matrices.columns))
-        self.wire = self.key.encrypt(self.values)
-        assert np.array_equal(self.key.decrypt(self.wire), np.rint(self.values * 2**20) / 2**20)
+        self.key = PackedKeyHolder(p, q, table, slots)
+        self.values = np.random.default_rng(0).uniform(-1, 1, (ROWS, slots.columns))
+        self.wire = self.encrypt()
+        assert np.array_equal(self.decrypt(), np.rint(self.values * 2**20) / 2**20)
         self.total = PackedEvaluator(p * q).aggregate(self.wire)
         self.rows = np.arange(ROWS)
         self.work: dict[str, Callable[[], object]] = {
-            "encrypt": lambda: self.key.encrypt(self.values),
-            "decrypt": lambda: self.key.decrypt(self.wire),
+            "encrypt": self.encrypt,
+            "decrypt": self.decrypt,
             "add": lambda: self.total.add(self.rows, self.wire),
         }
+
+    def encrypt(self) -> NDArray[np.uint8]:
+        """From real numbers, as users do."""
+        return self.key.encrypt(to_integers(self.values, GRID.scale))
+
+    def decrypt(self) -> NDArray[np.float64]:
+        return to_floats(self.key.decrypt(self.wire), GRID.scale)
 
 
 def cpu_s(work: Callable[[], object], calls: int = 1) -> float:
@@ -99,8 +105,9 @@ def compare(key_bits: int) -> None:
     window = native_kernel.widest_window(key_bits // 2)
     table = native_kernel.build_table(private.p, private.q, window)
     key = (private.p, private.q, table)
-    slots = schemes.Matrices(1, GRID, key_bits).slots.slots_per_ciphertext
-    sides = [Side(name, key, schemes.Matrices(slots, GRID, key_bits)) for name in kernels.KERNELS]
+    slots = SlotLayout(GRID.slot_bits, 1, key_bits).slots_per_ciphertext
+    layout = SlotLayout(GRID.slot_bits, slots, key_bits)
+    sides = [Side(name, key, layout) for name in kernels.KERNELS]
     needed = multiply_adds(key_bits, table.entries.shape[1])
     print(
         f"\n{key_bits}-bit keys, {GRID.slot_bits} bits per slot, {slots} slots per ciphertext, "

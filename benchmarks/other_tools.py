@@ -122,9 +122,10 @@ def measure_tenseal() -> dict[str, dict[str, float]]:
 
 
 def measure_packed() -> dict[str, dict[str, float]]:
-    from fedmf_ray.fixed_point import FixedPoint
-    from fedmf_ray.schemes import registry as schemes
+    from fedmf_ray.fixed_point import FixedPoint, to_floats, to_integers
+    from fedmf_ray.schemes import Packed, Shape
     from fedmf_ray.schemes.paillier import kernels, native_kernel
+    from fedmf_ray.schemes.paillier.slots import SlotLayout
 
     grid = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)  # 32 bits per slot
     rows = {}
@@ -133,8 +134,8 @@ def measure_packed() -> dict[str, dict[str, float]]:
             continue
         os.environ[kernels.VARIABLE] = kernel
         for key_bits in (2048, 3072):
-            columns = schemes.Matrices(1, grid, key_bits).slots.slots_per_ciphertext
-            evaluator, key = schemes.create("packed", schemes.Matrices(columns, grid, key_bits))
+            columns = SlotLayout(grid.slot_bits, 1, key_bits).slots_per_ciphertext
+            evaluator, key = Packed(key_bits).sides(Shape(columns, grid.slot_bits))
             values = values_of(128 * columns)
             matrix, places = values.reshape(128, columns), np.arange(128)
 
@@ -145,7 +146,11 @@ def measure_packed() -> dict[str, dict[str, float]]:
                 return total.wire()
 
             rows[f"packed {key_bits}, {kernel}"] = figures(
-                len(values), lambda k=key, m=matrix: k.encrypt(m), add, key.decrypt, lambda wire: wire.nbytes
+                len(values),
+                lambda k=key, m=matrix: k.encrypt(to_integers(m, grid.scale)),
+                add,
+                lambda wire, k=key: to_floats(k.decrypt(wire), grid.scale),
+                lambda wire: wire.nbytes,
             )
     return rows
 

@@ -28,11 +28,11 @@ from fedmf_ray.engine.backends import RayBackend
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.engine.server_actor import ServerActor
-from fedmf_ray.fixed_point import FixedPoint
-from fedmf_ray.protocol.messages import EncryptedItems, Upload
-from fedmf_ray.protocol.server import NOBODY, Roster
+from fedmf_ray.fixed_point import FixedPoint, to_integers
+from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Upload
+from fedmf_ray.protocol.server import Roster
 from fedmf_ray.scenario import file as scenario_file
-from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.schemes import Packed, Shape
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
@@ -78,14 +78,15 @@ def workers(users: int, turns: int) -> None:
 def servers(key_bits: int, turns: int) -> None:
     """Two servers on two CPUs against one; uploads of 200 rows are ready in the object store."""
     rows, users, copies = 1000, 24, 60
-    matrices = schemes.Matrices(100, FixedPoint(20, 16.0, 0.5, users * copies), key_bits)
-    evaluator, key = schemes.create("packed", matrices)
+    grid = FixedPoint(20, 16.0, 0.5, users * copies)
+    evaluator, key = Packed(key_bits).sides(Shape(100, grid.slot_bits))
     random = np.random.default_rng(0)
-    whole = key.encrypt(np.zeros((rows, 100)))
-    parts = [
-        (np.sort(random.choice(rows, 200, replace=False)), key.encrypt(random.uniform(-0.1, 0.1, (200, 100))))
-        for _ in range(users)
-    ]
+    whole = key.encrypt(np.zeros((rows, 100), np.int64))
+    parts = []
+    for _ in range(users):
+        blocks = np.sort(random.choice(rows, 200, replace=False))
+        steps = to_integers(random.uniform(-0.1, 0.1, (200, 100)), grid.scale)
+        parts.append((blocks, key.encrypt(steps)))
     backend = RayBackend("local")
     try:
         seconds = {count: [] for count in (1, 2)}
@@ -110,7 +111,7 @@ def _adding(backend, evaluator, key, whole, parts, copies, count) -> float:
             batch = []
             for blocks, wire in parts:
                 inside = (blocks >= first) & (blocks < stop)
-                tag = key.encrypt(np.zeros((1, 100)))[0, 0]
+                tag = key.encrypt(np.zeros((1, 100), np.int64))[0, 0]
                 batch.append(Upload(0, next(user), blocks[inside], wire[inside], tag))
             mine.append(batch)
         announced = np.array([len(upload.blocks) for batch in mine for upload in batch])

@@ -3,11 +3,16 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.run import run
+from fedmf_ray.protocol.round import ROUND
 from fedmf_ray.schemes import Shape, scheme_of
 from fedmf_ray.schemes.numbers import numbers_to_array
 from tests.support import digests
+from tests.support.small_runs import small
 
 KNOWN = json.loads(digests.FILE.read_text())
 VECTORS = json.loads((digests.ROOT / "tests" / "vectors.json").read_text())
@@ -25,6 +30,38 @@ def test_without_movielens_those_on_synthetic_ratings_do():
     for name, scenario in digests.all_cuts():
         if scenario.ratings.source == "synthetic":
             assert digests.digest(scenario) == KNOWN[name], name
+
+
+COLUMNS = {
+    "rounds.csv": """
+        round train_mse test_rmse test_mae basis protocol_s slowest_download_s slowest_decrypt_s slowest_update_s
+        slowest_encrypt_s slowest_upload_s server_cpu_s user_cpu_s_max user_decrypt_cpu_s_mean
+        user_update_cpu_s_mean user_encrypt_cpu_s_mean network_s_max upload_bytes_total download_bytes_total
+        users uploads refused user_actors wall_s
+    """,
+    "users.csv.gz": """
+        round basis user_id decrypt_cpu_s update_cpu_s encrypt_cpu_s download_bytes upload_bytes upload_rows
+        upload_blocks slowdown network_s device_s
+    """,
+}
+SUMMARY = "status rounds setup last_round checkpoints ranking wall_s"
+RANKING = "k users hit_rate precision recall ndcg"
+
+
+def test_tables_and_the_summary_of_a_run_have_the_same_columns(tmp_path):
+    folder = run(small(metrics={"top_k": 2}), tmp_path, Silent())
+    for name, columns in COLUMNS.items():
+        assert list(pd.read_csv(folder / name)) == columns.split(), name
+    summary = json.loads((folder / "summary.json").read_text())
+    assert list(summary) == SUMMARY.split()
+    assert list(summary["last_round"]) == COLUMNS["rounds.csv"].split()
+    assert list(summary["ranking"]) == RANKING.split()
+
+
+def test_each_phase_of_a_round_fills_columns_that_are_there():
+    known = {*COLUMNS["rounds.csv"].split(), *COLUMNS["users.csv.gz"].split()}
+    assert [phase.name for phase in ROUND] == ["train", "add", "close", "open", "publish", "read"]
+    assert all(set(phase.columns) <= known for phase in ROUND)
 
 
 def sides(scheme):

@@ -28,11 +28,6 @@ class Check:
     finding: str
     remedy: str = ""
 
-    @property
-    def sound(self) -> bool:
-        """The former name of :attr:`ok`, which tests/schemes/test_kernels.py still uses."""
-        return self.ok
-
 
 @click.command()
 def doctor() -> None:

@@ -107,6 +107,10 @@ def show_findings(findings: Sequence[tuple[dict[str, Any], Finding]]) -> None:
     def share(value: float | None) -> str:
         return "" if value is None else f"{100 * value:.2f} %"
 
+    def recovered(found: Finding) -> str:
+        unknown = "all: readable" if found.readable else "unknown"
+        return unknown if found.recovered is None else share(found.recovered)
+
     keys = list(findings[0][0]) if findings else []
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in (*(key.rpartition(".")[2] for key in keys), "adversary", "attack"):
@@ -125,10 +129,15 @@ def show_findings(findings: Sequence[tuple[dict[str, Any], Finding]]) -> None:
     for values, found in findings:
         table.add_row(
             *map(escaped, values.values()), found.adversary, found.attack, str(found.round),
-            str(found.rounds), share(found.recovered), f"{found.ratings:,}", f"{found.users:,}",
+            str(found.rounds), recovered(found), f"{found.ratings:,}", f"{found.users:,}",
             share(found.rated_precision), share(found.rated_recall), f"{found.cpu_s:.3g}",
         )  # fmt: skip
     out.print(table)
+    if any(found.readable and found.recovered is None for _, found in findings):
+        out.print(
+            "all: readable = the scheme lets the adversary read every upload. No attack here is known for "
+            "the rule, so its ratings count as given away."
+        )
 
 
 def _stars(shown: Shown) -> str:

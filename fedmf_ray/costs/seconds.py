@@ -1,7 +1,7 @@
 """Which seconds are which: what users and server are charged, and the time a deployment would take.
 
-*Measured*: every ``*_cpu_s`` is thread CPU time of that piece of work in this process, so neighbours on
-the core do not inflate it. *Charged*: in a calibrated run the same columns are unit costs times work
+*Measured*: every ``*_cpu_s`` is thread CPU time of that piece of work in this process, so other work on
+the core does not inflate it. *Charged*: in a calibrated run the same columns are unit costs times work
 (:mod:`~fedmf_ray.costs.unit_costs`); *estimated*: so they are where nothing ran at all. ``basis``
 says which of the three a row is. *Derived*: network seconds are counted bytes over the scenario's
 bandwidth plus latency, and ``protocol_s`` of a round is the slowest user (download + decrypt + update +
@@ -11,9 +11,9 @@ encrypt + upload, on its own device) plus the server's CPU time: what one device
 Work that the simulation does once for several users is charged in full to each: all users of an actor
 are charged the one decryption of the item matrix.
 
-Updates are measured user by user in encrypted runs, where they are a small part of a round. In ``plain``
-runs, where they are all of it, the users of a block are updated together, several times faster, and
-each is charged its share by ratings: less than a device of its own would need.
+Updates are measured user by user in encrypted runs, where they are a small part of a round. Under a
+lightweight scheme, where they are all of it, the users of a block are updated together, several times faster,
+and each is charged its share by ratings: less than a device of its own would need.
 """
 
 from __future__ import annotations

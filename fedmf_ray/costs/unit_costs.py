@@ -30,7 +30,7 @@ from fedmf_ray.protocol.server import Roster, Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Contribution, Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes import Evaluator, Scheme
+from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme
 from fedmf_ray.tables import RATERS
 
 _BUDGET_S = 1.0
@@ -77,7 +77,8 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     items = _items_that_all_rated(readers)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
     receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
-    publishing = [_Publishing(evaluator, *each) for each in zip((few, many), uploads, strict=True)]
+    opener = key if scheme.opens else None
+    publishing = [_Publishing(evaluator, *each, opener) for each in zip((few, many), uploads, strict=True)]
     credited = [dataclasses.replace(few, round=1, credited=np.arange(count)) for count in _CREDITED]
 
     def upload(at: int) -> None:
@@ -127,12 +128,15 @@ class _Receiving:
 
 
 class _Publishing:
-    """A server publishes what it has added something to: sums are put into shape then, not before."""
+    """A server publishes what it has added something to: sums are put into shape then, not before. opener:
+    who opens them first, if somebody must."""
 
-    def __init__(self, evaluator: Evaluator, items: EncryptedItems, upload: Upload) -> None:
+    def __init__(
+        self, evaluator: Evaluator, items: EncryptedItems, upload: Upload, opener: KeyHolder | None
+    ) -> None:
         self._users = np.arange(_UPLOADERS)
         roster = Roster(self._users, np.full(_UPLOADERS, len(upload.blocks)))
-        self._server, self._upload = Server(evaluator, items, roster), upload
+        self._server, self._upload, self._opener = Server(evaluator, items, roster), upload, opener
 
     def receive(self) -> None:
         """Everybody's upload of the round, if it has not arrived."""
@@ -141,7 +145,8 @@ class _Publishing:
             self._server.receive(dataclasses.replace(self._upload, round=now, user_id=user_id))
 
     def __call__(self) -> None:
-        self._server.publish()
+        closed = self._server.close()
+        self._server.publish(self._opener.open([closed])[0] if self._opener else None)
 
 
 def _line(

@@ -121,7 +121,7 @@ def _drive(
 ) -> None:
     """Rounds onto disk, and a summary of however it ends."""
     summary: Row = {"status": "interrupted", "rounds": experiment.first_round, **start}
-    started = time.perf_counter()
+    started, ranking = time.perf_counter(), Row()
     try:
         for row, users, view in experiment.rounds():
             folder.append_round(row, users)
@@ -130,9 +130,11 @@ def _drive(
             summary["rounds"] += 1
             summary["last_round"] = {key: _json(value) for key, value in row.items()}
             progress.round(row, scenario.stop.rounds)
-        summary |= {**_ranked(experiment), "status": experiment.status}
+        ranking = experiment.ranking()
+        summary["status"] = experiment.status
     except DivergenceError as error:
-        summary |= {**_ranked(experiment), "status": "diverged", "reason": error.advice}
+        ranking = experiment.ranking()
+        summary |= {"status": "diverged", "reason": error.advice}
         raise
     except FedMFError as error:
         summary |= {"status": "failed", "reason": str(error)}
@@ -142,12 +144,9 @@ def _drive(
         progress.note(f"interrupted in round {summary['rounds']}; go on: fedmf-ray resume {folder.path}")
         raise
     finally:
-        folder.finish(summary | {**experiment.closing(), "wall_s": time.perf_counter() - started})
-
-
-def _ranked(experiment: Experiment) -> Row:
-    ranking = experiment.ranking()
-    return {"ranking": ranking} if ranking else {}
+        ranked: Row = {"ranking": ranking} if ranking else {}
+        ended: Row = {**experiment.closing(), **ranked, "wall_s": time.perf_counter() - started}
+        folder.finish(summary | ended)
 
 
 def preflight(scenario: Scenario, backend: Backend) -> None:

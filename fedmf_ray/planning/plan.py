@@ -12,7 +12,11 @@ from fedmf_ray.planning.population import Population
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.scenario.schema import Scenario
-from fedmf_ray.schemes import Rows, Scheme
+from fedmf_ray.schemes import SCHEMES, Rows, Scheme
+from fedmf_ray.schemes.claims import refuted
+
+_refutations: dict[str, str | None] = {}
+"""What was found of schemes that have been checked in this process."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,32 @@ class Plan:
         charged = None
         if protocol.charge:
             scheme = protocol.scheme_of(protocol.charge)
+            _check_claim(scheme)
             charged = cls(population, _terms(scenario, population, scheme), scheme)
         scheme = protocol.scheme_of(protocol.scheme)
+        _check_claim(scheme)
         return cls(population, _terms(scenario, population, scheme), scheme, charged)
+
+
+def _check_claim(scheme: Scheme) -> None:
+    """Raise :class:`FedMFError` if the scheme of a plug-in claims more than it keeps: results would say that
+    a server cannot read what it can. Those of this package are held to it by tests."""
+    origin = SCHEMES.origin(scheme.name)
+    if origin is None:
+        return
+    name = f"scheme {scheme.name!r}"
+    if repr(scheme) not in _refutations:
+        try:
+            _refutations[repr(scheme)] = refuted(scheme)
+        except FedMFError:
+            raise
+        except Exception as error:  # whatever a plug-in raises
+            what = " ".join(str(error).split())[:300]
+            raise FedMFError(f"{origin}: {name} cannot be checked: {type(error).__name__}: {what}") from error
+    reason = _refutations[repr(scheme)]
+    if reason is not None:
+        claim = f"{name} claims that its server reads no more than {scheme.server_reads.value}"
+        raise FedMFError(f"{origin}: {claim}, but {reason}")
 
 
 def _terms(scenario: Scenario, population: Population, scheme: Scheme) -> Terms:

@@ -103,8 +103,7 @@ def _readable_rule(agreed: Agreed) -> bool:
 
 def _unread(name: str, seen: Seen, readable: bool) -> Attempt:
     biases = " with biases" if seen.agreed.setting.biases else ""
-    known = f"no attack here knows rule {seen.agreed.rule!r}{biases}"
-    attack = f"readable, counts as given away: {known}" if readable else known
+    attack = f"none known on rule {seen.agreed.rule}{biases}"
     return Attempt(name, attack, seen.views[0].round, 1, None, readable)
 
 

@@ -80,8 +80,10 @@ def read_share(
 ) -> Share:
     """Decrypt one of so many parts of the tables, and do as much of checking them.
 
-    Raises :class:`TamperedError` for a plaintext that no sum of uploads can be.
+    Raises :class:`TamperedError` for a message that no honest server sends, and for a plaintext that no sum
+    of uploads can be.
     """
+    _check_form(messages, key, terms)
     begin, end = (_cut(terms.blocks.count, at, parts, key.at_once) for at in (part, part + 1))
     authenticator, round_number = key.authenticator, messages[0].round
     integers, weighed, pads, tags, fresh = [], [], [], [], []
@@ -93,7 +95,8 @@ def read_share(
         except (OverflowError, ValueError) as error:
             raise _tampered(round_number, server) from error
         integers.append(mine)
-        if authenticator is not None and message.tag is not None:
+        if authenticator is not None:
+            assert message.tag is not None
             plaintexts = key.plaintexts(mine)
             weighed.append(authenticator.weigh(blocks, plaintexts))
             fresh.append(_weigh_fresh(key, blocks, mine, terms))
@@ -104,6 +107,21 @@ def read_share(
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
     return Share(round_number, np.concatenate(integers), credited, weighed, pads, tags, fresh)
+
+
+def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> None:
+    """Whoever is credited twice, or by some servers only, would make tags agree with what nobody uploaded."""
+    borders, credited = terms.blocks.borders, messages[0].credited
+    for server, (message, first, stop) in enumerate(zip(messages, borders[:-1], borders[1:], strict=True)):
+        if not (
+            message.round == messages[0].round
+            and message.first == first
+            and len(message.ciphertexts) == stop - first
+            and (message.tag is None) == (key.authenticator is None)
+            and np.array_equal(message.credited, credited)
+            and (credited[1:] > credited[:-1]).all()
+        ):
+            raise _tampered(messages[0].round, server)
 
 
 def _weigh_fresh(key: KeyHolder, blocks: Integers, integers: Integers, terms: Terms) -> mpz:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fedmf_ray.schemes.base import Closed, Opening
+
+__all__ = ["NOBODY", "Closed", "EncryptedItems", "Opening", "PartialSum", "Upload"]
 
 Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
@@ -68,30 +71,3 @@ class PartialSum:
     blocks: Integers
     ciphertexts: Wire
     tag: Wire | None
-
-
-@dataclass(frozen=True)
-class Closed:
-    """A server has closed a round: whose uploads are in its sum, and what an opener needs of it.
-
-    credited: (k,) increasing ids. sums, tags: what the scheme's aggregates give (None without an opening).
-    """
-
-    round: int
-    first: int
-    credited: Integers
-    sums: Any = None
-    tags: Any = None
-
-
-@dataclass(frozen=True)
-class Opening:
-    """What an opener gives back to the server whose range begins with block ``first``.
-
-    sums, tags: for the scheme's aggregates.
-    """
-
-    round: int
-    first: int
-    sums: Any
-    tags: Any

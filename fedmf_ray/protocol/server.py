@@ -48,7 +48,7 @@ class Server:
     """Keeps a range of the encrypted tables and adds uploads to it.
 
     It never sees a rating, a user vector, a private key or an item matrix in the clear: it is built from
-    an :class:`~fedmf_ray.schemes.registry.Evaluator` and a matrix that a key-holder encrypted.
+    an :class:`~fedmf_ray.schemes.Evaluator` and a matrix that a key-holder encrypted.
     """
 
     def __init__(
@@ -146,6 +146,8 @@ class Server:
         opening: an opener's answer, for schemes whose sums must be opened first.
         """
         if opening is not None:
+            if (opening.round, opening.first) != (self._round, self._first):
+                raise ValueError(f"an opening of round {opening.round} is not for round {self._round} here")
             self._sum.open(opening.sums)
             if self._tags is not None:
                 self._tags.open(opening.tags)

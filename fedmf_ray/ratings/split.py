@@ -10,16 +10,10 @@ import numpy as np
 from annotated_types import Ge, Lt
 from numpy.typing import NDArray
 
+from fedmf_ray.checks import CHECKS
+
 _FRACTION_STREAM, _FOLD_STREAM = 3, 9
 """docs/architecture.md lists the streams of a seed."""
-
-CHECKS: dict[str, object] = {
-    "extra": "forbid",
-    "strict": True,
-    "allow_inf_nan": False,
-    "use_attribute_docstrings": True,
-}
-"""How a scenario checks the dataclasses here. Pydantic stays out: every user actor imports this package."""
 
 
 @dataclass(frozen=True)

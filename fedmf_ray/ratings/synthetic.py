@@ -13,8 +13,9 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 from numpy.typing import NDArray
 
+from fedmf_ray.checks import CHECKS
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.ratings.split import CHECKS, Split
+from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.table import UserRatings, split_user
 from fedmf_ray.ratings.users import Users
 

@@ -6,7 +6,7 @@ model: {rule: huber, huber: {delta: 0.5}}
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Annotated, Any, ClassVar, cast
@@ -72,6 +72,13 @@ class OpenSection(Section):
             first = error.errors()[0]
             where = [kind.name, *map(str, first["loc"])]
             raise ValueError(place(where, problem(first, known), known)) from None
+
+
+def known(name: str, names: Sequence[str]) -> str:
+    """The name, if it is one of those that are registered."""
+    if name not in names:
+        raise ValueError(f"should be one of {', '.join(names) or 'those of installed plug-ins'}")
+    return name
 
 
 @cache

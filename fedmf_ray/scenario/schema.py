@@ -7,17 +7,15 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PlainValidator, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.ranking import ALWAYS, MEASURES, Lists
-from fedmf_ray.learning.rules import RULES, Rule, Setting
+from fedmf_ray.learning.rules import RULES, Rule
 from fedmf_ray.ratings.split import Split
-from fedmf_ray.scenario.own_keys import OpenSection
+from fedmf_ray.scenario.own_keys import OpenSection, known
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
 from fedmf_ray.schemes import SCHEMES, Reads, Scheme, scheme_of
 from fedmf_ray.schemes.paillier.keys import check_key_bits
-from fedmf_ray.tables import RATERS
 
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 """Of a regulariser. With the largest, nothing is learned; beyond it, floats overflow."""
@@ -76,10 +74,13 @@ class Model(OpenSection):
         """The rule with its settings."""
         return RULES.get(self.rule)(**(self.own.get(self.rule) or {}))
 
+    @field_validator("rule")
+    @classmethod
+    def _rule_is_known(cls, value: str) -> str:
+        return known(value, RULES.names())
+
     @model_validator(mode="after")
     def _rule_fits(self) -> Model:
-        if self.rule not in RULES.names():
-            raise ValueError(f"rule: {self.rule!r} should be one of {', '.join(RULES.names())}")
         self.check_own(RULES.get(self.rule))
         problem = self.rule_object.problem(self.steps, self.biases)
         if problem:
@@ -113,15 +114,15 @@ class Protocol(OpenSection):
     """Calibrated run: ``scheme: plain`` computes on integers in the clear and is charged this scheme's
     seconds, from unit costs measured when it starts, and bytes. Same model, rows marked ``charged``."""
 
+    @field_validator("scheme", "charge")
+    @classmethod
+    def _scheme_is_known(cls, value: str | None) -> str | None:
+        return None if value is None else known(value, SCHEMES.names())
+
     @model_validator(mode="after")
     def _consistent(self) -> Protocol:
         check_key_bits(self.key_bits)
-        for key in self.choices:
-            name = getattr(self, key)
-            if name is None:
-                continue
-            if name not in SCHEMES.names():
-                raise ValueError(f"{key}: {name!r} should be one of {', '.join(SCHEMES.names())}")
+        for name in filter(None, (self.scheme, self.charge)):
             self.check_own(SCHEMES.get(name))
             self.scheme_of(name)
         base = SCHEMES.get(self.scheme)
@@ -161,16 +162,18 @@ class Metrics(Section):
         return Lists(self.top_k, self.relevant_from, self.popularity, tuple(self.measures))
 
     @model_validator(mode="after")
-    def _measures_are_known(self) -> Metrics:
+    def _lists_are_measured(self) -> Metrics:
         if self.measures and not self.top_k:
             raise ValueError("measures: are of lists: set top_k to their length")
-        for name in self.measures:
-            if name in ALWAYS or name not in MEASURES.names():
-                others = [other for other in MEASURES.names() if other not in ALWAYS]
-                known = ", ".join(others) or "those of installed plug-ins"
-                raise ValueError(f"measures: {name!r} should be one of {known}")
-            MEASURES.get(name)
         return self
+
+    @field_validator("measures")
+    @classmethod
+    def _measures_exist(cls, value: list[str]) -> list[str]:
+        others = [name for name in MEASURES.names() if name not in ALWAYS]
+        for name in value:
+            MEASURES.get(known(name, others))
+        return value
 
 
 class Stop(Section):
@@ -277,21 +280,13 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _popularity_is_known(self) -> Scenario:
-        counted = self.model.central or self.protocol.min_raters > 1 or self._rule_counts
+        counted = self.model.central or self.protocol.min_raters > 1 or self.model.rule_object.counts
         if self.metrics.popularity and not counted:
             raise ValueError(
                 f"metrics.popularity: rule {self.model.rule} does not count raters: set it to 0, "
                 "or protocol.min_raters above 1, or model.rule to ridge"
             )
         return self
-
-    @property
-    def _rule_counts(self) -> bool:
-        """Whether item rows have a column of raters whatever ``min_raters`` says."""
-        point = FixedPoint(8, 1.0, 1.0, contributors=1)
-        steps = self.model.steps
-        setting = Setting(1, self.model.factors, self.model.biases, steps, 1, point)
-        return any(column.name == RATERS for column in self.model.rule_object.columns(setting))
 
     def to_yaml(self) -> str:
         """The resolved scenario, every key spelled out."""

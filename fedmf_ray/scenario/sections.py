@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from fedmf_ray.ratings.split import CHECKS
+from fedmf_ray.checks import CHECKS
 
 
 @dataclass(frozen=True)

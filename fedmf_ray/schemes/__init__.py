@@ -8,7 +8,8 @@ notice a server that adds anything else.
 
 ``SCHEMES`` is the one list of schemes. A scheme is added to it below, or by the entry point group
 ``fedmf_ray.schemes`` of an installed package; :mod:`fedmf_ray.testing.schemes` has the tests that it must
-pass. No module outside this package compares a scheme's name: what it needs to know is a trait.
+pass, and what it claims is tried before it runs (:mod:`fedmf_ray.schemes.claims`). No module outside this
+package compares a scheme's name: what it needs to know is a trait.
 
 This is a simulator, not a hardware security module: arithmetic is not constant time, and which entries of
 a table are read depends on the secret randomness of a ciphertext. Other processes on a machine could see it.
@@ -38,8 +39,11 @@ __all__ = [
     "IN_THE_CLEAR",
     "SCHEMES",
     "Aggregate",
+    "Elementwise",
     "Evaluator",
     "KeyHolder",
+    "Packed",
+    "Plain",
     "Reads",
     "Rows",
     "Scheme",

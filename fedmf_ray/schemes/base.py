@@ -20,6 +20,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from fedmf_ray.checks import CHECKS
 from fedmf_ray.schemes.tags import Authenticator
 
 Integers = NDArray[np.int64]
@@ -76,6 +77,33 @@ class Rows:
         return -(-self.items // rows)
 
 
+@dataclass(frozen=True)
+class Closed:
+    """A server has closed a round: whose uploads are in its sum, and what an opener needs of it.
+
+    credited: (k,) increasing ids. sums, tags: what the scheme's aggregates give (None without an opening).
+    """
+
+    round: int
+    first: int
+    credited: Integers
+    sums: Any = None
+    tags: Any = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What an opener gives back to the server whose range begins with block ``first``.
+
+    sums, tags: for the scheme's aggregates.
+    """
+
+    round: int
+    first: int
+    sums: Any
+    tags: Any
+
+
 class KeyHolder:
     """A user's side: it can read everything. Subclasses pickle."""
 
@@ -104,17 +132,19 @@ class KeyHolder:
         """The signed numbers that :meth:`encrypt` would encrypt, row by row: what tags are made of."""
         return [mpz(q) for q in integers.ravel().tolist()]
 
-    def open(self, closed: Sequence[Any]) -> list[Any]:
+    def open(self, closed: Sequence[Closed]) -> list[Opening]:
         """Open the sums of a closed round, for schemes that say ``opens``.
 
-        closed: a :class:`~fedmf_ray.protocol.messages.Closed` per server, with what its aggregates gave as
-        :meth:`Aggregate.closing`. Returns an :class:`~fedmf_ray.protocol.messages.Opening` for each. Asked
-        again, by whoever takes over, it must reveal nothing that the first answer did not.
+        closed: a :class:`Closed` per server, with what its aggregates gave as
+        :meth:`Aggregate.closing`; tags are None where nothing is tagged. Returns an
+        :class:`~fedmf_ray.protocol.messages.Opening` for each. Asked again, by whoever takes over, it must
+        reveal nothing that the first answer did not.
         """
         raise NotImplementedError
 
     def secrets(self) -> Secrets:
-        """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again."""
+        """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again. Nothing
+        that the server may have is among them."""
         return {}
 
 
@@ -159,6 +189,8 @@ class Evaluator:
 
 class Scheme(ABC):
     """A kind of protection. Subclasses are frozen dataclasses with a ``name``."""
+
+    __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
 
     name: ClassVar[str]
 

@@ -34,17 +34,21 @@ _STATISTICAL_BYTES = 16
 class Authenticator:
     """A user's side: makes tags, and says what the sum of tags should be.
 
-    primes: the private key, from which the users' secret is derived. decrypt: one ciphertext, (bytes,) uint8,
-    to the number modulo n in it.
+    secret: bytes that only users have. modulus: n; forging is as likely as guessing modulo its smallest prime
+    factor. read: one tag on the wire, (bytes,) uint8, to the number modulo n in it.
     """
 
-    def __init__(self, primes: tuple[int, int], decrypt: Callable[[Wire], mpz]) -> None:
-        smaller, larger = sorted(map(int, primes))
-        text = b"".join(prime.to_bytes(-(-prime.bit_length() // 8), "little") for prime in (smaller, larger))
-        self._secret = hashlib.sha256(b"fedmf-ray tags" + text).digest()
-        self.modulus, self.read = mpz(smaller) * larger, decrypt
+    def __init__(self, secret: bytes, modulus: int, read: Callable[[Wire], mpz]) -> None:
+        self._secret, self.modulus, self.read = secret, mpz(modulus), read
         self._width = -(-int(self.modulus).bit_length() // 8)
         self._weights: dict[tuple[int, int], list[mpz]] = {}
+
+    @classmethod
+    def of_primes(cls, primes: tuple[int, int], read: Callable[[Wire], mpz]) -> Authenticator:
+        """Modulo n = p*q, under a secret that is derived from the private key p, q."""
+        smaller, larger = sorted(map(int, primes))
+        text = b"".join(prime.to_bytes(-(-prime.bit_length() // 8), "little") for prime in (smaller, larger))
+        return cls(hashlib.sha256(b"fedmf-ray tags" + text).digest(), smaller * larger, read)
 
     def tag(self, blocks: NDArray[np.int64], plaintexts: Sequence[mpz], *label: int) -> mpz:
         """The number to encrypt as the tag of (k,) blocks with k * m plaintexts, under a label used once."""

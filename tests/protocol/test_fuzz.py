@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from fedmf_ray.engine.server_actor import ServerActor
-from fedmf_ray.fixed_point import FixedPoint
-from fedmf_ray.protocol.messages import EncryptedItems, Upload
-from fedmf_ray.protocol.server import NOBODY, Combiner, Roster, Server, UploadRefused, deliver
-from fedmf_ray.schemes import registry as schemes
+from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Upload
+from fedmf_ray.protocol.server import Combiner, Roster, Server, UploadRefused, deliver
+from fedmf_ray.schemes import Shape
+from fedmf_ray.schemes.numbers import array_to_numbers
+from tests.support.small_protocol import sides
 
-BLOCKS, COLUMNS = 8, 3
+BLOCKS, COLUMNS, STEP = 8, 3, 1 << 18
 
 
 class Boundary:
@@ -19,14 +20,14 @@ class Boundary:
 
     def __init__(self, scheme, seed):
         self.random = np.random.default_rng(seed)
-        matrices = schemes.Matrices(COLUMNS, FixedPoint(20, 16, 1, 3), 1024)
-        self.evaluator, self.key = schemes.create(scheme, matrices)
+        self.evaluator, self.key = sides(scheme, Shape(COLUMNS, 26))
         tagged = self.key.authenticator is not None
-        wire = self.key.encrypt(np.zeros((BLOCKS, COLUMNS)), [0] * tagged)
+        wire = self.key.encrypt(np.zeros((BLOCKS, COLUMNS), np.int64), [0] * tagged)
         self.items = EncryptedItems(0, 0, wire[:BLOCKS], wire[-1, 0] if tagged else None, NOBODY)
-        sent = self.key.encrypt(np.full((3, COLUMNS), 0.25), [7] * tagged)
+        sent = self.key.encrypt(np.full((3, COLUMNS), STEP), [7] * tagged)
         self.honest = Upload(0, 1, np.array([1, 4, 6]), sent[:3], sent[-1, 0] if tagged else None)
-        self.primes = self.key.primes
+        secrets = self.key.secrets()
+        self.primes = array_to_numbers(secrets["primes"]) if secrets else None
 
     def roster(self):
         return Roster(np.array([1, 2]), np.array([3, 3]))
@@ -120,9 +121,10 @@ def attack(boundary, count):
     assert np.array_equal(joined, before.ciphertexts)
     assert len(combiner.finish().user_ids) == 0
     assert actor.receive([boundary.honest]).added == 1
-    message, _, added = actor.publish()
+    _, _, added = actor.close()
+    message, _ = actor.publish()
     assert added == 1
-    assert boundary.key.decrypt(message.ciphertexts)[boundary.honest.blocks].sum() == 0.25 * 3 * COLUMNS
+    assert boundary.key.decrypt(message.ciphertexts)[boundary.honest.blocks].sum() == STEP * 3 * COLUMNS
 
 
 @pytest.mark.parametrize("scheme", ["packed", "plain"])

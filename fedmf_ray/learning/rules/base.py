@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.checks import CHECKS
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import RatingBlock, Steps
 from fedmf_ray.learning.items import Items, item_side
@@ -83,10 +84,15 @@ class Learned:
 class Rule(ABC):
     """An update rule. Subclasses are frozen dataclasses with a ``name``."""
 
+    __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
+
     name: ClassVar[str]
 
     solves: ClassVar[bool] = False
     """Users' vectors are functions of V and their ratings: they :meth:`solve` for them as a round opens."""
+
+    counts: ClassVar[bool] = False
+    """Item rows always have a column of raters, whatever ``min_raters`` says."""
 
     parts: ClassVar[tuple[str, ...]] = ()
     """Columns in which each rating's part stands once, and is replaced by its rater when it changes. They

@@ -38,6 +38,7 @@ class Ridge(Rule):
 
     name: ClassVar[str] = "ridge"
     solves: ClassVar[bool] = True
+    counts: ClassVar[bool] = True
     parts: ClassVar[tuple[str, ...]] = (CURVATURE,)
     calmer: ClassVar[str] = "raise model.reg_user and model.reg_item, or lower model.init_scale"
 

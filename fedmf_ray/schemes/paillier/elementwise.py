@@ -48,7 +48,7 @@ class ElementwiseKeyHolder(KeyHolder):
 
     @cached_property
     def authenticator(self) -> Authenticator:  # type: ignore[override]
-        return Authenticator((self._private.p, self._private.q), self.decrypt_number)
+        return Authenticator.of_primes((self._private.p, self._private.q), self.decrypt_number)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._public, self._private)

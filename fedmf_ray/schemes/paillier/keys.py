@@ -7,9 +7,8 @@ from phe.paillier import PaillierPrivateKey, PaillierPublicKey, generate_paillie
 from fedmf_ray.errors import FedMFError
 
 SMALLEST_KEY_BITS = 1024
-SECURITY_BITS = {1024: 80, 2048: 112, 3072: 128, 4096: 140}
-"""Strength of a modulus against factoring: NIST SP 800-57 part 1, table 2, for 1024 to 3072 bits;
-4096 from the estimate of RFC 3766 that it cites."""
+"""No experiment needs smaller ones. Strength against factoring: 80, 112 and 128 bits for moduli of 1024, 2048
+and 3072 bits (NIST SP 800-57 part 1, table 2)."""
 
 
 def check_key_bits(key_bits: int) -> None:

@@ -74,7 +74,7 @@ class PackedKeyHolder(KeyHolder):
 
     @cached_property
     def authenticator(self) -> Authenticator:  # type: ignore[override]
-        return Authenticator((self._p, self._q), self.decrypt_number)
+        return Authenticator.of_primes((self._p, self._q), self.decrypt_number)
 
 
 class PackedEvaluator(Evaluator):

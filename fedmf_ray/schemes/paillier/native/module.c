@@ -1,4 +1,6 @@
-/* fedmf_ray.crypto._ifma: Paillier's arithmetic on eight numbers at a time (AVX-512 IFMA).
+/* fedmf_ray.schemes.paillier._ifma: Paillier's arithmetic on eight numbers at a time (AVX-512 IFMA).
+
+   Long because every function that Python can call checks its arguments here, with the same few macros.
 
    Functions take contiguous buffers, check their sizes, and work without the interpreter's lock. What the
    arrays hold is said in native_kernel.py, the only caller. On other processors the module has `obstacle` only. */

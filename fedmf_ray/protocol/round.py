@@ -1,0 +1,111 @@
+"""One round of FedMF on one page: who acts, what message goes where, which cost column it fills.
+
+    train → add → close → open → publish → read
+
+:data:`ROUND` is that list as data; :class:`Local` does it in one process, in the same order. The engine
+(:mod:`fedmf_ray.engine.training`) does it on actors, where users train while servers add, and whatever dies
+is replaced. Rules decide what is learned in *train*, schemes what a message looks like and whether *open*
+takes anybody.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.learning.items import Items
+from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, Upload
+from fedmf_ray.protocol.server import Roster, Server, deliver
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Users
+from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.schemes import Scheme
+
+Floats = NDArray[np.float64]
+
+
+class Who(Enum):
+    """Who acts in a phase."""
+
+    USERS = "every user that takes part"
+    SERVERS = "every server"
+    OPENER = "one user, or nobody if the scheme has no opening"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """does: in words. sends: the message that leaves, if one does. columns: of ``users.csv.gz`` (what a user
+    is charged) or of ``rounds.csv`` (what the server is)."""
+
+    name: str
+    who: Who
+    does: str
+    sends: type | None
+    columns: tuple[str, ...]
+
+
+ROUND = (
+    Phase("train", Who.USERS, "learn from V, protect the steps", Upload, ("update_cpu_s", "encrypt_cpu_s")),
+    Phase("add", Who.SERVERS, "check each upload and add it", None, ("server_cpu_s",)),
+    Phase("close", Who.SERVERS, "fix the set of uploads", Closed, ("server_cpu_s",)),
+    Phase("open", Who.OPENER, "open the sums of that set", Opening, ("server_cpu_s",)),
+    Phase("publish", Who.SERVERS, "send the new tables to everybody", EncryptedItems, ("server_cpu_s",)),
+    Phase("read", Who.USERS, "decrypt, check tags, then bounds", None, ("decrypt_cpu_s",)),
+)
+"""Reading is charged to the round that it opens."""
+
+
+class Local:
+    """Users and servers in this process, without failures, costs or anybody who is late.
+
+    tables: the values of all tables as they were read last. items: what users read from them.
+    """
+
+    def __init__(self, scheme: Scheme, terms: Terms, ratings: Sequence[UserRatings]) -> None:
+        self.terms, self.users, self.number = terms, Users(ratings, terms), 0
+        evaluator, self.key = scheme.sides(terms.blocks.shape)
+        self.ledger, self._opens = Ledger(self.key, terms), scheme.opens
+        messages = encrypt_items(initial_tables(terms), self.key, terms)
+        rows, ids, fresh = self.users.upload_rows, self.users.user_ids, terms.blocks.fresh
+        borders = itertools.pairwise(terms.blocks.borders)
+        self.servers = [
+            Server(evaluator, message, Roster(ids, rows.within(*border)), fresh)
+            for message, border in zip(messages, borders, strict=True)
+        ]
+        self.read(messages)
+
+    def round(self, absent: Sequence[int] = ()) -> list[Floats]:
+        """One round of all users but some, by position; the tables that it leaves."""
+        for upload in self.train(absent):
+            deliver(upload, self.servers)  # add
+        closed = [server.close() for server in self.servers]
+        openings = self.key.open(closed) if self._opens else [None] * len(closed)
+        messages = [server.publish(one) for server, one in zip(self.servers, openings, strict=True)]
+        self.number += 1
+        self.read(messages)
+        return self.tables
+
+    def train(self, absent: Sequence[int] = ()) -> list[list[Upload]]:
+        """What each user uploads: a piece per server."""
+        uploads, census = [], self.terms.census(self.number)
+        for user in range(len(self.users)):
+            if user not in absent:
+                added = self.users.update(user, user + 1, self.items, self.terms, census)
+                uploads += self.users.uploads(user, user + 1, self.number, added, self.key, self.terms)
+        return uploads
+
+    def read(self, messages: Sequence[EncryptedItems]) -> None:
+        """Check first, then look: which error ends a run must tell a server nothing."""
+        share = read_share(messages, 0, 1, self.key, self.terms)
+        self.ledger.settle([share])
+        self.tables = open_tables([share], self.terms)
+        self.items: Items = self.terms.rule.read(self.tables, self.terms.setting, counted=self.number > 0)
+        self.users.settle(share.credited)
+        self.users.solve(0, len(self.users), self.items, self.terms)
+        self.users.open()

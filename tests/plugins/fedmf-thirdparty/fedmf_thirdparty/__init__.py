@@ -1,0 +1,1 @@
+"""Written as CONTRIBUTING.md says, and nothing else."""

@@ -1,0 +1,157 @@
+"""The protocol in one process, without Ray and files: agreed terms, a few users, keys, and whole rounds.
+
+Key pairs are made once per test run. Where fresh ones are the point, a test calls ``scheme.sides`` itself.
+"""
+
+import dataclasses
+import functools
+import itertools
+
+import numpy as np
+
+from fedmf_ray.fixed_point import FixedPoint
+from fedmf_ray.learning.blocks import Steps
+from fedmf_ray.learning.rules import RULES, Rule, Setting
+from fedmf_ray.learning.start import Start
+from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.server import Combiner, Roster, Server, deliver
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Users
+from fedmf_ray.ratings.table import UserRatings
+from fedmf_ray.schemes import Elementwise, Packed, Plain, Shape
+
+ITEMS, FACTORS, USERS = 9, 4, 5
+SCHEMES = {scheme.name: scheme for scheme in (Plain(), Elementwise(1024), Packed(1024))}
+NOTHING = np.array([], np.int64), np.array([])
+
+
+@functools.cache
+def secrets_of(scheme):
+    """Those of the one key pair that a test run has for a scheme."""
+    return scheme.sides(Shape(FACTORS, 30))[1].secrets()
+
+
+@functools.cache
+def sides(scheme, shape):
+    """Both sides of a scheme, or of one of :data:`SCHEMES` by its name, under one key pair for all shapes."""
+    scheme = SCHEMES.get(scheme, scheme)
+    return scheme.sides(shape, secrets_of(scheme))
+
+
+def people(users=USERS, items=ITEMS, seed=0):
+    """Ratings of users 1, 2, ..., one to five each."""
+    rng = np.random.default_rng(seed)
+    for user_id in range(1, users + 1):
+        rated = rng.choice(items, rng.integers(1, 6), replace=False)
+        yield UserRatings(user_id, rated, rng.integers(1, 11, len(rated)) / 2, *NOTHING)
+
+
+def agreed_terms(
+    rule="sequential", sparsity=1.0, rows=1, servers=1, items=ITEMS, factors=FACTORS, users=USERS, **changes
+):
+    """Terms of a small run. rule: its name, or an object. changes: of the fields of its :class:`Setting`, or
+    of the grid: fraction_bits, value_bound, update_bound."""
+    rule = rule if isinstance(rule, Rule) else RULES.get(rule)()
+    grid = {field.name for field in dataclasses.fields(FixedPoint)} & changes.keys()
+    point = dataclasses.replace(FixedPoint(20, 16, 1, users), **{name: changes.pop(name) for name in grid})
+    setting = Setting(items, factors, False, Steps(0.02, 0.01, 0.01), min_raters=1, point=point)
+    setting = dataclasses.replace(setting, **changes)
+    blocks = Blocks(rule.tables(setting), rows, servers)
+    return Terms(np.arange(items) * 10, rule, setting, blocks, sparsity, Start("normal", 0.3, 3))
+
+
+class Federation:
+    """Users and servers in this process; a test may let any of them do something else between two steps.
+
+    tables, items: what users have read last. messages: what servers have published last.
+    """
+
+    def __init__(self, scheme, terms, ratings=None, decoys=None):
+        self.terms, self.scheme = terms, SCHEMES.get(scheme, scheme)
+        self.evaluator, self.key = sides(scheme, terms.blocks.shape)
+        self.users = Users(list(people() if ratings is None else ratings), terms, decoys)
+        self.ledger = Ledger(self.key, terms)
+        self.messages = encrypt_items(initial_tables(terms), self.key, terms)
+        borders = itertools.pairwise(terms.blocks.borders)
+        self.rosters = [
+            Roster(self.users.user_ids, self.users.upload_rows.within(*border)) for border in borders
+        ]
+        self.start_servers()
+        self.past = []
+        """Messages that opened each round, and the uploads that came in it."""
+        self.open()
+
+    def start_servers(self):
+        """From what has been published, at the beginning or after a failure."""
+        self.servers = [self._receiver(Server, at) for at in range(len(self.messages))]
+
+    def combiners(self):
+        return [self._receiver(Combiner, at) for at in range(len(self.messages))]
+
+    def _receiver(self, kind, at):
+        return kind(self.evaluator, self.messages[at], self.rosters[at], self.terms.blocks.fresh)
+
+    @property
+    def round(self):
+        return self.messages[0].round
+
+    def shares(self, parts=1):
+        return [read_share(self.messages, part, parts, self.key, self.terms) for part in range(parts)]
+
+    def open(self, parts=1):
+        """Users read what has been published."""
+        shares = self.shares(parts)
+        self.ledger.settle(shares)
+        self.tables = open_tables(shares, self.terms)
+        counted = self.round > 0
+        self.items = self.terms.rule.read(self.tables, self.terms.setting, counted)
+        self.users.settle(np.concatenate([share.credited for share in shares]))
+        self.users.solve(0, len(self.users), self.items, self.terms)
+        self.users.open()
+
+    def contribution(self):
+        """What all users add in the open round."""
+        census = self.terms.census(self.round)
+        return self.users.update(0, len(self.users), self.items, self.terms, census)
+
+    def uploads(self):
+        """Of all users in the open round: a list of pieces each."""
+        count = len(self.users)
+        return self.users.uploads(0, count, self.round, self.contribution(), self.key, self.terms)
+
+    def publish(self):
+        """Servers close and publish; a user opens the sums if the scheme needs it."""
+        closed = [server.close() for server in self.servers]
+        openings = self.key.open(closed) if self.scheme.opens else [None] * len(closed)
+        self.messages = [
+            server.publish(opening) for server, opening in zip(self.servers, openings, strict=True)
+        ]
+
+    def deliver(self, uploads, combine=False):
+        receivers = self.combiners() if combine else self.servers
+        for pieces in uploads:
+            deliver(pieces, receivers)
+        if combine:
+            for server, combiner in zip(self.servers, receivers, strict=True):
+                partial = combiner.finish()
+                server.merge(partial)
+                server.merge(partial)  # sent again after a failure: nothing changes
+
+    def play(self, who=None, arrival=None, parts=1, combine=False):
+        """A whole round. who: positions of the users that are there. arrival: reorders uploads."""
+        uploads = self.uploads()
+        self.past.append((self.messages, uploads))
+        arrived = uploads if who is None else [uploads[at] for at in who]
+        self.deliver(arrival(arrived) if arrival else arrived, combine)
+        self.publish()
+        self.open(parts)
+
+
+def train(scheme, terms, rounds=4, **how):
+    """The item table after each round. how: of :meth:`Federation.play`."""
+    federation, history = Federation(scheme, terms), []
+    for _ in range(rounds):
+        federation.play(**how)
+        history.append(federation.tables[0])
+    return np.array(history)
