@@ -1,8 +1,8 @@
 """What all tools share: the ratings, the initial values, and one user's round in NumPy alone.
 
-This file is imported in environments that lack fedmf-ray. It implements the ``batch`` rule of
-``fedmf_ray/learning/factors.py``: the user's errors under the matrix of the round, both gradients from the
-old values.
+This file is imported in environments that lack fedmf-ray. It implements the ``batch`` rule
+(``fedmf_ray/learning/rules/gradient.py``): the user's errors under the matrix of the round, both gradients
+from the old values.
 """
 
 from __future__ import annotations

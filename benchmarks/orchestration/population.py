@@ -13,7 +13,7 @@ CPUS = 2
 
 def make(users: int) -> Population:
     """Each user rates 100 different items, drawn uniformly; initial values as in fedmf-ray, for this seed."""
-    from fedmf_ray.learning.factors import initial_items, initial_user  # tools of other environments lack it
+    from fedmf_ray.learning.start import initial_items, initial_user  # tools of other environments lack it
 
     random = np.random.default_rng(SEED)
     # Items are dealt from shuffled decks, so that no user has an item twice and no item is left out.

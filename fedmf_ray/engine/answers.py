@@ -1,4 +1,4 @@
-"""What actors say to the experimenter's process, and how they host their users."""
+"""What actors return to the process that drives them, and how they host their users."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ class Hosting:
 
 
 class Joined(NamedTuple):
-    """What an actor says about its users once. calls: (calls + 1,) positions where training calls begin.
+    """What an actor tells about its users when it is set up.
 
+    calls: (calls + 1,) positions where training calls begin.
     blocks: (users, servers) how many blocks each uploads to each server every round.
     """
 
@@ -63,7 +64,7 @@ class Report(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of some uploads: how many were added, which were refused and why, and CPU seconds."""
+    """What happened to some uploads: how many were added, which were refused and why, and CPU seconds."""
 
     added: int
     refused: dict[int, str]

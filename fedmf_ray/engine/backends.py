@@ -22,11 +22,11 @@ Reference = Any
 Handle = Any
 
 _PATIENCE_S = 60.0
-"""An actor that says nothing for so long is taken for dead."""
+"""An actor that does not answer a ping for so long counts as dead."""
 
 
 class Call(NamedTuple):
-    """A method call on an actor, still to be made. label: whatever the caller knows it by. returns: how many
+    """A method call on an actor, still to be made. label: the caller's name for it. returns: how many
     values it gives, each of which gets a reference of its own."""
 
     actor: Handle
@@ -157,7 +157,7 @@ class RayBackend:
         return tuple(self._task(function, returns).remote(*args))
 
     def _task(self, function: Callable[..., Any], returns: int) -> Any:
-        # Never run again in silence: a second key pair would not open what the first one has locked.
+        # Ray must not repeat it unnoticed: a second key pair would not decrypt what the first one encrypted.
         return self._ray.remote(function).options(num_returns=returns, max_retries=0)
 
     def start(self, kind: type, *args: Any) -> Handle:

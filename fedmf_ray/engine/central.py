@@ -47,15 +47,19 @@ class Central:
         self.facts: Row = {"algorithm": scenario.model.algorithm, "users": len(self._users)}
 
     def closing(self) -> Row:
-        """The ranking, if the scenario asks for it."""
+        """There is nothing to say."""
+        return {}
+
+    def ranking(self) -> Row:
+        """How good users' lists are, if the scenario asks for it."""
         lists = self._scenario.metrics.lists
         if lists is None or self._epoch is None:
             return {}
         raters, scores = baselines.popularity(self._train, self._items), self._scores(self._epoch)
         sums = ranking_sums(scores, self._train, self._test, lists.less(self._steps.mean), raters)
-        return {"ranking": combine_rankings([sums], lists.k).row()}
+        return combine_rankings([sums], lists.k).row()
 
-    def interrupt(self) -> None:
+    def interrupt(self, written: int) -> None:
         """There is nothing to save."""
 
     def rounds(self) -> Iterator[Round]:

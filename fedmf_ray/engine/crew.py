@@ -1,10 +1,10 @@
-"""The processes of a simulation, and what it takes to replace those that die.
+"""The processes of a simulation, and how those that die are replaced.
 
-At the opening of a round everything that matters is in three places: vectors with the users, the matrix
-with the servers, and a checkpoint of some earlier round. Users compute the same again from the same
-vectors and matrices, so a user actor that died comes back from its checkpoint and lives through the rounds
-since; the matrices of those rounds are kept for that. A server that died comes back from the matrix that
-opened the round, and gets what it had been sent once more.
+When a round opens, the state of a run is in three places: vectors with the users, the matrix with the
+servers, and a checkpoint of some earlier round. From the same vectors and matrices users compute the same
+results again. So a user actor that died is restored from its checkpoint and replays the rounds since; the
+matrices of those rounds are kept for that. A server that died is restarted from the matrix that opened the
+round, and the uploads are sent to it again.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Crew:
         self.keys_cpu_s: Reference = None
 
     def found(self) -> None:
-        """Start from nothing: keys, users, and a first matrix that one of them encrypts."""
+        """Start a new run: keys, users, and a first matrix that one user encrypts."""
         self._end_all()
         self._get_keys(create_keys)
         self.users = [self._start_users(at) for at in range(len(self.groups))]
@@ -78,7 +78,7 @@ class Crew:
         self._start_servers()
 
     def restore(self) -> None:
-        """Start as the newest checkpoint says that can be read; anything alive is ended first.
+        """Start from the newest checkpoint that can be read; all processes are ended first.
 
         Raises :class:`CheckpointError` if there is none.
         """
@@ -96,7 +96,7 @@ class Crew:
         raise CheckpointError(f"no checkpoint to go on from ({where})" + (f": {reason}" if reason else ""))
 
     def open(self, round_number: int) -> list[Report]:
-        """Users decrypt the matrix that opens a round, each actor a part of it or all, and report."""
+        """Users decrypt the matrix that opens a round, and report. Each actor decrypts a part, or all."""
         backend, messages = self.backend, self.items[round_number]
         readers = min(len(self.users), backend.cpus)
         if readers == 1 or self._plan.scheme.lightweight:
@@ -109,10 +109,11 @@ class Crew:
         return [backend.get(done) for _, (done,) in backend.stream(calls, self.limit)]
 
     def heal(self, round_number: int, published: Sequence[Reference | None] = ()) -> set[int]:
-        """Replace whoever has died, as of the opening of a round; returns which user actors are new.
+        """Replace dead processes by new ones in the state of the opening of a round; returns the numbers of
+        the user actors that are new.
 
         published: by server, the matrix of the next round if it has published that already.
-        Raises :class:`~.persistence.Gone` if what it takes is gone, too.
+        Raises :class:`~.persistence.Gone` if the values that a new process needs are gone, too.
         """
         backend = self.backend
         renewed = {at for at, actor in enumerate(self.users) if not backend.alive(actor)}
@@ -131,11 +132,16 @@ class Crew:
             message = (published[at] if published else None) or self.items[round_number][at]
             backend.end(self.servers[at])
             self.servers[at] = self._start_server(at, message)
+        try:
+            backend.get([backend.call(self.servers[at], "ping") for at in fallen])
+        except Lost as error:  # its matrix, or its side of the keys, was on the machine that died
+            raise Gone(str(error)) from error
+        for at in fallen:
             self._events("server_died", server=at, round=round_number, action="restarted from its matrix")
         return renewed
 
     def rank(self, lists: Lists) -> Ranking | None:
-        """How good users' lists are; None if it cannot be had: a run is not lost over it."""
+        """How good users' lists are; None if users cannot say, which does not end the run."""
 
         def ask() -> Ranking:
             asked = [self.backend.call(user, "rank", lists) for user in self.users]
@@ -152,10 +158,10 @@ class Crew:
         self.backend.get([self.backend.call(server, "ping") for server in self.servers])
 
     def checkpoint(self, round_number: int, last: bool) -> None:
-        """Save the opening of a round if it is time to; a disk that is full costs nothing but the save."""
+        """Save the opening of a round if it is due. If it cannot be written, the run goes on without it."""
         checkpoints = self.checkpoints
-        if checkpoints is None or not checkpoints.due(round_number, last):
-            return
+        if checkpoints is None or not self.servers or not checkpoints.due(round_number, last):
+            return  # without servers, all processes are being restored: their checkpoint stays the newest
         if self._saved is not None and self._saved.round == round_number:
             return
         try:
@@ -186,19 +192,20 @@ class Crew:
             raise FedMFError(
                 f"cluster.server_shards: the run was saved with {checkpoint.servers}, go on with as many"
             )
+        # First what is quickly read, and what every version has written: it says which one.
+        paths = [self.checkpoints.items_path(checkpoint.round, at) for at in range(checkpoint.servers)]
+        items = [self.backend.run(load_items, path) for path in paths]
+        self.backend.get(self.backend.run(_all_read, *items))
         self._get_keys(load_keys)
         self.users = [self._start_users(at) for at in range(len(self.groups))]
         self._saved = checkpoint
         self._join(range(len(self.users)), (checkpoint,))
-        paths = [self.checkpoints.items_path(checkpoint.round, at) for at in range(checkpoint.servers)]
-        items = [self.backend.run(load_items, path) for path in paths]
-        self.backend.get(self.backend.run(_all_read, *items))
         self.items, self.round = {checkpoint.round: items}, checkpoint.round
         self._start_servers()
         self.checkpoints.resume_at(checkpoint)
 
     def _revive(self, at: int, round_number: int) -> None:
-        """A user actor that died comes back from the checkpoint and lives through the rounds since."""
+        """Restore a user actor that died from the checkpoint, and replay the rounds since."""
         assert self._saved is not None
         backend, saved = self.backend, self._saved
 
@@ -225,7 +232,7 @@ class Crew:
         self.users, self.servers = [], []
 
     def _get_keys(self, ceremony: Callable[..., Any]) -> None:
-        """Made, or read again, on the users' side: this process only ever holds a reference."""
+        """Make keys, or read them again, on the users' side: this process holds references only."""
         path = self.checkpoints.key_path if self.checkpoints else None
         self._evaluator, self._key, self.keys_cpu_s = self.backend.run_split(
             3, ceremony, self._plan.scheme, self._plan.terms.blocks.shape, path
@@ -248,7 +255,7 @@ class Crew:
             self.joined = answers
 
     def _files(self, at: int, saved: Sequence[Checkpoint]) -> list[Path]:
-        """The files of a checkpoint that hold an actor's users, who may have been grouped otherwise."""
+        """The files of a checkpoint that hold an actor's users, which may have been grouped differently."""
         group = self.groups[at]
         return [
             self.checkpoints.users_path(checkpoint.round, number)
@@ -268,4 +275,4 @@ class Crew:
 
 
 def _all_read(*_: Any) -> None:
-    """Fails as the first of the values that it is given did."""
+    """A task with these values as arguments fails if one of them could not be read."""

@@ -58,7 +58,7 @@ class Round(NamedTuple):
 
 
 def no_events(_event: str, **_facts: object) -> None:
-    """For those who do not keep a record."""
+    """Keeps no record."""
 
 
 class Federation:
@@ -137,7 +137,7 @@ class Federation:
         return facts | ({"unit_costs": self._tariff.unit.named()} if self._tariff else {})
 
     def _set_up(self, resume: bool) -> Opening:
-        """Everybody starts and opens the first matrix; if somebody dies meanwhile, all start again."""
+        """Start all processes and open the first matrix. It may be called again after a failure."""
         crew = self._crew
         if resume:
             crew.restore()
@@ -155,10 +155,12 @@ class Federation:
         """Drive rounds until the scenario says stop; yields what there is to write after each.
 
         After a failure that costs more than a round's work, goes back to the last checkpoint; rounds that
-        were written already come out the same and are not written again.
+        were written already come out the same and are not written again. What opens a round is saved when
+        the round before is written, so that no resumed run lacks a row.
         """
         stop, crew = self._scenario.stop, self._crew
         while crew.round < stop.rounds:
+            persist(self._save, self._go_back, self._give_up)
             done, opening = persist(self._round, self._go_back, self._give_up)
             number = done.row["round"]
             if number >= self._written:
@@ -167,24 +169,42 @@ class Federation:
             if stop.tolerance and max(opening.user_change, opening.item_change) < stop.tolerance:
                 self.status = "converged"
                 break
-        crew.checkpoint(crew.round, last=True)
+        self._save_the_end()
 
     def closing(self) -> Row:
-        """What there is to say at the end of a run."""
+        """What there is to say of a run, however it ended."""
         saved = self._crew.checkpoints
-        said: Row = {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
-        lists = self._scenario.metrics.lists
-        if lists:
-            ranking = self._crew.rank(lists)
-            said |= {"ranking": ranking.row()} if ranking else {}
-        return said
+        return {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
 
-    def interrupt(self) -> None:
+    def ranking(self) -> Row:
+        """How good users' lists are, if the scenario asks for it and users can say."""
+        lists = self._scenario.metrics.lists
+        ranking = self._crew.rank(lists) if lists else None
+        return ranking.row() if ranking else {}
+
+    def interrupt(self, written: int) -> None:
         """Save where training stands, if it can be done; the last checkpoint serves otherwise."""
+        if self._crew.round > written:
+            return  # a resumed run would lack the row of the round before
         try:
             self._crew.checkpoint(self._crew.round, last=True)
         except Lost as error:
             self._events("checkpoint_failed", round=self._crew.round, reason=str(error))
+
+    def _save(self) -> None:
+        """Save what opens a round, if it is due."""
+        crew = self._crew
+        self._gauges.set(phase=3)
+        self._healing(crew.round, lambda: crew.checkpoint(crew.round, last=False))
+
+    def _save_the_end(self) -> None:
+        """All results are written: without a last checkpoint the run is complete all the same."""
+        crew = self._crew
+        self._gauges.set(phase=3)
+        try:
+            self._healing(crew.round, lambda: crew.checkpoint(crew.round, last=True))
+        except Lost as error:
+            self._events("checkpoint_failed", round=crew.round, reason=str(error))
 
     def _round(self) -> tuple[Round, Opening]:
         """The phases of one round (:mod:`fedmf_ray.protocol.round`), and what they cost."""
@@ -197,9 +217,6 @@ class Federation:
         view = view_of(number, self._scenario, self._plan, crew) if number in self._recorded else None
         gauges.set(phase=2)
         opening = self._summed(self._healing(number + 1, lambda: crew.open(number + 1)))
-        gauges.set(phase=3)
-        last = number + 1 == self._scenario.stop.rounds
-        self._healing(number + 1, lambda: crew.checkpoint(number + 1, last))
         costs = UserCosts.join(work.costs.values())
         parts = self._deployment.seconds(costs)
         charged = self._charged(costs, parts, fates)
@@ -233,11 +250,11 @@ class Federation:
         return work.server_cpu_s
 
     def _healing(self, number: int, phase: Any) -> Any:
-        """A phase of the round's end; those who die on the way come back, and it is done again."""
+        """A phase between rounds; dead processes are replaced, and it is repeated."""
         return persist_in_round(phase, lambda _: self._crew.heal(number))
 
     def _go_back(self, error: Lost) -> None:
-        """Everybody starts again from the last checkpoint."""
+        """Start all processes again from the last checkpoint."""
         number = self._crew.round
         try:
             self._crew.restore()
@@ -248,7 +265,10 @@ class Federation:
         self._events("went_back", round=number, action=f"restored from round {self._crew.round}")
 
     def _give_up(self, error: Lost) -> Exception:
-        return FedMFError(f"processes keep dying in round {self._crew.round}: {error}")
+        return FedMFError(
+            f"round {self._crew.round}: processes keep dying (most often for lack of memory): raise "
+            f"cluster.users_per_actor, then go on with `fedmf-ray resume`; the last failure: {error}"
+        )
 
     def _count(self, number: int, work: Training, fates: Fates) -> None:
         """Record what was refused; raise unless enough uploads arrived."""

@@ -18,7 +18,7 @@ class Gauges(Protocol):
 
 
 class NoGauges:
-    """Nobody watches."""
+    """Shows nothing."""
 
     def set(self, **figures: float) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What happens when processes die: the one place where a piece of work is made again."""
+"""Failures of processes: the one place where work is repeated after one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 ATTEMPTS = 9
-"""After so many failures of one piece of work, something is wrong that no restart mends."""
+"""A piece of work is repeated so many times at most; then a restart does not help."""
 
 
 class Lost(Exception):
-    """A process that was asked, or a value that it needed, is gone: it died, or its machine did."""
+    """A call failed because a process or a value that it needed is gone: the process died, or its machine."""
 
 
 class Gone(Lost):
-    """More is gone than can be replaced where the work stands: only an earlier checkpoint helps."""
+    """What is gone cannot be replaced at this point of the round: the run must go back to a checkpoint."""
 
 
 def persist(
@@ -25,11 +25,12 @@ def persist(
     give_up: Callable[[Lost], Exception],
     passing: type[Lost] | None = None,
 ) -> T:
-    """Do a piece of work until nobody dies on the way.
+    """Repeat a piece of work until it ends without a loss.
 
-    work: may be called again, and does not do twice what is done. mend: replaces who died, before the next
-    attempt; it may fail like the work. give_up: what to raise after :data:`ATTEMPTS` failures, from the last
-    one. passing: a kind of failure that is for the caller to mend.
+    work: may be called again, and does not repeat the parts that are done. mend: called with the failure
+    before each further attempt, replaces dead processes; it may fail like the work, and counts as an attempt
+    then. give_up: turns the last failure into what is raised after :data:`ATTEMPTS` further attempts.
+    passing: a kind of failure that is raised at once, for the caller to handle.
     """
     failure: Lost | None = None
     for _ in range(ATTEMPTS + 1):
@@ -46,6 +47,6 @@ def persist(
 
 
 def persist_in_round(work: Callable[[], T], mend: Callable[[Lost], object]) -> T:
-    """The same for work in the middle of a round, where an earlier checkpoint may still help: raises
-    :class:`Gone` when mending fails so, or fails too often."""
-    return persist(work, mend, lambda error: Gone(f"processes keep dying: {error}"), passing=Gone)
+    """:func:`persist` for work within a round. Raises :class:`Gone`, at once if ``mend`` does, or after too
+    many failures: an earlier checkpoint may still help."""
+    return persist(work, mend, lambda error: Gone(str(error)), passing=Gone)

@@ -8,6 +8,8 @@ from typing import Any
 from fedmf_ray.costs.tariff import Tariff, UnitCosts
 from fedmf_ray.costs.unit_costs import Columns, measure
 from fedmf_ray.engine.backends import Backend
+from fedmf_ray.engine.persistence import Lost, persist
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.plan import Plan
 
 _unit_costs: dict[tuple[Any, ...], UnitCosts] = {}
@@ -22,8 +24,19 @@ def tariff(plan: Plan, actors: int, asked: int, backend: Backend) -> Tariff:
     columns = Columns(setting.factors, setting.biases, min(2, setting.min_raters))
     at = (backend.name, busy, scheme, plan.terms.rule, columns)
     if at not in _unit_costs:
-        measured = [backend.run(measure, scheme, plan.terms.rule, columns) for _ in range(busy)]
-        _unit_costs[at] = UnitCosts.mean([backend.get(reference) for reference in measured])
+
+        def measured() -> UnitCosts:
+            each = [backend.run(measure, scheme, plan.terms.rule, columns) for _ in range(busy)]
+            return UnitCosts.mean([backend.get(reference) for reference in each])
+
+        _unit_costs[at] = persist(measured, lambda _: None, _cannot_measure)
     blocks = plan.terms.blocks
     pieces, block_bytes = scheme.pieces(blocks.shape), scheme.block_bytes(blocks.shape)
     return Tariff(_unit_costs[at], blocks, pieces, block_bytes, scheme.tag_bytes(), asked)
+
+
+def _cannot_measure(error: Lost) -> Exception:
+    return FedMFError(
+        "Ray workers keep dying while unit costs are measured (most often for lack of memory): leave more "
+        f"memory free; Ray says: {error}"
+    )

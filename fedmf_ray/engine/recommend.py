@@ -119,13 +119,13 @@ def _trained(plan: Plan, user: UserRatings, checkpoints: Checkpoints) -> tuple[i
 
 
 def _restored(plan: Plan, user: UserRatings, checkpoints: Checkpoints, checkpoint: Checkpoint) -> UserActor:
+    servers = range(checkpoint.servers)
+    items = [load_items(checkpoints.items_path(checkpoint.round, at)) for at in servers]
     evaluator, key, _ = load_keys(plan.scheme, plan.terms.blocks.shape, checkpoints.key_path)
     position = int(np.searchsorted(plan.population.user_ids, user.user_id))
     file = next(at for at, (first, stop) in enumerate(checkpoint.groups) if first <= position < stop)
     actor = UserActor([user], plan.terms, _ALONE)
     actor.set_up(key, evaluator, [checkpoints.users_path(checkpoint.round, file)])
-    servers = range(checkpoint.servers)
-    items = [load_items(checkpoints.items_path(checkpoint.round, at)) for at in servers]
     try:
         actor.open_round(*items)
     except OverflowError as error:

@@ -30,6 +30,10 @@ from fedmf_ray.termination import termination_as_interrupt
 
 Row = dict[str, Any]
 
+COMPLETE = ("complete", "converged")
+ENDED = (*COMPLETE, "diverged")
+"""A run with one of these ended by itself and would end the same way again."""
+
 
 class Experiment(Protocol):
     """Something that trains in rounds: the federation, or the central baseline."""
@@ -49,10 +53,13 @@ class Experiment(Protocol):
         """What each round leaves behind."""
 
     def closing(self) -> Row:
-        """What there is to say at the end, for the summary."""
+        """What there is to say however it ended, for the summary."""
 
-    def interrupt(self) -> None:
-        """Save what can be saved: nobody waits for the next round."""
+    def ranking(self) -> Row:
+        """What lists are measured by when training has ended; nothing if that was not asked."""
+
+    def interrupt(self, written: int) -> None:
+        """Save what can be saved at once. written: rounds whose rows are on disk."""
 
 
 def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
@@ -114,7 +121,7 @@ def _drive(
 ) -> None:
     """Rounds onto disk, and a summary of however it ends."""
     summary: Row = {"status": "interrupted", "rounds": experiment.first_round, **start}
-    started = time.perf_counter()
+    started, ranking = time.perf_counter(), Row()
     try:
         for row, users, view in experiment.rounds():
             folder.append_round(row, users)
@@ -123,19 +130,23 @@ def _drive(
             summary["rounds"] += 1
             summary["last_round"] = {key: _json(value) for key, value in row.items()}
             progress.round(row, scenario.stop.rounds)
+        ranking = experiment.ranking()
         summary["status"] = experiment.status
     except DivergenceError as error:
+        ranking = experiment.ranking()
         summary |= {"status": "diverged", "reason": error.advice}
         raise
     except FedMFError as error:
         summary |= {"status": "failed", "reason": str(error)}
         raise
     except KeyboardInterrupt:
-        experiment.interrupt()
+        experiment.interrupt(summary["rounds"])
         progress.note(f"interrupted in round {summary['rounds']}; go on: fedmf-ray resume {folder.path}")
         raise
     finally:
-        folder.finish(summary | {**experiment.closing(), "wall_s": time.perf_counter() - started})
+        ranked: Row = {"ranking": ranking} if ranking else {}
+        ended: Row = {**experiment.closing(), **ranked, "wall_s": time.perf_counter() - started}
+        folder.finish(summary | ended)
 
 
 def preflight(scenario: Scenario, backend: Backend) -> None:
@@ -155,7 +166,7 @@ def checkpoints_of(path: Path, scenario: Scenario) -> Checkpoints | None:
 
 
 def forget(path: Path, scenario: Scenario) -> None:
-    """Remove the checkpoints of a run that nobody will go on with."""
+    """Remove the checkpoints of a run that will not be resumed."""
     checkpoints = checkpoints_of(path, scenario)
     if checkpoints is not None:
         checkpoints.clear()

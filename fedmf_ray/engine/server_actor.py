@@ -21,7 +21,7 @@ from fedmf_ray.schemes import Evaluator
 from fedmf_ray.storage import checkpoint_files
 
 NO_USER = -1
-"""Stands for whoever sent an upload in the name of something that is no user id."""
+"""Stands for the sender of an upload whose user id is not a number."""
 
 
 class ServerActor:

@@ -1,9 +1,8 @@
 """The part of a round between two matrices, on actors: train → add → close → open → publish
 (:mod:`fedmf_ray.protocol.round` has the phases).
 
-Users and servers work at the same time: uploads flow to the servers while later users are still at work.
-Whoever dies is replaced and what was lost is done again; what was not lost is left alone, and no upload is
-added twice.
+Users and servers work at the same time: servers add uploads while later users still train. Processes that
+die are replaced, and only what was lost is done again. No upload is added twice.
 """
 
 from __future__ import annotations
@@ -31,7 +30,8 @@ class Training:
     """What a round's training has brought.
 
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
-    server_cpu_s: of servers, combiners and openers.
+    server_cpu_s: of servers, combiners and openers. published: by server, its matrix once it is there.
+    failure: the latest. done: calls whose actor lives and need not be made again.
     """
 
     round: int
@@ -41,6 +41,7 @@ class Training:
     server_cpu_s: float = 0.0
     added: int = 0
     published: list[Reference | None] = field(default_factory=list)
+    failure: Lost | None = None
     done: set[Key] = field(default_factory=set)
     _combined: dict[Key, int] = field(default_factory=dict)
 
@@ -87,7 +88,7 @@ class Trainer:
             attempts += 1
             whole = self._train_and_add(work, again=attempts > 1)
             if not (whole and self._close_and_publish(work)):
-                raise Lost("a process died in the round")
+                raise work.failure or Lost("a server has not got every upload")
 
         persist_in_round(phases, lambda _: self._heal(work))
         self._crew.items[round_number + 1] = list(work.published)
@@ -101,7 +102,8 @@ class Trainer:
         work.done = {key for key in work.done if key[0] not in renewed}
 
     def _train_and_add(self, work: Training, again: bool) -> bool:
-        """Train who has not trained, or whose upload has not reached a server; whether nothing was lost."""
+        """Train the users who have not trained, or whose uploads a server lacks. Returns whether nothing was
+        lost on the way."""
         crew, backend = self._crew, self._crew.backend
         messages = tuple(crew.items[work.round]) if self._combine else ()
         calls = (self._call(key, work.fates, False, messages) for key in self._wanted(work, again))
@@ -114,8 +116,8 @@ class Trainer:
                 fresh = call.label not in work.costs
                 work.costs[call.label], answer = backend.get([costs, receipt])
                 work.take(answer, call.label)
-            except Lost:
-                whole = False
+            except Lost as error:
+                work.failure, whole = error, False
                 continue
             work.done.add(call.label)
             arrived += len(work.costs[call.label].user_id) if fresh else 0
@@ -170,8 +172,8 @@ class Trainer:
             try:
                 answers[at] = backend.get(receipt)
                 work.take(answers[at])
-            except Lost:
-                whole = False
+            except Lost as error:
+                work.failure, whole = error, False
         refused = frozenset[int]().union(*(answer.refused for answer in answers.values()))
         for at, answer in answers.items():
             elsewhere = refused - answer.refused.keys()
@@ -180,8 +182,8 @@ class Trainer:
         return whole
 
     def _merge(self, work: Training) -> None:
-        """Combiners hand over what they have added up; servers ignore what they have got already. Nobody
-        waits for this: a server does not close before it has everything."""
+        """Combiners hand over what they have added up; servers ignore what they have got already. No
+        call waits for this: a server does not close before it has everything."""
         crew, backend = self._crew, self._crew.backend
         for trained in sorted({actor for actor, _ in work.done}):
             *sums, _ = backend.call_split(self._servers + 1, crew.users[trained], "partial_sums")
@@ -203,8 +205,8 @@ class Trainer:
         for at in waiting:
             try:
                 close_cpu_s, added, publish_cpu_s = backend.get([*closing[at][1:], publishing[at][1]])
-            except Lost:
-                whole = False
+            except Lost as error:
+                work.failure, whole = error, False
                 continue
             work.added = added
             work.server_cpu_s += close_cpu_s + publish_cpu_s
@@ -217,8 +219,7 @@ class Trainer:
     def _open(
         self, closing: dict[int, tuple[Reference, ...]], work: Training
     ) -> dict[int, tuple[Reference, ...]]:
-        """One user opens what all servers have closed; another one if it dies. Servers that have published
-        already are not asked again."""
+        """One user opens the sums of all servers that have closed the round and not yet published."""
         crew, backend = self._crew, self._crew.backend
         opener = next(key[0] for key in sorted(work.done)) if work.done else 0
         closed = [references[0] for references in closing.values()]
@@ -227,8 +228,8 @@ class Trainer:
         return {at: (answer,) for at, answer in zip(closing, answers, strict=True)}
 
     def _receive_late(self, work: Training) -> None:
-        """The round is over; servers refuse these uploads. If an actor is lost here, whoever replaces it
-        lives through the round again."""
+        """The round is over; servers refuse these uploads. An actor that dies here is
+        replaced later, and replays the round."""
         crew, backend = self._crew, self._crew.backend
         keys = [(at, call) for at, joined in enumerate(crew.joined) for call in range(len(joined.calls) - 1)]
         late = [key for key in keys if (self._fates_of(key, work.fates) == LATE).any()]

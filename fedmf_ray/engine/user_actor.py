@@ -1,7 +1,6 @@
 """The user actor: a process that hosts users. A plain class; a backend decides where it lives.
 
-Whatever is asked of it may be asked again: a call that is repeated after a failure, by this actor or by one
-that took its place, has the same outcome.
+Every call may be repeated after a failure, on this actor or on one that replaced it, and has the same result.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from fedmf_ray.engine.allocator import keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.pieces import cut, pairs, runs
 from fedmf_ray.engine.server_actor import join_pieces
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.items import Items, mean_change
 from fedmf_ray.learning.ranking import Lists, RankingSums
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
@@ -38,8 +38,8 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _CALL_RATINGS, _CALL_BLOCKS = 1 << 16, 1 << 10
-"""A call trains users with at most so many ratings (in the clear) or blocks to encrypt: uploads flow while
-later users are still at work, and an actor's memory does not grow with the users that it hosts."""
+"""A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
+uploads while later users still train, and an actor's memory does not grow with its number of users."""
 
 _CACHE_RATINGS = 512
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
@@ -221,7 +221,7 @@ class UserActor:
     def items_in_the_clear(self) -> Floats:
         """V of the open round, as any user sees it: what a curious one would keep."""
         if self._open is None:
-            raise RuntimeError("no round is open")
+            raise FedMFError("no round is open")
         return self._open[0]
 
     def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
@@ -252,7 +252,7 @@ class UserActor:
     def _items(self) -> Items:
         """What users read from the matrix of the open round."""
         if self._open is None:
-            raise RuntimeError("no round is open")
+            raise FedMFError("no round is open")
         return self._open[1]
 
     def _groups(self, first: int, stop: int, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.scenario.sources import SOURCES
+from fedmf_ray.scenario.wording import place, problem
 
 _DEEPEST = 12
 """Levels of keys and lists in a file; scenarios have four."""
@@ -132,26 +132,23 @@ def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
 def _explain(error: Any, tree: Mapping[str, Any], source: str) -> str:
     """One pydantic error as ``file: key.path: value: what to do``."""
     location = [str(part) for part in error["loc"]]
-    key = ".".join(location)
-    kind, value, message = error["type"], error["input"], error["msg"]
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):  # of a pydantic class, of a dataclass
-        near = get_close_matches(location[-1], _known_keys(tree, location[:-1]), n=1)
-        return f"{source}: {key}: unknown key" + (f" (did you mean {near[0]}?)" if near else "")
-    if kind == "missing":
-        return f"{source}: {key}: is missing"
-    if kind == "string_pattern_mismatch":
-        message = "should start with a letter or digit and hold only letters, digits, '.', '_' and '-'"
-    message = message.removeprefix("Value error, ").replace("Input should", "should", 1)
-    shown = "" if isinstance(value, dict | BaseModel) else f"{value!r} "
-    return ": ".join(part for part in (source, key, f"{shown}{message}") if part)
+    said = problem(error, _known_keys(tree, location[:-1]))
+    given = map(str, error["input"]) if isinstance(error["input"], Mapping) else ()
+    return f"{source}: {place(location, said, [*_known_keys(tree, location), *given])}"
 
 
 def _known_keys(tree: Mapping[str, Any], sections: Sequence[str]) -> list[str]:
     """The keys of the section at a path of keys."""
     kind: Any = Scenario
     for section in sections:
-        kind = SOURCES.get(tree["ratings"]["source"]) if section == "ratings" else _keys(kind).get(section)
+        kind = _source(tree) if section == "ratings" else _keys(kind).get(section)
     return list(_keys(kind))
+
+
+def _source(tree: Mapping[str, Any]) -> Any:
+    ratings = tree.get("ratings")
+    name = ratings.get("source") if isinstance(ratings, Mapping) else None
+    return SOURCES.get(name) if isinstance(name, str) and name in SOURCES.names() else None
 
 
 def _keys(kind: Any) -> dict[str, Any]:

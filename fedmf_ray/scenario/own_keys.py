@@ -7,11 +7,23 @@ model: {rule: huber, huber: {delta: 0.5}}
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from dataclasses import fields
+from functools import cache
+from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import Field, TypeAdapter, ValidationError, model_serializer, model_validator
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
-from fedmf_ray.scenario.sources import FROM_KEYS, Section
+from fedmf_ray.scenario.sources import Section
+from fedmf_ray.scenario.wording import place, problem
 
 
 class OpenSection(Section):
@@ -44,6 +56,23 @@ class OpenSection(Section):
         own: dict[str, Any] = tree.pop("own", {})
         return {**tree, **own}
 
+    def check_own(self, kind: Any) -> None:
+        """Raise ``ValueError`` with ``name.key: what is wrong`` unless the section of a class holds settings
+        that it takes. A setting that stands in this section is not one of its own, too."""
+        keys = self.own.get(kind.name)
+        if keys is None:
+            return
+        known = [field.name for field in fields(kind) if field.name not in type(self).model_fields]
+        for key in keys if isinstance(keys, Mapping) else ():
+            if key in type(self).model_fields:
+                raise ValueError(f"{kind.name}.{key}: stands beside {kind.name}, not below it")
+        try:
+            _adapter(kind).validate_python(keys)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = [kind.name, *map(str, first["loc"])]
+            raise ValueError(place(where, problem(first, known), known)) from None
+
 
 def known(name: str, names: Sequence[str]) -> str:
     """The name, if it is one of those that are registered."""
@@ -52,14 +81,20 @@ def known(name: str, names: Sequence[str]) -> str:
     return name
 
 
-def check_own(kind: type, keys: Any) -> None:
-    """Raise ``ValueError`` with ``name.key: what is wrong`` unless keys are settings that the class takes."""
-    name = getattr(kind, "name", kind.__name__)
-    annotated: Any = Annotated[kind, FROM_KEYS]
-    try:
-        TypeAdapter(annotated).validate_python(keys or {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([name, *map(str, first["loc"])])
-        reason = "unknown key" if first["type"] == "unexpected_keyword_argument" else first["msg"]
-        raise ValueError(f"{where}: {reason.removeprefix('Value error, ')}") from None
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    annotated: Any = Annotated[kind, _STRICT]
+    return TypeAdapter(annotated)
+
+
+def _strict(kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    """A dataclass from the keys of a file: its fields are checked like those of a section, though the class
+    need not know pydantic."""
+    schema = handler(kind)
+    dataclass = cast(dict[str, Any], handler.resolve_ref_schema(schema))
+    dataclass["strict"] = False  # keys, too, and not instances alone
+    dataclass["config"] = {"strict": True, "extra_fields_behavior": "forbid", "allow_inf_nan": False}
+    return schema
+
+
+_STRICT = GetPydanticSchema(_strict)

@@ -11,11 +11,14 @@ from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.ranking import ALWAYS, MEASURES, Lists
 from fedmf_ray.learning.rules import RULES, Rule
 from fedmf_ray.ratings.split import Split
-from fedmf_ray.scenario.own_keys import OpenSection, check_own, known
+from fedmf_ray.scenario.own_keys import OpenSection, known
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
 from fedmf_ray.schemes import SCHEMES, Reads, Scheme, scheme_of
 from fedmf_ray.schemes.paillier.keys import check_key_bits
+
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+"""Of a regulariser. With the largest, nothing is learned; beyond it, floats overflow."""
 
 
 class Model(OpenSection):
@@ -27,7 +30,7 @@ class Model(OpenSection):
     """The others are central baselines: one process, no protection, same data. ``regular_mf``: gradient
     descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
     everybody, and the mean of all ratings as the prediction."""
-    factors: PositiveInt = 100
+    factors: Annotated[int, Field(gt=0, le=1 << 20)] = 100
     rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
     exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed
@@ -37,11 +40,11 @@ class Model(OpenSection):
     mean: float = 0.0
     """What all ratings are relative to: the middle of the scale, say."""
     learning_rate: PositiveFloat = 1e-3
-    reg_user: Annotated[float, Field(ge=0)] = 1e-4
-    reg_item: Annotated[float, Field(ge=0)] = 1e-4
-    reg_user_bias: Annotated[float, Field(ge=0)] | None = None
+    reg_user: Weight = 1e-4
+    reg_item: Weight = 1e-4
+    reg_user_bias: Weight | None = None
     """Of users' biases; ``reg_user`` if not given."""
-    reg_item_bias: Annotated[float, Field(ge=0)] | None = None
+    reg_item_bias: Weight | None = None
     """Of items' biases; ``reg_item`` if not given."""
     init: Literal["normal", "constant"] = "normal"
     """``constant`` is the authors' choice; all coordinates then stay equal and the model is rank one."""
@@ -78,7 +81,7 @@ class Model(OpenSection):
 
     @model_validator(mode="after")
     def _rule_fits(self) -> Model:
-        check_own(RULES.get(self.rule), self.own.get(self.rule))
+        self.check_own(RULES.get(self.rule))
         problem = self.rule_object.problem(self.steps, self.biases)
         if problem:
             raise ValueError(f"rule: {problem}")
@@ -120,7 +123,7 @@ class Protocol(OpenSection):
     def _consistent(self) -> Protocol:
         check_key_bits(self.key_bits)
         for name in filter(None, (self.scheme, self.charge)):
-            check_own(SCHEMES.get(name), self.own.get(name))
+            self.check_own(SCHEMES.get(name))
             self.scheme_of(name)
         base = SCHEMES.get(self.scheme)
         if self.charge and not (base.lightweight and base.server_reads == Reads.EVERYTHING):
@@ -138,7 +141,7 @@ class Protocol(OpenSection):
 
 
 class Metrics(Section):
-    """What is measured beside errors, once, after the last round; it is charged to nobody."""
+    """What is measured beside errors, once, after the last round. No user is charged for it."""
 
     top_k: PositiveInt | None = None
     """Length of the lists for hit rate, precision, recall and NDCG; not measured if not given."""
@@ -280,8 +283,8 @@ class Scenario(Section):
         counted = self.model.central or self.protocol.min_raters > 1 or self.model.rule_object.counts
         if self.metrics.popularity and not counted:
             raise ValueError(
-                f"metrics.popularity: users know no numbers of raters under rule {self.model.rule}: set it "
-                "to 0, or protocol.min_raters above 1, or model.rule to ridge"
+                f"metrics.popularity: rule {self.model.rule} does not count raters: set it to 0, "
+                "or protocol.min_raters above 1, or model.rule to ridge"
             )
         return self
 

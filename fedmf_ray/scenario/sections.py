@@ -15,7 +15,7 @@ from fedmf_ray.checks import CHECKS
 
 @dataclass(frozen=True)
 class Participation:
-    """Who takes part in a round, and whose upload does not arrive. Drawn from the seed: runs agree."""
+    """Who takes part in a round, and whose upload does not arrive. Drawn from the seed."""
 
     __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
 
@@ -31,7 +31,7 @@ class Participation:
 
     def __post_init__(self) -> None:
         if self.dropout + self.late >= 1:
-            raise ValueError("dropout and late leave nobody: their sum must be below 1")
+            raise ValueError("dropout and late leave no user in time: their sum must be below 1")
 
 
 @dataclass(frozen=True)

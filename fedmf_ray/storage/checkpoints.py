@@ -106,7 +106,7 @@ class Checkpoints:
                 if content["round"] == number:
                     yield Checkpoint(number, groups, int(content["servers"]))
             except (OSError, ValueError, KeyError, TypeError):
-                continue  # damaged: the one before it serves
+                continue  # damaged: the one before it is used
 
     def resume_at(self, checkpoint: Checkpoint) -> None:
         """Forget what came after a checkpoint that a run goes on from."""
@@ -128,7 +128,7 @@ class Checkpoints:
             raise CheckpointError(f"{self.folder}: cannot be read: {error.strerror}") from error
 
     def _remove(self, number: int) -> None:
-        """The list first: what it named no longer counts, then."""
+        """The list is removed first: without it, the files that it named no longer count."""
         (self.folder / f"{number:08}").unlink(missing_ok=True)
         for part in ("users", "server"):
             for path in (self.folder / part).glob(f"{number:08}-*"):

@@ -1,4 +1,4 @@
-"""The users' secrets: made once per run, kept on the users' side, and read again by whoever takes over."""
+"""The users' secrets: made once per run, kept on the users' side, and read again after failures."""
 
 from __future__ import annotations
 

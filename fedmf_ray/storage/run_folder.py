@@ -128,11 +128,11 @@ def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _keep_rounds(path: Path, first_round: int) -> None:
-    """Drop the rows of a table from a round on, and whatever a killed run left half written."""
+    """Drop the rows of a table from a round on, and a last row that a killed run left half written."""
     if not path.exists():
         return
     column, kept = 0, list[str]()
-    for number, line in enumerate(_sound_lines(path)):
+    for number, line in enumerate(_whole_lines(path)):
         cells = line.rstrip("\n").split(",")
         if number == 0:
             column = cells.index("round")
@@ -145,7 +145,7 @@ def _keep_rounds(path: Path, first_round: int) -> None:
     beside.replace(path)
 
 
-def _sound_lines(path: Path) -> Iterator[str]:
+def _whole_lines(path: Path) -> Iterator[str]:
     """Whole lines, up to where the file ends or is torn."""
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
         try:

@@ -1,4 +1,4 @@
-"""The users' part of a checkpoint: what they are when a round opens, for whoever takes over."""
+"""The users' part of a checkpoint: their state when a round opens, for actors that take over."""
 
 from __future__ import annotations
 

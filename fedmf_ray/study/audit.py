@@ -18,7 +18,7 @@ import yaml
 from numpy.typing import NDArray
 
 from fedmf_ray.engine.progress import Progress
-from fedmf_ray.engine.run import run
+from fedmf_ray.engine.run import COMPLETE, run
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.population import Population
 from fedmf_ray.privacy.adversaries import Seen
@@ -26,7 +26,7 @@ from fedmf_ray.privacy.views import load
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.study.cells import Study
 from fedmf_ray.study.scoring import Finding, Truth, findings
-from fedmf_ray.study.sweep import COMPLETE, CellState, StudyProgress, run_study
+from fedmf_ray.study.sweep import CellState, StudyProgress, run_study
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -99,8 +99,8 @@ class Estimate:
     def machines(self, cpus: int, memory_gb: float, within_s: float) -> int:
         """How many machines of so many CPUs and so much memory simulate a round within a time.
 
-        One actor a CPU, which also checks and adds up its users' uploads; each server has a CPU of its
-        own. Raises :class:`FedMFError` with the reason if no number of machines can.
+        There is one actor per CPU, which also checks and adds up its users' uploads; each server has a CPU
+        of its own. Raises :class:`FedMFError` with the reason if no number of machines can.
         """
         work, memory = self.work, self.memory
         alone = work.publish_s / work.servers + (0.0 if work.shared else work.decrypt_s)

@@ -1,4 +1,4 @@
-"""The score of attacks, which only those keep who know the truth."""
+"""Scores attacks against the true ratings, which no adversary has."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Truth:
         return [row for row in rows.tolist() if row in mine]
 
     def owner(self, guess: Guess) -> int:
-        """Whom a guess is about: of one about nobody in particular, the user who rated most of its rows."""
+        """Which user a guess is about. If it names none: the user who rated most of its rows."""
         if guess.user_id is not None:
             return guess.user_id
         others = (user for user in self.of if user != guess.but)

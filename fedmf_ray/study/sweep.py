@@ -22,14 +22,10 @@ import pandas as pd
 
 from fedmf_ray.engine.backends import Backend, open_backend
 from fedmf_ray.engine.progress import Progress
-from fedmf_ray.engine.run import forget, preflight, resume, run_into
+from fedmf_ray.engine.run import COMPLETE, ENDED, forget, preflight, resume, run_into
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.storage.run_folder import check_writable
 from fedmf_ray.study.cells import Cell, Study, table_value
-
-COMPLETE = ("complete", "converged")
-ENDED = (*COMPLETE, "diverged")
-"""A run with one of these ended by itself and would end the same way again."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Whole runs of the ridge rule and of the census: exact whoever dies, and the counts are the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,11 +10,9 @@ from fedmf_ray.engine.backends import SerialBackend
 from fedmf_ray.engine.federation import Federation
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import resume, run
-from fedmf_ray.learning.factors import initial_items
-from fedmf_ray.learning.rows import Items
 from fedmf_ray.planning.plan import Plan
-from tests.support.faults import LOSSES, FaultyBackend, train
-from tests.support.small_runs import rounds_of, small
+from tests.support.faults import FaultyBackend, train
+from tests.support.small_runs import LOSSES, rounds_of, small
 
 RIDGE = {
     "model__rule": "ridge",
@@ -61,7 +61,7 @@ class TestBits:
         faults = [
             ("train", 1, "UserActor"),
             ("open_round", 5, "UserActor"),
-            ("publish", 5, "ServerActor"),
+            ("close", 5, "ServerActor"),
             ("train", 8, "UserActor"),
         ]
         some = {"participation": SOME} if who == "some" else {}
@@ -90,11 +90,16 @@ class Watched:
         self.plan, self.backend = Plan.of(scenario), SerialBackend()
         self.federation = Federation(scenario, self.plan, self.backend, Silent())
         self.users = self.federation._crew.users[0]._users
-        self.layout = self.plan.terms.layout
 
     @property
     def rows(self):
         return self.federation._crew.users[0].items_in_the_clear()
+
+    def read(self, counted, rows=None):
+        """v_j, 1, b_j as a user reads them, whatever ``min_raters`` hides."""
+        setting = replace(self.plan.terms.setting, min_raters=1)
+        tables = [self.rows if rows is None else rows]
+        return self.plan.terms.rule.read(tables, setting, counted).vectors
 
     def owners(self):
         return np.repeat(np.arange(len(self.users)), np.diff(self.users.train.starts))
@@ -141,11 +146,11 @@ def test_a_run_does_what_the_page_says(weight):
     """Through sums, counts, columns, grids and credits: up to rounding, of biases to ten bits or so."""
     changes = {"model__reg_item": weight, "protocol__fraction_bits": 30, "protocol__update_bound": 8.0}
     watched = Watched(**changes, ratings__users=30, cluster__users_per_actor=30)
-    terms, block = watched.plan.terms, watched.users.train
-    start = Items.read(watched.rows, watched.layout, 1, counted=False).vectors[:, : terms.layout.factors]
-    expected = as_the_page_says(block, start, terms.steps, 5)
+    setting, block = watched.plan.terms.setting, watched.users.train
+    start = watched.read(counted=False)[:, : setting.factors]
+    expected = as_the_page_says(block, start, setting.steps, 5)
     for _, (v, b) in zip(watched.federation.rounds(), expected, strict=True):
-        read = Items.read(watched.rows, watched.layout, 1, counted=True).vectors
+        read = watched.read(counted=True)
         rated = watched.rows[:, -1] > 0
         assert read[rated, :-2] == pytest.approx(v[rated], abs=1e-3)
         assert read[rated, -1] == pytest.approx(b[rated], abs=1e-3)
@@ -163,17 +168,17 @@ def test_without_a_census_users_learn_while_they_count_themselves():
 class TestCensus:
     def test_counts_raters_and_leaves_the_rest_alone(self):
         watched = Watched(protocol__min_raters=2)
-        terms, layout = watched.plan.terms, watched.layout
+        terms, factors = watched.plan.terms, watched.plan.terms.setting.factors
         before = watched.rows.copy()
         next(watched.federation.rounds())
         after = watched.rows
         raters = np.bincount(watched.users.train.items, minlength=terms.blocks.items)
         assert after[:, -1].tolist() == raters.tolist()
-        assert (after[:, layout.learned : -1] == 0).all()
-        start = initial_items("normal", terms.init_scale, terms.blocks.items, layout.factors, terms.seed)
+        assert (after[:, terms.learns : -1] == 0).all()
+        start = terms.start.items(terms.blocks.items, factors)
         for rows in (before, after):
-            read = Items.read(rows, layout, 1, counted=False).vectors
-            assert np.abs(read[:, : layout.factors] - start).max() <= 1e-5
+            read = watched.read(counted=False, rows=rows)
+            assert np.abs(read[:, :factors] - start).max() <= 1e-5
             assert (read[:, -1] == 0).all()
 
     def test_weak_regularisers_do_not_lose_the_start(self):
@@ -195,12 +200,12 @@ class TestCensus:
             items = len(rows)
             counts = np.bincount(users.train.items, users.counted[owners], items)
             assert rows[:, -1].tolist() == counts.tolist(), done.row["round"]
-            curvature = np.bincount(users.train.items, users.part, items)
+            curvature = np.bincount(users.train.items, users.parts[:, 0], items)
             assert rows[:, -2].tolist() == curvature.tolist(), done.row["round"]
         assert users.counted.all()
         enough = (counts >= least)[users.train.items]
-        assert (users.part[~enough] == 0).all()
-        assert (users.part[enough] > 0).mean() > (0.8 if who else 0.999)
+        assert (users.parts[~enough] == 0).all()
+        assert (users.parts[enough] > 0).mean() > (0.8 if who else 0.999)
 
     @pytest.mark.parametrize("rule", ["ridge", "batch", "sequential"])
     def test_rows_with_too_few_raters_never_move(self, rule):
@@ -215,7 +220,7 @@ class TestCensus:
         raters = np.bincount(watched.users.train.items, minlength=len(before))
         few = raters < 4
         assert 3 < few.sum() < 17
-        moved = (watched.rows != before)[:, : watched.layout.learned + ridge].any(axis=1)
+        moved = (watched.rows != before)[:, : watched.plan.terms.learns + ridge].any(axis=1)
         assert moved.tolist() == (~few).tolist()
         assert losses[-1] < losses[1]
 

@@ -20,20 +20,22 @@ from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.participation import IN_TIME
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.server import Roster
+from fedmf_ray.schemes.numbers import array_to_numbers
 from fedmf_ray.storage.key_files import create_keys
-from tests.support.small_runs import rounds_of, small
-
-LOSSES = ["train_mse", "test_rmse", "test_mae"]
+from tests.support.small_runs import LOSSES, rounds_of, small
 
 
 def final_items(chosen):
     """V after the last round of a scenario, by the actors' own methods in one process."""
     user, server, items = alone(chosen)
+    everybody = np.full(chosen.ratings.users, IN_TIME, np.int8)
     for _ in range(chosen.stop.rounds):
         user.open_round(items)
-        uploads, _, _ = user.train(0, EVERYBODY, False)
-        assert server.receive(uploads).added == 7
-        items, _, _ = server.publish()
+        uploads, _, _ = user.train(0, everybody, False)
+        assert server.receive(uploads).added == len(everybody)
+        closed, _, added = server.close(expected=len(everybody))
+        assert len(closed.credited) == added == len(everybody)
+        items, _ = server.publish()
     user.open_round(items)
     return user.items_in_the_clear()
 
@@ -42,12 +44,14 @@ EVERYBODY = np.full(7, IN_TIME, np.int8)
 
 
 def alone(chosen):
-    """All seven users of a scenario in one actor, their server, and the matrix that opens round 0."""
+    """All users of a scenario in one actor, their server, and the matrix that opens round 0."""
     plan = Plan.of(chosen)
-    evaluator, key, _ = create_keys(plan.scheme, plan.matrices)
-    user = UserActor(plan.population.members(0, 7), plan.terms, Hosting(plan.together, combine=False))
+    evaluator, key, _ = create_keys(plan.scheme, plan.terms.blocks.shape)
+    members = plan.population.members(0, chosen.ratings.users)
+    user = UserActor(members, plan.terms, Hosting(plan.scheme.lightweight, combine=False))
     joined = user.set_up(key, evaluator)
-    items = user.encrypt_initial_items()
+    items, cpu_s = user.encrypt_initial_items()
+    assert cpu_s > 0
     return user, ServerActor(evaluator, items, Roster(joined.user_ids, joined.blocks[:, 0])), items
 
 
@@ -87,15 +91,24 @@ def items_and_losses(chosen, monkeypatch):
     return revealed[0], losses
 
 
-@pytest.mark.parametrize("rule", ["sequential", "batch"])
-def test_where_users_live_does_not_change_a_bit(local_ray, monkeypatch, rule):
-    single = small(model__rule=rule)
+@pytest.mark.parametrize(
+    ("rule", "placements"),
+    [
+        ("sequential", [(1, 1), (2, None), ("auto", None)]),
+        ("batch", [(1, None)]),
+    ],
+    ids=["sequential", "batch"],
+)
+def test_where_users_live_does_not_change_a_bit(local_ray, monkeypatch, rule, placements):
+    """Three users: a Ray worker takes half a second to start. More of them share actors in one process."""
+    chosen = {"model__rule": rule, "ratings__users": 3}
+    single = small(**chosen)
     expected, losses = items_and_losses(single, monkeypatch)
     assert np.array_equal(expected, final_items(single))  # the bare loop over protocol/ agrees
     assert len(losses) == 3
-    for users_per_actor, in_flight in [(1, None), (1, 1), (3, None), (7, None), ("auto", None)]:
+    for users_per_actor, in_flight in placements:
         cluster = {"backend": "ray", "users_per_actor": users_per_actor, "in_flight": in_flight}
-        items, same = items_and_losses(small(model__rule=rule, cluster=cluster), monkeypatch)
+        items, same = items_and_losses(small(**chosen, cluster=cluster), monkeypatch)
         assert np.array_equal(items, expected)
         assert same == losses
 
@@ -136,7 +149,7 @@ def test_the_server_actor_never_holds_a_key_a_rating_or_a_vector():
     uploads, _, _ = actor.train(0, EVERYBODY, False)
     server.receive(uploads)
     state, users, key = pickle.dumps(server), actor._users, actor._key
-    p, q = key.primes
+    p, q = map(int, array_to_numbers(key.secrets()["primes"]))
     assert (p * q).to_bytes(128, "little") in state  # the search finds what is there
     for prime in (p, q):
         assert prime.to_bytes(64, "little") not in state
@@ -153,7 +166,16 @@ def test_stops_when_converged(tmp_path):
     assert 1 < summary["rounds"] < 50
 
 
-def test_divergence_is_named_and_leaves_the_sound_rounds(tmp_path):
+@pytest.mark.parametrize("rule", ["sequential", "batch"])
+@pytest.mark.parametrize("users_per_actor", [1, 3, 7])
+def test_sharing_an_actor_does_not_change_a_bit(monkeypatch, rule, users_per_actor):
+    single = small(model__rule=rule)
+    shared = small(model__rule=rule, cluster__users_per_actor=users_per_actor)
+    items, _ = items_and_losses(shared, monkeypatch)
+    assert np.array_equal(items, final_items(single))
+
+
+def test_divergence_is_named_and_leaves_the_complete_rounds(tmp_path):
     with pytest.raises(DivergenceError, match="learning_rate"):
         run(small(model__learning_rate=0.05, stop__rounds=60), tmp_path, Silent())
     (folder,) = tmp_path.glob("small/*")
@@ -165,7 +187,7 @@ def test_divergence_is_named_and_leaves_the_sound_rounds(tmp_path):
 
 
 def test_divergence_in_a_ray_actor_reads_the_same(tmp_path, local_ray):
-    cluster = {"backend": "ray", "users_per_actor": 3}
+    cluster = {"backend": "ray", "users_per_actor": 7}
     with pytest.raises(DivergenceError, match=r"^(user|round) \d+, item \d+: .*learning_rate") as caught:
         run(small(model__learning_rate=0.05, stop__rounds=60, cluster=cluster), tmp_path, Silent())
     assert "\n" not in str(caught.value)
@@ -218,5 +240,5 @@ def test_figures_to_watch_tell_round_and_phase(tmp_path, monkeypatch):
     monkeypatch.setattr("fedmf_ray.engine.backends.SerialBackend.gauges", lambda self: Watched())
     rows = rounds_of(tmp_path)
     assert [figures["round"] for figures in shown if "round" in figures] == [0, 1, 2]
-    assert [figures["phase"] for figures in shown] == [1, 2, 3, 0] * 3
+    assert [figures["phase"] for figures in shown] == [3, 1, 2, 0] * 3 + [3]
     assert [figures["train_mse"] for figures in shown if "train_mse" in figures] == rows["train_mse"].tolist()

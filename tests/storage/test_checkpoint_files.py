@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from fedmf_ray.schemes.numbers import array_to_numbers, numbers_to_array
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 
@@ -57,4 +58,4 @@ def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
 
 @pytest.mark.parametrize("numbers", [[], [0], [1, 2**3000, 255, 256]])
 def test_numbers_of_any_size_come_back(numbers):
-    assert checkpoint_files.array_to_numbers(checkpoint_files.numbers_to_array(numbers)) == numbers
+    assert array_to_numbers(numbers_to_array(numbers)) == numbers

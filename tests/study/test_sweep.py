@@ -78,7 +78,7 @@ def test_a_bad_sweep_is_named_before_anything_runs(swept, message, load):
 def test_every_cell_is_a_run_folder_and_the_table_has_a_row_per_cell_and_round(load, tmp_path):
     study = load({"ratings.items": [6, 8], "seed": [1, 2, 3]})
     outcome = sweep.run_study(study, tmp_path, Watch())
-    assert not outcome.unsound
+    assert not outcome.incomplete
     table = pd.read_csv(outcome.path / "study.csv")
     assert len(table) == 12
     assert table[["ratings.items", "seed", "round"]].drop_duplicates().shape == (12, 3)
@@ -153,7 +153,7 @@ def test_an_interrupted_cell_goes_on_from_its_checkpoint_and_none_is_left(load, 
     with pytest.raises(KeyboardInterrupt):
         sweep.run_study(study, tmp_path, Killed())
     outcome = sweep.run_study(study, tmp_path, Watch())
-    assert not outcome.unsound
+    assert not outcome.incomplete
     events = (outcome.path / "cells" / "0001" / "events.jsonl").read_text()
     assert json.loads(events)["event"] == "resumed"
     assert json.loads(events)["round"] == 1
@@ -181,21 +181,21 @@ def test_a_failed_cell_is_recorded_and_does_not_stop_the_others(load, tmp_path, 
     monkeypatch.setattr(sweep, "run_into", broken)
     study = load({"seed": [1, 2, 3]})
     outcome = sweep.run_study(study, tmp_path, Watch())
-    assert [(s.cell.number, s.status, s.reason) for s in outcome.unsound] == [
+    assert [(s.cell.number, s.status, s.reason) for s in outcome.incomplete] == [
         (1, "failed", "RuntimeError: no luck today")
     ]
     assert pd.read_csv(outcome.path / "cells.csv")["status"].tolist() == ["complete", "failed", "complete"]
     assert set(pd.read_csv(outcome.path / "study.csv")["cell"]) == {0, 2}
     monkeypatch.undo()
     watch = Watch()
-    assert not sweep.run_study(study, tmp_path, watch).unsound
+    assert not sweep.run_study(study, tmp_path, watch).incomplete
     assert watch.seen == ["cell 1 (seed=2)"]
 
 
-def test_a_diverged_cell_stays_unsound_and_is_not_run_again(load, tmp_path):
+def test_a_diverged_cell_stays_incomplete_and_is_not_run_again(load, tmp_path):
     study = load({"model.learning_rate": [0.02, 9.0]})
     for watch in (Watch(), Watch()):
-        (state,) = sweep.run_study(study, tmp_path, watch).unsound
+        (state,) = sweep.run_study(study, tmp_path, watch).incomplete
         assert state.status == "diverged"
         assert "learning_rate" in state.reason
     assert watch.seen == []
@@ -221,5 +221,5 @@ def test_a_folder_of_another_study_is_refused(load, tmp_path):
 
 def test_cells_run_on_a_ray_that_is_there(load, tmp_path, local_ray):
     study = load({"seed": [1, 2]}, cluster={"backend": "ray", "users_per_actor": 3})
-    assert not sweep.run_study(study, tmp_path, Watch()).unsound
+    assert not sweep.run_study(study, tmp_path, Watch()).incomplete
     assert local_ray.is_initialized()  # the test's own Ray is left alone

@@ -106,7 +106,7 @@ def digest(scenario) -> dict:
             experiment = Federation(scenario, Plan.of(scenario), backend, Silent())
             items = lambda: experiment._crew.users[0].items_in_the_clear()  # noqa: E731
         done = list(experiment.rounds())
-        closing = experiment.closing()
+        ranking = experiment.ranking()
     losses = [[one.row[name] for name in ("train_mse", "test_rmse", "test_mae")] for one in done]
     result = {"losses": _sha(np.array(losses)), "items": _sha(items())}
     if "upload_bytes_total" in done[0].row:
@@ -115,8 +115,8 @@ def digest(scenario) -> dict:
     seen = [one.view for one in done if one.view is not None]
     if seen:
         result["view"] = _sha(*(array for view in seen for array in _arrays(view)))
-    if "ranking" in closing:
-        result["ranking"] = _sha(np.array([float(value) for value in closing["ranking"].values()]))
+    if ranking:
+        result["ranking"] = _sha(np.array([float(value) for value in ranking.values()]))
     return result
 
 

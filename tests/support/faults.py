@@ -13,13 +13,13 @@ from fedmf_ray.engine.federation import Federation
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import checkpoints_of
 from fedmf_ray.planning.plan import Plan
-
-LOSSES = ["train_mse", "test_rmse", "test_mae"]
+from tests.support.small_runs import LOSSES
 
 MOMENTS = {
     "train": "UserActor",
     "receive": "ServerActor",
     "merge": "ServerActor",
+    "close": "ServerActor",
     "publish": "ServerActor",
     "read_share": "UserActor",
     "open_round": "UserActor",
@@ -44,15 +44,23 @@ class FaultyBackend(RayBackend):
         self._pids[actor] = (kind.__name__, actor.ping.remote())
         return actor
 
-    def call(self, actor, method, *args, returns=1):
-        references = super().call(actor, method, *args, returns=returns)
+    def call(self, actor, method, *args):
+        reference = super().call(actor, method, *args)
+        self._strike(method)
+        return reference
+
+    def call_split(self, returns, actor, method, *args):
+        references = super().call_split(returns, actor, method, *args)
+        self._strike(method)
+        return references
+
+    def _strike(self, method):
         self._made[method] += 1
         for fault in list(self._faults):
             when, count, who = fault
             if method == when and self._made[method] > count:
                 self._faults.remove(fault)
                 self.kill(who)
-        return references
 
     def kill(self, who):
         """End one process of this class as the kernel does when memory runs out."""

@@ -59,7 +59,7 @@ def main(folder: Path, seed: int) -> None:
     import_ray()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    moments = [("train", 4), ("merge", 8), ("publish", 2), ("open_round", 4), ("save", 6)]
+    moments = [("train", 4), ("merge", 8), ("close", 2), ("publish", 2), ("open_round", 4), ("save", 6)]
     faults = []
     for round_number, (moment, calls) in enumerate(chance.sample(moments, 3), start=1):
         who = ["node", "UserActor", "ServerActor"][(round_number + seed) % 3]

@@ -8,6 +8,8 @@ from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.scenario import file as scenario_file
 
+LOSSES = ["train_mse", "test_rmse", "test_mae"]
+
 
 def small(**changes):
     """Seven synthetic users, three rounds, in one process."""
@@ -31,3 +33,8 @@ def small(**changes):
 
 def rounds_of(tmp_path, **changes):
     return pd.read_csv(run(small(**changes), tmp_path, Silent()) / "rounds.csv")
+
+
+def losses_of(folder):
+    """Of every round of a run folder."""
+    return pd.read_csv(folder / "rounds.csv")[["round", *LOSSES]]

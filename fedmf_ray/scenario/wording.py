@@ -1,0 +1,38 @@
+"""What is wrong with a key, in the words of a scenario file, from pydantic's errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel
+
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # of a pydantic class, of a dataclass
+_NO_KEYS = ("model_type", "dataclass_type", "model_attributes_type", "dict_type")
+
+
+def problem(error: Any, known: Iterable[str]) -> str:
+    """One pydantic error without the place: ``0 should be greater than 0``. known: keys that are there."""
+    kind, value, message = error["type"], error["input"], error["msg"]
+    if kind in _UNKNOWN:
+        near = get_close_matches(str(error["loc"][-1]), list(known), n=1)
+        return "unknown key" + (f" (did you mean {near[0]}?)" if near else "")
+    if kind == "missing":
+        return "is missing"
+    if kind in _NO_KEYS:
+        return f"{value!r} should be keys and values"
+    if kind == "string_pattern_mismatch":
+        message = "should start with a letter or digit and hold only letters, digits, '.', '_' and '-'"
+    message = message.removeprefix("Value error, ").replace("Input should", "should", 1)
+    shown = "" if isinstance(value, dict | BaseModel) else f"{value!r} "
+    return f"{shown}{message}"
+
+
+def place(path: Iterable[str], said: str, known: Iterable[str]) -> str:
+    """``protocol.charge: what is wrong`` from where an error was found and what was said there; what a
+    section says of one of its own keys becomes a part of the path."""
+    where, names = ".".join(path), "|".join(map(re.escape, known))
+    inner = re.match(rf"({names})(\.[\w.-]+)?: ", said) if where and names else None
+    return f"{where}.{said}" if inner else f"{where}: {said}" if where else said
