@@ -19,10 +19,11 @@ from fedmf_ray.protocol.server import Combiner, Roster, Server, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes import Elementwise, Packed, Plain, Shape
+from fedmf_ray.schemes import SCHEMES as REGISTERED
+from fedmf_ray.schemes import Shape, scheme_of
 
 ITEMS, FACTORS, USERS = 9, 4, 5
-SCHEMES = {scheme.name: scheme for scheme in (Plain(), Elementwise(1024), Packed(1024))}
+SCHEMES = {name: scheme_of({"scheme": name, "key_bits": 1024}) for name in REGISTERED.names()}
 NOTHING = np.array([], np.int64), np.array([])
 
 
