@@ -21,6 +21,7 @@ from fedmf_ray.report.page import report
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study import cells
 from fedmf_ray.study.sweep import run_study
+from tests.report.captions import known_captions
 
 TREE = {
     "description": "five <b>users</b>",
@@ -73,7 +74,7 @@ def captions(text):
         assert "<text" not in picture
         assert not re.search(r'href="(?!#)', picture)
     assert text.count("<img") == text.count("data:image/svg+xml;base64,")
-    return re.findall(r"<figcaption>([^<]*)</figcaption>", text)
+    return known_captions(re.findall(r"<figcaption>([^<]*)</figcaption>", text))
 
 
 class Quiet(Silent):

@@ -109,7 +109,7 @@ def test_own_keys_can_be_overridden_and_swept(tmp_path):
         ("model.scaled={scale: 2}", "model.scaled: unknown key"),
         ("model={rule: scaled, scaled: {scale: x}}", "model.scaled.scale: 'x' should be a valid number"),
         ("model={rule: scaled, scaled: {scal: 1}}", "model.scaled.scal: unknown key (did you mean scale?)"),
-        ("model={rule: scald}", "model.rule: 'scald' should be one of sequential, batch, ridge, scaled"),
+        ("model={rule: scald}", "model.rule: 'scald' should be one of sequential, batch, ridge"),
         ("model={rule: batch, own: {}}", "model.own: unknown key"),
     ],
 )  # fmt: skip
