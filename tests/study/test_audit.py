@@ -102,7 +102,8 @@ def test_decoys_lower_the_precision_to_its_formula_and_full_text_leaves_nothing(
     assert fresh[-1] > 0.9 > fresh[0]
     full = audited(tmp_path, "server", "packed", part_text_sparsity=0.0)
     attacks = [finding.attack for finding in full]
-    assert attacks == ["ciphertexts", "uploaded rows", "intersection of 3 rounds"]
+    assert attacks[:3] == ["ciphertexts", "uploaded rows", "intersection of 3 rounds"]
+    assert not any("popularity" in attack or "WEAKENED" in attack for attack in attacks)
     assert full[1].rated_precision == pytest.approx(rated / (8 * 20))  # no better than the base rate
 
 
