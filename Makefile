@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin
 RESULTS ?= results
+TEST_PROCESSES ?= 2
 
 .PHONY: demo test test-slow test-faults test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-quality bench-scaling bench-tools clean help
 
@@ -12,8 +13,9 @@ help:            ## show this list
 demo: $(VENV)/.run  ## create the environment and run the quickstart scenario
 	$(RUN)/fedmf-ray run scenarios/quickstart.yaml --results $(RESULTS)
 
-test: $(VENV)/.test  ## run the test suite (slow tests excluded)
-	$(RUN)/python -m pytest -m "not slow"
+# A file's tests share fixtures, a local Ray among them, so a file stays with one process.
+test: $(VENV)/.test  ## run the test suite in TEST_PROCESSES (slow tests excluded)
+	$(RUN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(VENV)/.test  ## run only the slow tests
 	$(RUN)/python -m pytest -m slow

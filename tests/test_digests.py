@@ -26,7 +26,7 @@ def test_every_scenario_computes_and_sends_what_it_did(movielens_small, monkeypa
     assert list(found) == list(KNOWN)
 
 
-def test_without_movielens_those_on_synthetic_ratings_do():
+def test_without_movielens_those_on_synthetic_ratings_do(no_movielens):
     for name, scenario in digests.all_cuts():
         if scenario.ratings.source == "synthetic":
             assert digests.digest(scenario) == KNOWN[name], name

@@ -147,9 +147,9 @@ def test_on_ray_workers_find_it_too(installed, tmp_path, root):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["protocol.scaled.factor=4"], "thirdparty.yaml: protocol: scaled: factor: 4 should be odd"),
-        (["protocol.scaled.colour=red"], "protocol: scaled.colour: unknown key"),
-        (["model.huber.delta=wide"], "model: huber.delta: "),
+        (["protocol.scaled.factor=4"], "thirdparty.yaml: protocol.scaled.factor: 4 should be odd"),
+        (["protocol.scaled.colour=red"], "protocol.scaled.colour: unknown key"),
+        (["model.huber.delta=wide"], "model.huber.delta: 'wide' should be a valid number"),
         (["metrics.measures=[nonsense]"], "metrics.measures: .*should be one of mrr"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The line that tells people how item rows are laid out, and the cheap change that would save ciphertexts."""
+"""One line about how item rows are laid out, and about a small change that would save ciphertexts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fedmf_ray.planning.plan import Plan, rows_of
 from fedmf_ray.schemes import Rows
 
 _FEWER_BITS = (1, 2, 3)
-"""So many fraction bits less may be worth considering."""
+"""How many fraction bits fewer are tried for the advice."""
 
 
 def layout_line(plan: Plan) -> str:

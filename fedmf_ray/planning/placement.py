@@ -17,7 +17,7 @@ WORKER_BYTES = 80 * 10**6
 `benchmarks/memory.py` measures it."""
 
 _USER_OBJECTS_BYTES = 2000
-"""What Python takes for a user beyond the numbers in its arrays."""
+"""Memory of a user in Python beyond the numbers in its arrays."""
 
 
 def place(
@@ -31,7 +31,7 @@ def place(
 
 
 def _work(plan: Plan) -> NDArray[np.float64] | None:
-    """(users,) what each user's round takes beside others', if their ratings are known here."""
+    """(users,) how much work each user's round is, relative to others', if their ratings are known here."""
     if plan.population.slices is None:
         return None
     (everybody,) = plan.population.uploads(plan.terms.blocks, plan.terms.part_text_sparsity)
@@ -45,7 +45,7 @@ def group(
 ) -> list[range]:
     """Positions of consecutive users, ``users_per_actor`` at a time; ``auto`` makes one group per CPU.
 
-    work: (users,) if known; ``auto`` then cuts so that groups have about the same.
+    work: (users,) if known; ``auto`` then cuts so that all groups have about the same work.
     """
     size = _group_size(users, users_per_actor, cpus)
     if users_per_actor != "auto" or work is None:

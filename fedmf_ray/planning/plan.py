@@ -21,7 +21,7 @@ _refutations: dict[str, str | None] = {}
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is settled before the first actor starts.
+    """All decisions that are made before the first actor starts.
 
     charged: in a calibrated run, the plan of the scheme whose costs are charged.
     """

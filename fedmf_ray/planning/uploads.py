@@ -1,4 +1,4 @@
-"""How much users will upload, before anybody does: rows by the rule, blocks by where the rows are.
+"""Estimates how much users will upload: rows by the rule, blocks by where the rows are.
 
 Where users' ratings are in this process, their rated rows are known. Where decoys will be, and the rated rows
 of users who make their own ratings, are estimated by expectation.

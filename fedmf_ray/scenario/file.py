@@ -54,7 +54,7 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _depth(tree: Any) -> int:
-    """How deep keys and lists are nested; no deeper than it takes to know that it is too much."""
+    """How deep keys and lists are nested; stops counting beyond the limit."""
     level, depth = [tree], 0
     while level and depth <= _DEEPEST:
         level = [child for node in level if isinstance(node, dict | list) for child in _children(node)]

@@ -1,4 +1,4 @@
-"""Files that survive: arrays written whole or not at all, which say themselves whether they are intact.
+"""Files of a checkpoint: arrays that are written completely or not at all, with a checksum.
 
     magic line, SHA-256 of the rest, an .npz archive without pickles
 
@@ -62,7 +62,7 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """A file that is either the old one or the new one, whatever happens in between."""
+    """Replace a file so that at any moment it is either the old one or the new one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

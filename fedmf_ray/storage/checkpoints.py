@@ -1,9 +1,9 @@
-"""When a run is saved, what belongs together, and which save can be trusted.
+"""When a run is saved, which files belong together, and which checkpoints are complete.
 
     <folder>/users/key            the key pair
     <folder>/users/<round>-<k>    vectors and decoys of the users of actor k
     <folder>/server/<round>-<s>   the encrypted item matrix of server s
-    <folder>/<round>              the list of these, written last: without it nothing counts
+    <folder>/<round>              the list of these, written last: a checkpoint without it does not count
 
 What is private is written and read by the users' processes alone; this module only names files.
 """

@@ -1,7 +1,7 @@
 """Plays the adversary of a scenario on what it saw in a run, and keeps the score.
 
-The attacks (:mod:`fedmf_ray.privacy`) read the recorded view alone; only the scorer here knows the truth,
-which it makes from the scenario again. Recovered means exactly: to the step of the rating scale.
+The attacks (:mod:`fedmf_ray.privacy`) read the recorded view alone. Only the scorer here knows the true
+ratings, which it makes from the scenario again. Recovered means exactly: to the step of the rating scale.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
         study.csv     a row per cell and round: swept keys, then the columns of rounds.csv
         cells/0000/   the run folder of cell 0, ...
 
-Called again, it runs what is not complete: a study survives Ctrl-C and the loss of the machine.
+Called again, it runs the cells that are not complete, so a study can go on after Ctrl-C or a lost machine.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
                 _run(path / "cells" / cell.name, cell, progress)
             except FedMFError as error:
                 failures[cell.number] = str(error)
-            except Exception as error:  # a defect, or Ray's: it must not take the other cells along
+            except Exception as error:  # a defect, or an error of Ray: the other cells still run
                 failures[cell.number] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
     finally:
         for backend in backends.values():

@@ -56,7 +56,7 @@ class TestBits:
         if len(losses) == RIDGE["stop__rounds"]:
             assert np.array_equal(items, undisturbed["all"][0])
 
-    @pytest.mark.parametrize("who", ["all", "some"])
+    @pytest.mark.parametrize("who", [pytest.param("all", marks=pytest.mark.slow), "some"])
     def test_processes_that_die_change_nothing(self, local_ray, tmp_path, undisturbed, who):
         faults = [
             ("train", 1, "UserActor"),

@@ -94,7 +94,7 @@ def items_and_losses(chosen, monkeypatch):
 @pytest.mark.parametrize(
     ("rule", "placements"),
     [
-        ("sequential", [(1, 1), (2, None), ("auto", None)]),
+        ("sequential", [(1, 1), ("auto", None)]),
         ("batch", [(1, None)]),
     ],
     ids=["sequential", "batch"],
