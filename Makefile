@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 RESULTS ?= results
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test test-slow test-faults test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-quality bench-scaling bench-tools clean help
+.PHONY: demo test test-slow test-faults test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-quality bench-revisions bench-scaling bench-tools clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -65,6 +65,10 @@ bench-orchestration: $(VENV)/.run  ## compare speed and memory with Flower, pfl 
 
 bench-quality: $(VENV)/.run  ## test errors on five folds beside scikit-surprise (needs ml-latest-small; a quarter of an hour)
 	$(RUN)/python benchmarks/quality.py
+
+REVISION ?= origin/main
+bench-revisions: $(VENV)/.run  ## compare each phase of a round with REVISION, in turns (a quarter of an hour)
+	$(RUN)/python benchmarks/revisions.py $(REVISION)
 
 bench-scaling: $(VENV)/.run  ## two workers or servers against one, memory of 100,000 users, checkpoints (ten minutes)
 	$(RUN)/python benchmarks/scaling.py workers
