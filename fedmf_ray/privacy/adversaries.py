@@ -43,7 +43,8 @@ class Attempt:
     """What one attack made of a view. round: the first one that it read. rounds: how many it needs.
 
     guesses: None where there was nothing to guess from, or no attack is known. readable: the adversary reads
-    every number that users upload, so that without an attack they count as given away.
+    every number that users upload, so that without an attack they count as given away. sealed: it reads none,
+    so that nothing counts as recovered.
     """
 
     adversary: str
@@ -52,6 +53,7 @@ class Attempt:
     rounds: int
     guesses: Sequence[Guess] | None
     readable: bool = False
+    sealed: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _closed_form(
 def server_that_cannot(seen: Seen) -> Iterator[Attempt]:
     """Ciphertexts: no rating, but numbers of blocks, any row of which may be a rated one."""
     agreed, first = seen.agreed, seen.views[0].round
-    yield Attempt("server", "ciphertexts", first, 1, None)
+    yield Attempt("server", "ciphertexts", first, 1, None, sealed=True)
     users, rounds = uploaded_rows(seen)
     yield _rated("uploaded rows", rounds[:1], users, first)
     if len(rounds) > 1:

@@ -100,7 +100,7 @@ def score(attempt: Attempt, truth: Truth, step: float, cpu_s: float) -> Finding:
         rated |= {(owner, row) for row in known}
         if guess.ratings is not None:
             right |= {(owner, row) for row in truth.right(owner, guess.rows, guess.ratings, step)}
-    unknown = attempt.guesses is None and attempt.attack != "ciphertexts"
+    unknown = attempt.guesses is None and not attempt.sealed
     return Finding(
         attempt.adversary, attempt.attack, attempt.round, attempt.rounds, truth.count,
         None if unknown else len(right) / truth.count, len({user for user, _ in right}),
