@@ -175,11 +175,12 @@ class _Sole:
         self, path: Path, archive: tarfile.TarFile, name: str, stream: IO[bytes], outer: Unpacked
     ) -> None:
         self._path, self._archive, self._name, self._stream = path, archive, name, stream
-        self._outer = outer
+        self._outer, self._ended = outer, False
 
     def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        if not data and size:
+        data = b"" if self._ended else self._stream.read(size)
+        if not data and not self._ended:
+            self._ended = True
             while (other := self._archive.next()) is not None:
                 if other.isfile():
                     raise _only_one(self._path, [self._name, other.name])

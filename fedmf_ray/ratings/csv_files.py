@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings.archives import unpacked
@@ -24,6 +25,7 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": 
 _COMMENTS = ("#", "%")
 _MOST_COMMENTS = 1000
 _ROWS = 1 << 18
+_WHOLE = re.compile(r"(?:-?[0-9]{1,19}\n)*-?[0-9]{1,19}")
 
 
 class Dialect(NamedTuple):
@@ -47,6 +49,43 @@ class Header(NamedTuple):
     rows: bool
 
 
+class Wholes:
+    """Builds a column of int64 from parts of a file; of words, once a part holds anything else."""
+
+    def __init__(self) -> None:
+        self._numbers: list[Integers] | None = []
+        self._words = Collector()
+
+    def add(self, cells: NDArray[np.object_]) -> None:
+        numbers = None if self._numbers is None else _whole(cells)
+        if self._numbers is not None and numbers is not None:
+            self._numbers.append(numbers)
+            return
+        for part in self._numbers or ():
+            self._words.add(*_factorized(part.astype(str).astype(object)))
+        self._numbers = None
+        self._words.add(*_factorized(cells))
+
+    def column(self) -> Words | Integers:
+        if self._numbers is None:
+            return self._words.words()
+        return np.concatenate([np.empty(0, np.int64), *self._numbers])
+
+
+def _whole(cells: NDArray[np.object_]) -> Integers | None:
+    if not _WHOLE.fullmatch("\n".join(cells)):
+        return None
+    try:
+        return np.array(cells.tolist(), np.int64)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _factorized(cells: NDArray[np.object_]) -> tuple[Integers, list[str]]:
+    codes, words = pd.factorize(cells)
+    return codes.astype(np.int64), list(words)
+
+
 def read(
     path: Path, wanted: Sequence[str], whole: Sequence[str], dialect: Dialect
 ) -> tuple[dict[str, Words | Integers], list[str]]:
@@ -54,21 +93,6 @@ def read(
 
     Columns in ``whole`` come as int64 if all their cells are whole numbers. Raises :class:`FedMFError`.
     """
-    if whole:
-        try:
-            return _read(path, wanted, set(whole), dialect)
-        except _NotWhole:
-            pass
-    return _read(path, wanted, set(), dialect)
-
-
-class _NotWhole(Exception):
-    pass
-
-
-def _read(
-    path: Path, wanted: Sequence[str], whole: set[str], dialect: Dialect
-) -> tuple[dict[str, Words | Integers], list[str]]:
     notes: list[str] = []
     with unpacked(path) as source:
         lines = Lines(source, path, dialect.encoding, dialect.comment)
@@ -155,17 +179,14 @@ def _numbers_rows(header: str, lines: Lines, separator: str, columns: int) -> bo
 
 
 def _parse(
-    lines: Lines, path: Path, header: Header, wanted: Sequence[str], whole: set[str], dialect: Dialect
+    lines: Lines, path: Path, header: Header, wanted: Sequence[str], whole: Sequence[str], dialect: Dialect
 ) -> tuple[dict[str, Words | Integers], int]:
     """The wanted columns, and how many records there are."""
     first = int(header.rows)
     places = {name: header.names.index(name) + first for name in wanted}
     surplus = len(header.names) + first  # cells behind the last named column
-    kinds: dict[int, Any] = dict.fromkeys(range(surplus), str)
-    kinds |= {at: "int64" if name in whole else "category" for name, at in places.items()}
-    kinds |= {surplus: "category"} | ({0: "category"} if header.rows else {})
-    words = {at: Collector() for at, kind in kinds.items() if kind == "category"}
-    integers: dict[int, list[Integers]] = {at: [] for at, kind in kinds.items() if kind == "int64"}
+    numbers = {places[name]: Wholes() for name in whole}
+    words = {at: Collector() for at in {*places.values(), surplus, *range(first)} - {*numbers}}
     records = 0
     try:
         with warnings.catch_warnings():
@@ -174,15 +195,14 @@ def _parse(
             source: Any = lines
             chunks: Any = pd.read_csv(
                 source, sep=header.separator, header=None, names=[*range(surplus + 1)], index_col=False,
-                dtype=kinds, na_filter=False, skipinitialspace=header.separator != " ", engine="c",
+                dtype=object, na_filter=False, skipinitialspace=header.separator != " ", engine="c",
                 quoting=csv.QUOTE_NONE if dialect.quoting == "none" else csv.QUOTE_MINIMAL, chunksize=_ROWS,
             )  # fmt: skip
             for chunk in chunks:
                 for at, collector in words.items():
-                    column = chunk[at].cat
-                    collector.add(column.codes.to_numpy(np.int64), column.categories.astype(str))
-                for at, parts in integers.items():
-                    parts.append(chunk[at].to_numpy(np.int64))
+                    collector.add(*_factorized(chunk[at].to_numpy(object)))
+                for at, column in numbers.items():
+                    column.add(chunk[at].to_numpy(object))
                 records += len(chunk)
     except pd.errors.EmptyDataError:
         raise FedMFError(f"{path}: holds no ratings") from None
@@ -191,8 +211,6 @@ def _parse(
     except pd.errors.ParserError as error:
         raise _malformed(path, error, lines) from error
     except (ValueError, OverflowError) as error:
-        if whole:
-            raise _NotWhole from error
         raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
     beyond = words[surplus].words()
     if any(beyond.words):
@@ -202,7 +220,7 @@ def _parse(
         raise _too_long(path)
     found: dict[str, Words | Integers] = {}
     for name, at in places.items():
-        found[name] = words[at].words() if at in words else np.concatenate(integers[at])
+        found[name] = words[at].words() if at in words else numbers[at].column()
     return found, records
 
 

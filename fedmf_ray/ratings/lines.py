@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 from collections import deque
 from pathlib import Path
@@ -113,7 +114,8 @@ class Lines:
 
 def _decoder(path: Path, encoding: str) -> codecs.IncrementalDecoder:
     try:
-        b"".decode(encoding)
+        with contextlib.suppress(UnicodeError):
+            b"a".decode(encoding)  # encodings of other things than text are unknown here
         name = codecs.lookup(encoding).name
         return codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)("strict")
     except (LookupError, ValueError):

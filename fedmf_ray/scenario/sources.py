@@ -199,7 +199,7 @@ class FileSource(TableSource):
     source: Literal["file"]
     path: str
     columns: Columns = Columns()
-    separator: Annotated[str, Field(pattern=r"^[\t -/:-@\[-`{-~]$")] | None = None
+    separator: Annotated[str, Field(pattern=r"^[\t !#-,/:-@\[-`{-~]$")] | None = None
     """One character between cells, ``"\\t"`` for a tab. If not given, a comma, semicolon, tab, bar or space:
     the one that cuts a line into the names of the columns."""
     decimal: Literal[".", ","] | None = None
