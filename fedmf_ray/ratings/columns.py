@@ -52,12 +52,9 @@ class Collector:
         self._codes: list[Integers] = []
 
     def add(self, codes: Integers, words: Iterable[str]) -> None:
-        """Rows that each have the word at their code."""
-        words = list(words)
-        present, first = np.unique(codes, return_index=True)
-        numbers = np.zeros(len(words), np.int64)
-        for code in present[np.argsort(first)].tolist():
-            numbers[code] = self._known.setdefault(words[code].strip(), len(self._known))
+        """Rows that each have the word at their code; words are distinct, by first appearance."""
+        known = self._known
+        numbers = np.array([known.setdefault(word.strip(), len(known)) for word in words], np.int64)
         self._codes.append(numbers[codes])
 
     def words(self) -> Words:

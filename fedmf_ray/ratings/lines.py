@@ -86,10 +86,10 @@ class Lines:
             lines, self._rest = [*lines, self._rest], ""
         if "\0" in text:
             raise FedMFError(f"{self._path}: cannot be read: it is no text, it holds zero bytes")
-        if len(self._rest) > _LONGEST or any(len(line) > _LONGEST for line in lines):
+        if len(self._rest) > _LONGEST:
+            line = self._line + len(lines)
             raise FedMFError(
-                f"{self._path}: cannot be read: a line after line {self._line} has over {_LONGEST:,} "
-                "characters"
+                f"{self._path}: cannot be read: a line after line {line} has over {_LONGEST:,} characters"
             )
         if not self.odd_quotes and '"' in text:
             odd = (at for at, line in enumerate(lines, self._line + 1) if line.count('"') % 2)

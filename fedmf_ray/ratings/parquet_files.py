@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,20 +123,9 @@ def _ids(column: Any, role: str, place: Place, notes: list[str]) -> Words | Inte
                 f"{place.path}: column {place.column!r} has ids over 2**53 as floating-point numbers: those "
                 "that were neighbours before they were written may be one now"
             )
-        distinct, codes = np.unique(values, return_inverse=True)
-        whole = bool((distinct == np.floor(distinct)).all()) and bool(np.isfinite(distinct).all())
-        collector = Collector()
-        texts = [str(int(value)) if whole else repr(value) for value in distinct.tolist()]
-        collector.add(codes.astype(np.int64), texts)
-        return collector.words()
+        return _numbers_as_words(pa.array(values))
     if pa.types.is_decimal(kind):
-        encoded = column.dictionary_encode()
-        decimals = encoded.dictionary.to_pylist()
-        whole = all(value == value.to_integral_value() for value in decimals)
-        collector = Collector()
-        texts = [str(int(value)) if whole else str(value) for value in decimals]
-        collector.add(encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), texts)
-        return collector.words()
+        return _numbers_as_words(column)
     if pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
         return _words(column.cast(pa.string()))
     if _is_text(kind):
@@ -181,16 +171,27 @@ def _is_text(kind: Any) -> bool:
     return any(test(kind) for test in tests) or str(kind) in ("string_view", "binary_view")
 
 
+def _numbers_as_words(column: Any) -> Words:
+    """As whole numbers, if all of them are."""
+    encoded = column.dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    whole = all(math.isfinite(value) and value == int(value) for value in values)
+    collector = Collector()
+    collector.add(_codes(encoded), [str(int(value)) if whole else str(value) for value in values])
+    return collector.words()
+
+
 def _words(column: Any) -> Words:
     import pyarrow as pa
 
-    text = column.cast(pa.string())  # bytes that are no UTF-8 are an error
-    encoded = text.dictionary_encode()
+    encoded = column.cast(pa.string()).dictionary_encode()  # bytes that are no UTF-8 are an error
     collector = Collector()
-    collector.add(
-        encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist()
-    )
+    collector.add(_codes(encoded), encoded.dictionary.to_pylist())
     return collector.words()
+
+
+def _codes(encoded: Any) -> Integers:
+    return np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
 
 
 def _shown(kind: Any) -> str:
