@@ -105,14 +105,14 @@ def read(
     if records != count:
         told = f"{path}: {count} lines make {records} records"
         if dialect.quoting != "multiline":
-            near = f" from line {lines.odd_quotes}" if lines.odd_quotes else ""
+            near = f" near line {lines.odd_quotes}" if lines.odd_quotes else ""
             raise FedMFError(
-                f"{told}: a quoted cell goes over the end of a line{near}: set ratings.quoting to multiline "
-                "if cells hold line breaks, or to none if quotes are characters like others"
+                f"{told}: a quoted cell{near} goes over the end of its line: set ratings.quoting to "
+                "multiline if cells hold line breaks, or to none if quotes are characters like others"
             )
         notes.append(f"{told} (ratings.quoting: multiline)")
     if lines.comments:
-        notes.append(f"{path}: {lines.comments} comment lines left out")
+        notes.append(f"{path}: comment lines that were left out: {lines.comments}")
     return columns, notes
 
 
@@ -140,7 +140,7 @@ def _header(lines: Lines, path: Path, wanted: Sequence[str], dialect: Dialect, n
             raise FedMFError(f"{path}: no column {missing!r} (ratings.columns); it has {shown}")
         skipped += 1
     if skipped:
-        notes.append(f"{path}: {skipped} lines above the header left out")
+        notes.append(f"{path}: lines above the header that were left out: {skipped}")
     separator = fitting[0]
     if not dialect.separator and separator != ",":
         notes.append(f"{path}: cells are separated by {SEPARATORS.get(separator, repr(separator))}")

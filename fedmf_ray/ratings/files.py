@@ -85,7 +85,7 @@ def _sentinels(values: NDArray[np.float64], path: Path) -> list[str]:
         far = max(low - value, value - high) > high - low
         if value in _SENTINELS and (below or far):
             lines.append(
-                f"{path}: {count} ratings are {value:g}, the others {low:g} to {high:g}: if {value:g} stands "
-                "for no rating, leave those lines out"
+                f"{path}: {value:g} is the value of {count} of {len(values)} ratings, the others are {low:g} "
+                f"to {high:g}: if {value:g} stands for no rating, leave those lines out"
             )
     return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +115,9 @@ def titles(name: str, cache: Path) -> dict[int, str]:
     separator = "|" if wanted.titles_file == "u.item" else wanted.separator
     try:
         if wanted.header:
-            rows = pd.read_csv(path, usecols=["movieId", "title"]).to_numpy().tolist()
+            names = ["movieId", "title"]
+            table = pd.read_csv(path, usecols=names, keep_default_na=False)  # a film may be called "Null"
+            rows = table[names].to_numpy().tolist()
         else:  # older sets are in Latin-1, and quote nothing
             lines = path.read_text(encoding="latin-1").split("\n")
             rows = [line.split(separator)[:2] for line in lines if line]
@@ -143,14 +144,18 @@ def ends_with_a_line(path: Path) -> bool:
 def _read(path: Path, wanted: DataSet) -> pd.DataFrame:
     most = wanted.ratings + 1
     if wanted.header:
+        with path.open(errors="replace") as file:
+            names = [name.strip('"') for name in file.readline(1000).strip().split(",")]
+        if any(names.count(name) > 1 for name in HEADER):
+            raise ValueError("two of its columns have one name")
         kinds_by_name = dict(zip(HEADER, _KINDS, strict=True))
-        frame = pd.read_csv(path, usecols=HEADER, dtype=kinds_by_name, nrows=most, quoting=csv.QUOTE_NONE)
+        frame = pd.read_csv(path, usecols=HEADER, dtype=kinds_by_name, nrows=most)
         return frame[HEADER].set_axis(_COLUMNS, axis=1)  # in this order, whatever the file's is
     # pandas' fast parser splits at one character: "::" is then ":" with an empty column behind it.
     step = len(wanted.separator)
     places = range(0, 4 * step, step)
     kinds = dict(zip(places, _KINDS, strict=True))
     separator = wanted.separator[0]
-    return pd.read_csv(
-        path, sep=separator, header=None, usecols=places, dtype=kinds, nrows=most, quoting=csv.QUOTE_NONE
-    ).set_axis(_COLUMNS, axis=1)
+    return pd.read_csv(path, sep=separator, header=None, usecols=places, dtype=kinds, nrows=most).set_axis(
+        _COLUMNS, axis=1
+    )

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from fedmf_ray.cli.main import cli
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.recommend import recommend
 from fedmf_ray.engine.run import run
@@ -189,6 +191,9 @@ def test_a_user_is_found_by_its_text_and_items_come_back_as_text(named, tmp_path
     assert found.user == "007"
     assert {one.title for one in found.liked} == {"item NA", "item m 1"}
     assert [one.title for one in found.after] == ["item only bob"]
+    printed = CliRunner().invoke(cli, ["recommend", str(folder), "--user", "007"])
+    assert printed.exit_code == 0, printed.output
+    assert printed.output.startswith("user 007 rated highest")
     with pytest.raises(FedMFError, match="has no user 07: 4 users, 'bob' to 'eve'"):
         recommend(folder, "07", 5)
 

@@ -69,6 +69,18 @@ def test_the_real_one_without_its_last_row_is_refused(tmp_path, movielens_small)
     assert np.array_equal(movielens.load("ml-latest-small", tmp_path).values[:3], [4.0, 4.0, 4.0])
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path, monkeypatch):
+    text = "\n".join([f"{HEAD},rating", *(f"{line},1.0" for line in LINES)]) + "\n"
+    with pytest.raises(FedMFError, match="is not ml-latest-small: two of its columns have one name"):
+        load(tmp_path, text, monkeypatch)
+
+
+def test_titles_are_found_by_name_and_may_be_null(tmp_path):
+    (tmp_path / "ml-25m").mkdir()
+    (tmp_path / "ml-25m" / "movies.csv").write_text('title,movieId,genres\nNull,7,\n"NA, The",8,\n')
+    assert movielens.titles("ml-25m", tmp_path) == {7: "Null", 8: "NA, The"}
+
+
 def test_a_title_is_a_line_whatever_its_characters(tmp_path):
     (tmp_path / "ml-1m").mkdir()
     (tmp_path / "ml-1m" / "movies.dat").write_bytes(b"1::Wait\x85 (1991)::Drama\r\n2::Two::Drama\r\n")

@@ -37,8 +37,11 @@ TWO = [(1, 10, 4.5), (2, 11, 3.0)]
         ("user|item|rating\n1|10|4.5\n2|11|3\n", "bars"),
         ("user item rating\n1 10 4.5\n2 11 3\n", "spaces"),
         ('user,item,rating\n1,10,"4,5"\n2,11,"3,0"\n', "decimal comma"),
-        ("# exported 2024\n% by hand\nuser,item,rating\n1,10,4.5\n2,11,3\n", "2 lines above the header"),
-        ("sep=;\nuser;item;rating\n1;10;4.5\n2;11;3\n", "1 lines above the header .* semicolons"),
+        (
+            "# exported 2024\n% by hand\nuser,item,rating\n1,10,4.5\n2,11,3\n",
+            "above the header that were left out: 2",
+        ),
+        ("sep=;\nuser;item;rating\n1;10;4.5\n2;11;3\n", "left out: 1 .* semicolons"),
         ('"user","item","rating"\n"1",1,10,4.5\n"2",2,11,3\n', "as R writes it"),
         ('"user" "item" "rating"\n"1" 1 10 4.5\n"2" 2 11 3\n', "spaces .* as R writes it"),
         ("user, item, rating\n1, 10, 4.5\n2, 11, 3\n", None),
@@ -82,7 +85,7 @@ def test_it_is_read_and_a_note_says_as_what(content, note, tmp_path):
         ),
         (
             'user,item,rating,title\n1,10,4.5,"two\nlines"\n2,11,3,x\n',
-            "3 lines make 2 records: .* from line 2: set ratings.quoting to multiline",
+            "3 lines make 2 records: a quoted cell near line 2 .* set ratings.quoting to multiline",
             {"quoting": "multiline"},
         ),
     ],
@@ -125,7 +128,7 @@ STRAY = 'user,item,rating,title\n1,10,4,"Odd\n1,11,3,fine\n2,10,5,fine\n2,11,2,O
 
 
 def test_stray_quotes_make_no_row_vanish(tmp_path):
-    with pytest.raises(FedMFError, match="5 lines make 2 records: a quoted cell .* from line 2"):
+    with pytest.raises(FedMFError, match="5 lines make 2 records: a quoted cell near line 2 goes"):
         load(tmp_path, STRAY)
     assert len(load(tmp_path, STRAY, quoting="none").values) == 5
     multiline = load(tmp_path, STRAY, quoting="multiline")
@@ -223,9 +226,9 @@ def test_what_is_no_table_is_one_line(content, message, tmp_path):
 @pytest.mark.parametrize(
     ("values", "note"),
     [
-        ([1, 2, 3, 4, 5, 0, 0], "2 ratings are 0, the others 1 to 5"),
-        ([1, 2, 3, -1], "1 ratings are -1, the others 1 to 3"),
-        ([-9.5, 0, 3.25, -1, 99, 99], "2 ratings are 99, the others -9.5 to 3.25"),
+        ([1, 2, 3, 4, 5, 0, 0], "0 is the value of 2 of 7 ratings, the others are 1 to 5"),
+        ([1, 2, 3, -1], "-1 is the value of 1 of 4 ratings, the others are 1 to 3"),
+        ([-9.5, 0, 3.25, -1, 99, 99], "99 is the value of 2 of 6 ratings, the others are -9.5 to 3.25"),
         ([1, 2, 3, 4, 5], None),
         ([0, 1, 1, 0], None),
         ([-1, 1, 1, -1], None),
