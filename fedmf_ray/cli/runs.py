@@ -64,11 +64,11 @@ def resume(folder: Path, overrides: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--user", "user_id", type=int, required=True, metavar="ID",
-              help="The user's number in the data set.")  # fmt: skip
+@click.option("--user", required=True, metavar="ID",
+              help="The user's id in the data set.")  # fmt: skip
 @click.option("-n", "count", type=click.IntRange(1, 100), default=10, show_default=True,
               help="How many titles.")  # fmt: skip
-def recommend(folder: Path, user_id: int, count: int) -> None:
+def recommend(folder: Path, user: str, count: int) -> None:
     """Show the titles that a user would be shown, before and after training.
 
     Reads the checkpoint on the users' side (cluster.checkpoint_folder), not the run folder: neither a server
@@ -77,7 +77,7 @@ def recommend(folder: Path, user_id: int, count: int) -> None:
     from fedmf_ray.cli.tables import show_recommendations
     from fedmf_ray.engine.recommend import recommend as recommend_to
 
-    show_recommendations(recommend_to(folder, user_id, count))
+    show_recommendations(recommend_to(folder, user, count))
 
 
 def _warnings(scenario: Scenario) -> list[str]:

@@ -50,7 +50,7 @@ def show_recommendations(found: Recommendations) -> None:
     """Three lists side by side: what the user rated highest, and its lists before and after training."""
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
     after = f"after {found.rounds} rounds"
-    for name in (f"user {found.user_id} rated highest", "shown before training", after):
+    for name in (f"user {escaped(found.user)} rated highest", "shown before training", after):
         table.add_column(name, max_width=48, overflow="ellipsis", no_wrap=True)
     for liked, before, now in itertools.zip_longest(found.liked, found.before, found.after):
         table.add_row(*("" if one is None else _stars(one) for one in (liked, before, now)))

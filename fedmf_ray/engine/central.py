@@ -33,7 +33,7 @@ class Central:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario, self._steps = scenario, scenario.model.steps
-        population = Population.of(scenario)
+        self.population = population = Population.of(scenario)
         self._users = population.all_ratings()
         self._items = len(population.item_ids)
         mean = self._steps.mean

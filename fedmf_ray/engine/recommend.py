@@ -15,9 +15,10 @@ from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.ratings.movielens import cache_folder, titles
+from fedmf_ray.ratings.names import shortened
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.scenario import file as scenario_file
-from fedmf_ray.scenario.sources import MovieLensSource
+from fedmf_ray.scenario.sources import FileSource, MovieLensSource
 from fedmf_ray.schemes import IN_THE_CLEAR
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
@@ -37,13 +38,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Recommendations:
-    """Of one user. rounds: after how many. liked: what it rated highest, of what it trained on.
+    """Of one user, by its id in the file. rounds: after how many. liked: what it rated highest, of what it
+    trained on.
 
     before, after: what its actor would show with the first item matrix, and with the latest. popularity: the
     stars for it by which ``after`` is sorted, beside those that are expected.
     """
 
-    user_id: int
+    user: str
     rounds: int
     liked: list[Shown]
     before: list[Shown]
@@ -51,8 +53,8 @@ class Recommendations:
     popularity: float
 
 
-def recommend(path: Path, user_id: int, count: int) -> Recommendations:
-    """The best ``count`` titles for a user of the run in a folder.
+def recommend(path: Path, who: int | str, count: int) -> Recommendations:
+    """The best ``count`` titles for a user of the run in a folder; who: its id in the data set or file.
 
     Does what the user's own actor does: it restores the user from the checkpoint on the users' side, with the
     key that lies beside it, and decrypts the server's matrix. Raises :class:`FedMFError` if there are no
@@ -62,38 +64,46 @@ def recommend(path: Path, user_id: int, count: int) -> Recommendations:
     if not (path / "scenario.yaml").is_file():
         raise FedMFError(f"{path}: is no run folder: a run prints the path of its own when it ends")
     scenario = scenario_file.load(path / "scenario.yaml")
-    if not isinstance(scenario.ratings, MovieLensSource):
-        raise FedMFError(f"{path}: its ratings have no titles: recommend needs a MovieLens data set")
+    source = scenario.ratings
+    if not isinstance(source, MovieLensSource | FileSource):
+        raise FedMFError(
+            f"{path}: its ratings have no titles: recommend needs a MovieLens data set, or a file of ratings"
+        )
     plan, checkpoints = Plan.of(scenario), checkpoints_of(path, scenario)
     if checkpoints is None:
         raise FedMFError(f"{path}: ran without checkpoints: nothing is left of its users")
-    names = titles(scenario.ratings.dataset, cache_folder())
-    user = _user_of(plan, user_id, path)
+    films = titles(source.dataset, cache_folder()) if isinstance(source, MovieLensSource) else {}
+    user, names = _user_of(plan, str(who), path), plan.population.names
 
     def shown(rows: NDArray[np.int64], stars: NDArray[np.float64]) -> list[Shown]:
         known = dict(zip(user.test_items.tolist(), user.test_values.tolist(), strict=True))
         ids = plan.population.item_ids[rows].tolist()
         return [
-            Shown(names.get(item, f"item {item}"), value, known.get(row))
+            Shown(films.get(item) or f"item {names.item(item)}", value, known.get(row))
             for row, item, value in zip(rows.tolist(), ids, stars.tolist(), strict=True)
         ]
 
     best = np.argsort(-user.values, kind="stable")[:count]
     liked = shown(user.items[best], user.values[best])
-    wanted = user_id, count, scenario.metrics.popularity
+    wanted = user.user_id, count, scenario.metrics.popularity
     before = shown(*_untrained(plan, user).recommend(*wanted))
     rounds, actor = _trained(plan, user, checkpoints)
     after = shown(*actor.recommend(*wanted))
-    return Recommendations(user_id, rounds, liked, before, after, scenario.metrics.popularity)
+    return Recommendations(
+        names.user(user.user_id), rounds, liked, before, after, scenario.metrics.popularity
+    )
 
 
-def _user_of(plan: Plan, user_id: int, path: Path) -> UserRatings:
+def _user_of(plan: Plan, who: str, path: Path) -> UserRatings:
     assert plan.population.slices is not None
+    names = plan.population.names
+    user_id = names.user_id(who)
     for user in plan.population.slices:
         if user.user_id == user_id:
             return user
     ids = plan.population.user_ids
-    raise FedMFError(f"{path}: has no user {user_id}: {len(ids)} users, {ids[0]} to {ids[-1]}")
+    first, last = names.show_user(ids[0]), names.show_user(ids[-1])
+    raise FedMFError(f"{path}: has no user {shortened(who)[1:-1]}: {len(ids)} users, {first} to {last}")
 
 
 def _untrained(plan: Plan, user: UserRatings) -> UserActor:

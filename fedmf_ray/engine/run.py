@@ -20,6 +20,7 @@ from fedmf_ray.engine.progress import Progress
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
+from fedmf_ray.planning.population import Population
 from fedmf_ray.privacy import views
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import file as scenario_file
@@ -210,15 +211,25 @@ def _experiment(
     scenario: Scenario, progress: Progress, checkpoints: Checkpoints | None, events: Events, resumes: bool
 ) -> Iterator[Experiment]:
     if scenario.model.central:
-        yield Central(scenario)
+        central = Central(scenario)
+        _show_notes(central.population, progress)
+        yield central
         return
     plan = Plan.of(scenario)
+    _show_notes(plan.population, progress)
     backend = open_backend(scenario.cluster)
     try:
         with termination_as_interrupt():  # Ray has set a handler of its own by now
             yield Federation(scenario, plan, backend, progress, checkpoints, events, resumes)
+    except DivergenceError as error:
+        raise DivergenceError(plan.population.names.in_names(error.args[0]), error.advice) from error
     finally:
         backend.close()
+
+
+def _show_notes(population: Population, progress: Progress) -> None:
+    for note in population.notes:
+        progress.note(note)
 
 
 def _json(value: Any) -> Any:

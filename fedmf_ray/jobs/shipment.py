@@ -135,6 +135,8 @@ def _table(settings: dict[str, Any], paths: set[str], source: str) -> dict[str, 
     path = Path(paths.pop())
     if paths or settings["ratings"].get("path") != str(path):
         raise FedMFError(f"{source}: sweep: ratings files that change from cell to cell cannot be submitted")
+    if path.is_dir():
+        raise FedMFError(f"{path}: is a folder: a job takes along one file of ratings")
     if not path.is_file():
         raise FedMFError(f"{path}: no such ratings file")
     name = f"ratings/{path.name}"

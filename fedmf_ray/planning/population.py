@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fedmf_ray.planning import uploads
 from fedmf_ray.planning.uploads import Uploads
 from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.ratings.names import NO_NAMES, Names
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.ratings.users import GeneratedMembers, Members, Recipe
 from fedmf_ray.scenario.schema import Scenario
@@ -23,6 +24,8 @@ class Population:
     user_ids: Sequence[int]
     item_ids: NDArray[np.int64]
     ratings: Sequence[UserRatings] | Recipe
+    names: Names = NO_NAMES
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, scenario: Scenario) -> Population:

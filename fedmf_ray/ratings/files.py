@@ -1,89 +1,91 @@
-"""Any CSV or Parquet file with named columns."""
+"""Any text or Parquet file with named columns."""
 
 from __future__ import annotations
 
-import warnings
-import zlib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings import csv_files, parquet_files
+from fedmf_ray.ratings.archives import kind_of_file
+from fedmf_ray.ratings.columns import Place, Words, comma_is_decimal, identifiers, numbers, times
+from fedmf_ray.ratings.csv_files import RECOGNISED, Dialect
+from fedmf_ray.ratings.names import Names
 from fedmf_ray.ratings.table import Ratings
 
+_SENTINELS = (-999.0, -99.0, -1.0, 0.0, 99.0, 999.0)
+"""Values by which files say that there is no rating."""
 
-def load_table(path: str | Path, columns: Mapping[str, str]) -> Ratings:
+
+def load_table(
+    path: str | Path,
+    columns: Mapping[str, str],
+    dialect: Dialect = RECOGNISED,
+    decimal: str | None = None,
+) -> Ratings:
     """Read ratings; ``columns`` names the columns for user, item, rating and, if there is one, timestamp.
 
-    Without a timestamp the order of the file is the order in time. Identifiers that are not whole
-    numbers (or negative, or over 63 bits) are numbered 1, 2, ... by first appearance. A file whose name
-    ends in ``.parquet`` is Parquet (needs pyarrow), anything else is CSV, compressed or not. Raises
+    Without a timestamp the order of the file is the order in time. Ids are text: they keep their number if
+    all of their column are whole numbers, otherwise they are numbered 1, 2, ... by first appearance, and
+    ``names`` has their texts (:func:`fedmf_ray.ratings.columns.identifiers`). Files and folders of Parquet
+    need pyarrow; anything else is text, compressed or not. What was recognised in it is in ``notes``. Raises
     :class:`FedMFError` with the file, the column and the row of what is wrong; row 1 is the first rating.
     """
     path = Path(path)
-    wanted = list(columns.values())
-    frame = _read(path)
-    missing = [name for name in wanted if name not in frame]
-    if missing:
-        raise FedMFError(
-            f"{path}: no column {missing[0]!r} (ratings.columns); it has {', '.join(map(str, frame))}"
-        )
-    values = _numbers(frame[columns["rating"]], path)
-    if "timestamp" in columns:
-        timestamps = _times(frame[columns["timestamp"]], path)
+    _check_roles(path, columns)
+    if not path.exists():
+        raise FedMFError(f"{path}: no such ratings file")
+    if path.is_dir() or kind_of_file(path) == "Parquet":
+        by_role, notes = parquet_files.read(path, columns)
     else:
-        timestamps = np.arange(len(frame))
-    return Ratings(_identifiers(frame[columns["user"]], path), _identifiers(frame[columns["item"]], path),
-                   values, timestamps, str(path))  # fmt: skip
+        whole = [name for role, name in columns.items() if role == "timestamp"]
+        by_name, notes = csv_files.read(path, list(columns.values()), whole, dialect)
+        by_role = {role: by_name[name] for role, name in columns.items()}
+    places = {role: Place(path, name) for role, name in columns.items()}
+    ratings = by_role["rating"]
+    comma = decimal or "."
+    if isinstance(ratings, Words):
+        if decimal is None and comma_is_decimal(ratings, places["rating"]):
+            comma = ","
+            notes.append(f"{path}: numbers have a decimal comma")
+        values = numbers(ratings, places["rating"], comma)
+    else:
+        values = ratings.astype(np.float64)
+    users, user_names = identifiers(by_role["user"], places["user"])
+    items, item_names = identifiers(by_role["item"], places["item"])
+    if "timestamp" in columns:
+        timestamps = times(by_role["timestamp"], places["timestamp"], comma)
+    else:
+        timestamps = np.arange(len(values))
+    notes += _sentinels(values, path)
+    return Ratings(users, items, values, timestamps, str(path), Names(user_names, item_names), tuple(notes))
 
 
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        if not path.is_file():
-            raise FedMFError(f"{path}: no such ratings file")
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        with warnings.catch_warnings():
-            # Rows longer than the header: pandas would drop cells, or without index_col=False move all
-            # of them by one column, so that items pass for users.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            # One type a column: by chunks, pandas would read 12 as a number here and as a word there.
-            return pd.read_csv(path, low_memory=False, index_col=False)
-    except pd.errors.ParserWarning:
-        raise FedMFError(f"{path}: rows have more cells than the header: name every column") from None
-    except ImportError:
-        raise FedMFError(f"{path}: Parquet needs pyarrow: pip install 'fedmf-ray[parquet]'") from None
-    except (OSError, ValueError, EOFError, zlib.error) as error:  # parsing errors are ValueErrors
-        raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+def _check_roles(path: Path, columns: Mapping[str, str]) -> None:
+    name, count = Counter(columns.values()).most_common(1)[0]
+    if count > 1:
+        roles = " and ".join(role for role, column in columns.items() if column == name)
+        raise FedMFError(f"{path}: ratings.columns: {name!r} is named for {roles}")
 
 
-def _numbers(column: pd.Series, path: Path) -> NDArray[np.float64]:
-    """Finite numbers; an empty cell, a word or an infinity is an error that names its row."""
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    good = np.isfinite(numbers) & column.notna().to_numpy()  # an empty date becomes a number
-    if not good.all():
-        at = int(np.argmin(good))
-        raise FedMFError(
-            f"{path}: row {at + 1}, column {column.name!r}: {str(column.iloc[at])!r} is not a finite number"
-        )
-    return numbers
-
-
-def _times(column: pd.Series, path: Path) -> NDArray[np.int64]:
-    """Whole numbers as they are; anything else by its rank, because only the order matters."""
-    if pd.api.types.is_signed_integer_dtype(column) and not column.isna().any():
-        return column.to_numpy(np.int64)
-    return np.unique(_numbers(column, path), return_inverse=True)[1].astype(np.int64)
-
-
-def _identifiers(column: pd.Series, path: Path) -> NDArray[np.int64]:
-    if column.isna().any():
-        at = int(column.isna().to_numpy().argmax())
-        raise FedMFError(f"{path}: row {at + 1}, column {column.name!r}: is empty or NA")
-    whole = pd.api.types.is_integer_dtype(column) and len(column) > 0
-    if whole and column.min() >= 0 and column.max() <= np.iinfo(np.int64).max:
-        return column.to_numpy(np.int64)
-    return pd.factorize(column)[0].astype(np.int64) + 1
+def _sentinels(values: NDArray[np.float64], path: Path) -> list[str]:
+    """A line for each value that looks like a missing rating beside the others."""
+    distinct, counts = np.unique(values, return_counts=True)
+    scale = distinct[~np.isin(distinct, _SENTINELS)]
+    if len(scale) < 2:
+        return []
+    low, high = float(scale[0]), float(scale[-1])
+    lines = []
+    for value, count in zip(distinct.tolist(), counts.tolist(), strict=True):
+        below = value < low and low >= 0.5
+        far = max(low - value, value - high) > high - low
+        if value in _SENTINELS and (below or far):
+            lines.append(
+                f"{path}: {value:g} is the value of {count} of {len(values)} ratings, the others are {low:g} "
+                f"to {high:g}: if {value:g} stands for no rating, leave those lines out"
+            )
+    return lines

@@ -17,6 +17,8 @@ HEADER = ["userId", "movieId", "rating", "timestamp"]
 _COLUMNS = ["user", "item", "rating", "timestamp"]
 _KINDS = [np.int32, np.int32, np.float32, np.int64]
 """All values of these data sets fit; ml-32m takes half the memory of pandas' defaults while it loads."""
+_RATING_BYTES, _OTHER_BYTES = 64, 1 << 25
+"""No archive holds more than this for each rating, and beside them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class DataSet:
     @property
     def archive(self) -> str:
         return f"{self.name}.zip"
+
+    @property
+    def most_bytes(self) -> int:
+        """More than all of its files have together, unpacked."""
+        return self.ratings * _RATING_BYTES + _OTHER_BYTES
 
     @property
     def separator(self) -> str:
@@ -76,15 +83,27 @@ def cache_folder() -> Path:
 
 
 def load(name: str, cache: Path) -> Ratings:
-    """Read a data set from the cache; raises :class:`FedMFError` saying how to fetch it."""
+    """Read a data set from the cache; raises :class:`FedMFError` saying how to fetch it.
+
+    All of its ratings must be there, and the last line whole.
+    """
     wanted = data_set(name)
     path = cache / wanted.folder / wanted.ratings_file
     if not os.access(path, os.R_OK):
         raise _not_here(path, name)
+    again = (
+        f"move {path.parent} away and run `fedmf-ray data fetch {name}`, or read a part of the data set with "
+        "ratings.source: file"
+    )
     try:
-        frame = _read(path, wanted)
+        frame, whole = _read(path, wanted), ends_with_a_line(path)
     except (OSError, ValueError, OverflowError) as error:
-        raise FedMFError(f"{path}: is not {name}: {' '.join(str(error).split())[:200]}") from error
+        raise FedMFError(f"{path}: is not {name}: {' '.join(str(error).split())[:200]}: {again}") from error
+    if len(frame) != wanted.ratings:
+        count = f"{len(frame):,}" if len(frame) < wanted.ratings else "more"
+        raise FedMFError(f"{path}: holds {count} ratings, {name} has {wanted.ratings:,}: {again}")
+    if not whole:
+        raise FedMFError(f"{path}: its last line has no end, so the file was cut off: {again}")
     columns = [frame[column].to_numpy(np.int64) for column in ("user", "item", "timestamp")]
     return Ratings(columns[0], columns[1], frame["rating"].to_numpy(np.float64), columns[2], str(path))
 
@@ -96,9 +115,11 @@ def titles(name: str, cache: Path) -> dict[int, str]:
     separator = "|" if wanted.titles_file == "u.item" else wanted.separator
     try:
         if wanted.header:
-            rows = pd.read_csv(path, usecols=["movieId", "title"]).to_numpy().tolist()
+            names = ["movieId", "title"]
+            table = pd.read_csv(path, usecols=names, keep_default_na=False)  # a film may be called "Null"
+            rows = table[names].to_numpy().tolist()
         else:  # older sets are in Latin-1, and quote nothing
-            lines = path.read_text(encoding="latin-1").splitlines()
+            lines = path.read_text(encoding="latin-1").split("\n")
             rows = [line.split(separator)[:2] for line in lines if line]
         return {int(item): str(title) for item, title in rows}
     except OSError:
@@ -113,16 +134,28 @@ def _not_here(path: Path, name: str) -> FedMFError:
     )
 
 
+def ends_with_a_line(path: Path) -> bool:
+    """Whether the last line is whole: a file that was cut off ends in the middle of a number."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
 def _read(path: Path, wanted: DataSet) -> pd.DataFrame:
+    most = wanted.ratings + 1
     if wanted.header:
-        return pd.read_csv(path, usecols=HEADER, dtype=dict(zip(HEADER, _KINDS, strict=True))).set_axis(
-            _COLUMNS, axis=1
-        )
+        with path.open(errors="replace") as file:
+            names = [name.strip('"') for name in file.readline(1000).strip().split(",")]
+        if any(names.count(name) > 1 for name in HEADER):
+            raise ValueError("two of its columns have one name")
+        kinds_by_name = dict(zip(HEADER, _KINDS, strict=True))
+        frame = pd.read_csv(path, usecols=HEADER, dtype=kinds_by_name, nrows=most)
+        return frame[HEADER].set_axis(_COLUMNS, axis=1)  # in this order, whatever the file's is
     # pandas' fast parser splits at one character: "::" is then ":" with an empty column behind it.
     step = len(wanted.separator)
     places = range(0, 4 * step, step)
     kinds = dict(zip(places, _KINDS, strict=True))
     separator = wanted.separator[0]
-    return pd.read_csv(path, sep=separator, header=None, usecols=places, dtype=kinds).set_axis(
+    return pd.read_csv(path, sep=separator, header=None, usecols=places, dtype=kinds, nrows=most).set_axis(
         _COLUMNS, axis=1
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from numpy.typing import NDArray
 
 from fedmf_ray.checks import CHECKS
 
 _FRACTION_STREAM, _FOLD_STREAM = 3, 9
 """docs/architecture.md lists the streams of a seed."""
+
+_MOST = 1 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Split:
     """The last h ratings of each user by timestamp; 1 is leave-last-out."""
     fraction: Annotated[float, Ge(0), Lt(1)] = 0.0
     """A random share of each user's ratings, drawn from the seed and the user id."""
-    folds: Annotated[int, Ge(2)] | None = None
+    folds: Annotated[int, Ge(2), Le(1_000_000)] | None = None
     """Deal each user's ratings into so many parts, at random from the seed and the user id ..."""
     fold: Annotated[int, Ge(0)] = 0
     """... and hold out this one, counted from 0. The folds of one seed are disjoint and hold every rating."""
@@ -39,6 +42,8 @@ class Split:
     def __post_init__(self) -> None:
         if sum(map(bool, (self.last, self.fraction, self.folds))) > 1:
             raise ValueError("give one of last, fraction and folds")
+        if self.fraction > _MOST:
+            raise ValueError(f"fraction: {self.fraction!r} leaves nothing to train on: at most {_MOST}")
         if self.fold >= (self.folds or 1):
             raise ValueError(f"fold: {self.fold} must be below folds ({self.folds or 'not given'})")
         if self.validation is not None and (
@@ -60,7 +65,11 @@ class Split:
         """The least number of ratings with which a user keeps one for training, in every fold."""
         if self.folds:
             return 2 if self.validation is None else 3
-        return next(count for count in itertools.count(1) if count > self.held_out(count))
+        if self.last:
+            return self.last + 1
+        # With fewer than 0.5 / (1 - fraction) ratings, all are held out; rounding may shift that by one.
+        start = max(1, math.floor(0.5 / (1 - self.fraction)) - 1)
+        return next(count for count in itertools.count(start) if count > self.held_out(count))
 
     def masks(self, seed: int, user_id: int, count: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(count,) each: which of a user's ratings, by time, are for training, and which for the test.

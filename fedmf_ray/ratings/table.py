@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.names import NO_NAMES, Names
 from fedmf_ray.ratings.split import Split
 
 Integers = NDArray[np.int64]
@@ -19,7 +20,8 @@ class Ratings:
     """All ratings of a source, in the order of its file. Validated once, here.
 
     user_ids, item_ids: (n,) int64. values: (n,) float64, finite. timestamps: (n,) int64.
-    source: names the file in error messages.
+    source: names the file in error messages. names: of users and items whose ids are text. notes: what a
+    person should know about how the file was read, a line each.
     """
 
     user_ids: Integers
@@ -27,6 +29,8 @@ class Ratings:
     values: Floats
     timestamps: Integers
     source: str = "ratings"
+    names: Names = NO_NAMES
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         columns = (self.user_ids, self.item_ids, self.values, self.timestamps)
@@ -38,23 +42,33 @@ class Ratings:
         if not finite.all():
             at = int(np.argmin(finite))
             raise FedMFError(
-                f"{self.source}: rating {at + 1} (user {self.user_ids[at]}, item {self.item_ids[at]}) is "
+                f"{self.source}: rating {at + 1} ({self._pair(at)}) is "
                 f"{self.values[at]}: ratings must be finite numbers"
             )
         order = np.lexsort((self.item_ids, self.user_ids))
         users, items = self.user_ids[order], self.item_ids[order]
         twice = np.flatnonzero((users[1:] == users[:-1]) & (items[1:] == items[:-1]))
         if len(twice):
-            first = twice[0]  # lexsort is stable: rows of the same pair keep the order of the file
+            first, second = order[twice[0]], order[twice[0] + 1]  # lexsort keeps the order of the file
+            user = self.names.show_user(int(self.user_ids[first]))
+            item = self.names.show_item(int(self.item_ids[first]))
             raise FedMFError(
-                f"{self.source}: user {users[first]} rated item {items[first]} more than once "
-                f"(rows {order[first] + 1} and {order[first + 1] + 1}): keep one rating of each pair"
+                f"{self.source}: user {user} rated item {item} more than once "
+                f"(rows {first + 1} and {second + 1}): keep one rating of each pair"
             )
+
+    def _pair(self, at: int) -> str:
+        user, item = int(self.user_ids[at]), int(self.item_ids[at])
+        return f"user {self.names.show_user(user)}, item {self.names.show_item(item)}"
 
     def keep(self, mask: NDArray[np.bool_]) -> Ratings:
         """The rows where mask is true, in order."""
-        return Ratings(
-            self.user_ids[mask], self.item_ids[mask], self.values[mask], self.timestamps[mask], self.source
+        return replace(
+            self,
+            user_ids=self.user_ids[mask],
+            item_ids=self.item_ids[mask],
+            values=self.values[mask],
+            timestamps=self.timestamps[mask],
         )
 
 
@@ -85,7 +99,8 @@ def select(
     In this order, which is the authors': the ``items`` most-rated items of the whole table (ties by first
     appearance), the first ``users`` users of the whole table in numeric order, of those items the ones
     that at least ``min_raters`` of those users rated (only if above 1), then only users with at least
-    ``min_ratings`` ratings of those items. Items come most-rated first, users in numeric order.
+    ``min_ratings`` ratings of those items. If that leaves items with fewer than ``min_raters`` raters, the
+    last two steps are repeated until both numbers hold. Items come most-rated first, users in numeric order.
     """
     unique, first_seen, counts = np.unique(ratings.item_ids, return_index=True, return_counts=True)
     by_popularity = unique[np.lexsort((first_seen, -counts))]
@@ -97,12 +112,16 @@ def select(
     if users is not None and users > len(user_ids):
         raise FedMFError(f"ratings.select.users: {users} asked for, {ratings.source} has {len(user_ids)}")
     mask = np.isin(ratings.item_ids, item_ids)
-    if min_raters > 1:
-        seen, raters = np.unique(ratings.item_ids[mask & (owner < len(user_ids[:users]))], return_counts=True)
-        item_ids = item_ids[np.isin(item_ids, seen[raters >= min_raters])]
-        mask = np.isin(ratings.item_ids, item_ids)
-    chosen = np.bincount(owner[mask], minlength=len(user_ids)) >= min_ratings
-    chosen[len(user_ids[:users]) :] = False
+    chosen = np.arange(len(user_ids)) < len(user_ids[:users])
+    while True:  # with min_raters, a repetition has fewer items than the one before
+        if min_raters > 1:
+            seen, raters = np.unique(ratings.item_ids[mask & chosen[owner]], return_counts=True)
+            item_ids = item_ids[np.isin(item_ids, seen[raters >= min_raters])]
+            mask = np.isin(ratings.item_ids, item_ids)
+        before = chosen
+        chosen = chosen & (np.bincount(owner[mask], minlength=len(user_ids)) >= min_ratings)
+        if min_raters == 1 or (chosen == before).all():
+            break
     mask &= chosen[owner]
     if not mask.any():
         raise FedMFError(
@@ -120,14 +139,21 @@ def per_user(
     rows = sorter[np.searchsorted(item_ids, ratings.item_ids, sorter=sorter)]
     order = np.argsort(ratings.user_ids, kind="stable")
     starts = np.searchsorted(ratings.user_ids[order], user_ids)
+    values, times, names = ratings.values, ratings.timestamps, ratings.names
     return [
-        split_user(int(user_id), rows[mine], ratings.values[mine], ratings.timestamps[mine], seed, split)
+        split_user(int(user_id), rows[mine], values[mine], times[mine], seed, split, names)
         for user_id, mine in zip(user_ids, np.split(order, starts[1:]), strict=True)
     ]
 
 
 def split_user(
-    user_id: int, items: Integers, values: Floats, timestamps: Integers, seed: int, split: Split
+    user_id: int,
+    items: Integers,
+    values: Floats,
+    timestamps: Integers,
+    seed: int,
+    split: Split,
+    names: Names = NO_NAMES,
 ) -> UserRatings:
     """Cut one user's ratings, given in file order, into training and test set.
 
@@ -137,8 +163,8 @@ def split_user(
     count = len(order)
     if 0 < count < split.fewest:
         raise FedMFError(
-            f"user {user_id} has {count} ratings, too few to keep one for training: hold out fewer (test), "
-            f"or set ratings.select.min_ratings to {split.fewest} or more"
+            f"user {names.show_user(user_id)} has {count} ratings, too few to keep one for training: "
+            f"hold out fewer (test), or set ratings.select.min_ratings to {split.fewest} or more"
         )
     train, held = (order[mask] for mask in split.masks(seed, user_id, count))
     return UserRatings(user_id, items[train], values[train], items[held], values[held])

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.ratings.names import NO_NAMES, Names
 from fedmf_ray.ratings.table import UserRatings
 
 Integers = NDArray[np.int64]
@@ -43,12 +44,15 @@ class Users(NamedTuple):
     """The users of a scenario.
 
     user_ids: increasing. item_ids: (items,) which item each row of the item matrix is. ratings: one entry per
-    user, in the order of ``user_ids``, or the recipe for them.
+    user, in the order of ``user_ids``, or the recipe for them. names: of users and items whose ids are text,
+    to show to people. notes: what a person should know about how the ratings were read, a line each.
     """
 
     user_ids: Sequence[int]
     item_ids: Integers
     ratings: Sequence[UserRatings] | Recipe
+    names: Names = NO_NAMES
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -133,11 +133,12 @@ class Selection(Section):
     items: PositiveInt | None = None
     """Keep the most-rated items (ties by first appearance in the file)."""
     users: PositiveInt | None = None
-    """Keep the first users in numeric order of their id."""
+    """Keep the first users in numeric order of their id; ids that are text come by first appearance."""
     min_raters: PositiveInt = 1
     """Then drop items that fewer of those users rated: a lone rater's steps can be read off V."""
     min_ratings: Annotated[int, Field(ge=0)] = 1
-    """Then drop users with fewer ratings than this among the kept items; 0 keeps also those without any."""
+    """Then drop users with fewer ratings than this among the kept items; 0 keeps also those without any.
+    Where this leaves items with fewer than ``min_raters`` raters, both are repeated until both hold."""
 
 
 class TableSource(Section):
@@ -152,7 +153,8 @@ class TableSource(Section):
 
     def population(self, seed: int, split: Split) -> Users:
         ratings, item_ids, user_ids = table.select(self.load(), **dict(self.select))
-        return Users(user_ids.tolist(), item_ids, table.per_user(ratings, item_ids, user_ids, seed, split))
+        slices = table.per_user(ratings, item_ids, user_ids, seed, split)
+        return Users(user_ids.tolist(), item_ids, slices, ratings.names, ratings.notes)
 
     @model_serializer(mode="wrap")
     def _select_last(self, handler: Any) -> dict[str, Any]:
@@ -186,13 +188,33 @@ class Columns(Section):
 
 @source
 class FileSource(TableSource):
-    """Any CSV or Parquet file with named columns. A relative path starts at the scenario file."""
+    """Any text or Parquet file with named columns, compressed or not, or a folder of Parquet files.
+
+    A relative path starts at the scenario file. How a text file is written is recognised by its first lines,
+    and a note says so; the keys after ``columns`` are for files of which that goes wrong. Ids are text:
+    ``7`` and ``007`` are two. They keep their number if all of their column are whole numbers (``5`` or
+    ``5.0``), and are numbered 1, 2, ... by first appearance otherwise.
+    """
 
     source: Literal["file"]
     path: str
     columns: Columns = Columns()
+    separator: Annotated[str, Field(pattern=r"^[\t !#-,/:-@\[-`{-~]$")] | None = None
+    """One character between cells, ``"\\t"`` for a tab. If not given, a comma, semicolon, tab, bar or space:
+    the one that cuts a line into the names of the columns."""
+    decimal: Literal[".", ","] | None = None
+    """Between a number and its fraction. If not given, a comma where numbers have commas and no points."""
+    encoding: str | None = None
+    """For example ``latin-1``. If not given, UTF-8, or UTF-16 or UTF-32 where the first bytes show it."""
+    comment: Annotated[str, Field(min_length=1)] | None = None
+    """Lines that start with this are left out. If not given, those with # or % above the header are."""
+    quoting: Literal["line", "multiline", "none"] = "line"
+    """What double quotes do. ``line``: cells in quotes end in their line, or the file is refused.
+    ``multiline``: they may hold line breaks. ``none``: quotes are characters like others."""
 
     def load(self) -> Ratings:
-        from fedmf_ray.ratings import files
+        from fedmf_ray.ratings import csv_files, files
 
-        return files.load_table(self.path, {role: name for role, name in self.columns if name})
+        columns = {role: name for role, name in self.columns if name}
+        dialect = csv_files.Dialect(self.separator, self.encoding, self.comment, self.quoting)
+        return files.load_table(self.path, columns, dialect, self.decimal)

@@ -13,6 +13,7 @@ from fedmf_ray.engine.run import checkpoints_of, run
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings.movielens import titles
 from fedmf_ray.scenario import file as scenario_file
+from tests.support.movielens import expect
 from tests.support.small_runs import small
 
 USERS, FILMS = 24, 40
@@ -56,6 +57,7 @@ def scenario(**changes):
 @pytest.fixture
 def data(two_tastes, monkeypatch):
     monkeypatch.setenv("FEDMF_DATA", str(two_tastes))
+    expect(monkeypatch, "ml-latest-small", USERS * 20)
 
 
 def numbers(shown):

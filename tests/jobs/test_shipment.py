@@ -127,3 +127,13 @@ def test_what_cannot_be_sent_is_one_line(scenario, tmp_path, monkeypatch):
     (tmp_path / "ratings.csv").unlink()
     with pytest.raises(FedMFError, match="ratings.csv: no such ratings file"):
         shipment.prepare(scenario)
+
+
+def test_a_folder_of_ratings_is_not_sent(scenario, tmp_path):
+    tree = yaml.safe_load(scenario.read_text())
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "folder.yaml").write_text(
+        yaml.safe_dump(tree | {"ratings": {"source": "file", "path": "parts"}})
+    )
+    with pytest.raises(FedMFError, match="parts: is a folder: a job takes along one file of ratings"):
+        shipment.prepare(tmp_path / "folder.yaml")

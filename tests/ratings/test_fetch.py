@@ -3,10 +3,12 @@
 import errno
 import io
 import os
+import shutil
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 
 from fedmf_ray.errors import FedMFError
@@ -175,9 +177,94 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing_behind(cache, serve):
     assert list(cache.iterdir()) == []
 
 
-def test_an_address_that_is_none_is_one_clear_line(cache):
-    with pytest.raises(FedMFError, match="is no address to download from"):
-        downloads.fetch("ml-tiny", cache, base_url="http://[mirror/")
+@pytest.mark.parametrize("address", ["http://[mirror/", "http://h\xe9te/\xe9 x", "http://127.0.0.1:port/"])
+def test_an_address_that_is_none_is_one_clear_line(address, cache):
+    with pytest.raises(FedMFError, match=r"is no address to download from|could not be fetched") as caught:
+        downloads.fetch("ml-tiny", cache, base_url=address)
+    assert "\n" not in str(caught.value)
+
+
+BOMB = b"userId,movieId,rating,timestamp\n" + b"\n" * (TINY.most_bytes + 1)
+
+
+def lying(size):
+    """An archive of a bomb whose directory says another size."""
+    body = bytearray(archive({"ml-TINY/ratings.csv": BOMB}))
+    for mark, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        first = body.find(mark) + at
+        body[first : first + 4] = size.to_bytes(4, "little")
+    return bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (archive({"ml-TINY/ratings.csv": BOMB}), "unpacks to 1 files of 33554593 bytes: this is not ml-tiny"),
+        (archive({f"ml-TINY/{at}": b"" for at in range(1001)}), "unpacks to 1001 files"),
+        (lying(100), "the archive is broken"),
+        (archive({"ml-TINY/ratings.csv": BOMB[: 1 << 20], "ml-TINY/ratings.csv/x": "x"}), "twice"),
+        (
+            archive({"ml-TINY/ratings.csv": GOOD["ml-TINY/ratings.csv"].rstrip()}),
+            "its last rating has no end",
+        ),
+    ],
+    ids=["bomb", "files", "lying", "twice", "cut"],
+)
+def test_no_more_is_unpacked_than_the_data_set_has(body, message, cache, serve, monkeypatch):
+    written = []
+    monkeypatch.setattr(downloads, "_CHUNK", 1 << 12)
+    honest = downloads._read_packed
+
+    def counted(packed, wanted):
+        written.append(honest(packed, wanted))
+        return written[-1]
+
+    monkeypatch.setattr(downloads, "_read_packed", counted)
+    with pytest.raises(FedMFError, match=message) as caught:
+        downloads.fetch("ml-tiny", cache, base_url=serve(body))
+    assert "\n" not in str(caught.value)
+    assert sum(map(len, written)) <= TINY.most_bytes
+    assert list(cache.iterdir()) == []
+
+
+def test_a_server_that_never_ends_is_left(cache, serve):
+    with pytest.raises(FedMFError, match="sends more than the 33554560 bytes that the data set may have"):
+        downloads.fetch("ml-tiny", cache, base_url=serve(bytes(TINY.most_bytes + 1)))
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("length", ["many", "-5", ""])
+def test_a_length_that_is_none_is_not_believed(length, cache, serve):
+    body = archive(GOOD)
+    assert downloads.fetch("ml-tiny", cache, base_url=serve(body, length=length)).is_dir()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_cut_or_changed_archive_leaves_anything_behind(method, cache, tmp_path):
+    """Either the whole data set, or one line."""
+    random = np.random.default_rng(3)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        for name, text in GOOD.items():
+            file.writestr(name, text)
+    (tmp_path / "mirror").mkdir()
+    for at in range(150):
+        body = bytearray(buffer.getvalue())
+        if at % 3:
+            body[random.integers(len(body))] ^= 1 << random.integers(8)
+        else:
+            del body[random.integers(1, len(body)) :]
+        (tmp_path / "mirror" / "ml-tiny.zip").write_bytes(body)
+        try:
+            downloads.fetch("ml-tiny", cache, base_url=str(tmp_path / "mirror"))
+        except FedMFError as error:
+            message = str(error)
+        else:
+            assert (cache / "ml-TINY" / "ratings.csv").read_text() == GOOD["ml-TINY/ratings.csv"]
+            shutil.rmtree(cache / "ml-TINY")
+            message = ""
+        assert "\n" not in message
+        assert list(cache.iterdir()) == []
 
 
 def test_an_unknown_name_lists_the_known_ones(cache):

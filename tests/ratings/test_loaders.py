@@ -12,6 +12,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import movielens
 from fedmf_ray.ratings.files import load_table
 from fedmf_ray.storage.checkpoints import state_folder
+from tests.support.movielens import expect
 
 ROWS = [(2, 31, 4.5, 100), (1, 7, 3.0, 300), (1, 31, 0.5, 200), (10, 7, 5.0, 50)]
 NAMED = {"user": "who", "item": "what", "rating": "stars", "timestamp": "when"}
@@ -47,7 +48,9 @@ def as_movielens(name):
         if known.header:
             lines.insert(0, "userId,movieId,rating,timestamp")
         file.write_text("\n".join(lines) + "\n")
-        return movielens.load(name, folder)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            expect(monkeypatch, name, len(ROWS))
+            return movielens.load(name, folder)
 
     return load
 
@@ -128,19 +131,19 @@ def test_names_are_numbered_by_first_appearance(tmp_path):
             "who,what,stars,when\n1,2,3,4\n1,3,good,4\n",
             "row 2, column 'stars': 'good' is not a finite number",
         ),
-        ("who,what,stars,when\n1,2,,4\n", "row 1, column 'stars': 'nan' is not a finite number"),
+        ("who,what,stars,when\n1,2,,4\n", "row 1, column 'stars': is empty"),
         (
             "who,what,stars,when\n1,2,3,4\n1,4,inf,4\n",
             "row 2, column 'stars': 'inf' is not a finite number",
         ),
-        ("who,what,stars,when\n1,2,3,4\n,4,2,4\n", "row 2, column 'who': is empty or NA"),
+        ("who,what,stars,when\n1,2,3,4\n,4,2,4\n", "row 2, column 'who': is empty$"),
         (
             "who,what,stars,when\n5,9,3,4\n1,2,2,4\n5,9,4,9\n",
             "user 5 rated item 9 more than once .rows 1 and 3.",
         ),
         ("who,what,stars,when\nzoe,9,3,4\nal,2,2,4\nzoe,9,4,9\n", "more than once .rows 1 and 3."),
-        ("who,what,stars,when\n1,2,3,4,5\n2,2,3,4,5\n", "rows have more cells than the header"),
-        ("who,what,stars,when\n1,2,3,4\n2,2,3,4,5\n", "cannot be read: .* line 3, saw 5"),
+        ("who,what,stars,when\n1,2,3,4,5\n2,2,3,4,5\n", "row 1 has more cells than the header"),
+        ("who,what,stars,when\n1,2,3,4\n2,2,3,4,5\n", "row 2 has more cells than the header"),
         ("who,what,stars,when\n", "holds no ratings"),
         ("", "cannot be read"),
     ],
@@ -166,9 +169,14 @@ def test_a_broken_parquet_file_is_named(tmp_path):
 
 
 def test_half_a_compressed_file_is_named(tmp_path):
-    whole = gzip.compress("".join(f"{n},{n * n}\n" for n in range(9999)).encode())
+    whole = gzip.compress(
+        ("who,what,stars,when\n" + "".join(f"{n},1,2,{n * n}\n" for n in range(9999))).encode()
+    )
     (tmp_path / "r.csv.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FedMFError, match=r"r\.csv\.gz: cannot be read"):
+    with pytest.raises(
+        FedMFError,
+        match=r"r\.csv\.gz: cannot be read: the gzip archive is broken or cut off: .*end-of-stream",
+    ):
         load_table(tmp_path / "r.csv.gz", NAMED)
 
 
@@ -182,7 +190,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["Int64", "datetime64[ns]"])
 def test_a_missing_timestamp_is_named(kind, tmp_path):
     frame().assign(when=pd.Series([1, None, 3, 4], dtype=kind)).to_parquet(tmp_path / "r.parquet")
-    with pytest.raises(FedMFError, match="row 2, column 'when': .* is not a finite number"):
+    with pytest.raises(FedMFError, match="row 2, column 'when': is empty"):
         load_table(tmp_path / "r.parquet", NAMED)
 
 

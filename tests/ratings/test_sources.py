@@ -5,6 +5,7 @@ import pytest
 
 from fedmf_ray.ratings import movielens
 from fedmf_ray.testing.sources import SourceTests, TableSourceTests
+from tests.support.movielens import expect
 
 
 def rows():
@@ -45,6 +46,7 @@ class TestMovieLens(TableSourceTests):
     @pytest.fixture(autouse=True)
     def here(self, tmp_path, monkeypatch, dataset):
         monkeypatch.setenv("FEDMF_DATA", str(tmp_path))
+        expect(monkeypatch, dataset, len(list(rows())))
         self.dataset = dataset
 
     def keys(self, folder):
