@@ -110,7 +110,10 @@ def read_share(
 
 
 def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> None:
-    """Whoever is credited twice, or by some servers only, would make tags agree with what nobody uploaded."""
+    """Whoever is credited twice, or by some servers only, would make tags agree with what nobody uploaded.
+
+    Whether an id is anybody's, users need not know: a stranger has no tag, and the tags disagree.
+    """
     borders, credited = terms.blocks.borders, messages[0].credited
     for server, (message, first, stop) in enumerate(zip(messages, borders[:-1], borders[1:], strict=True)):
         if not (
@@ -118,8 +121,11 @@ def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms
             and message.first == first
             and len(message.ciphertexts) == stop - first
             and (message.tag is None) == (key.authenticator is None)
+            and message.credited.dtype == np.int64
+            and message.credited.ndim == 1
+            and (message.credited[:1] >= 0).all()
+            and (message.credited[1:] > message.credited[:-1]).all()
             and np.array_equal(message.credited, credited)
-            and (credited[1:] > credited[:-1]).all()
         ):
             raise _tampered(messages[0].round, server)
 

@@ -42,9 +42,32 @@ def upload_twice(server, pieces, _):
     add(server, pieces.blocks, pieces.ciphertexts, pieces.tag)
 
 
-def upload_twice_and_credited_twice(server, pieces, federation):
-    add(server, pieces.blocks, pieces.ciphertexts, pieces.tag)
-    federation.credit = lambda credited: np.sort(np.append(credited, pieces.user_id))
+def credited_as_often(times, order=np.sort):
+    """Uploads added and credited more than once: their pads would agree."""
+
+    def trick(server, pieces, federation):
+        for _ in range(times - 1):
+            add(server, pieces.blocks, pieces.ciphertexts, pieces.tag)
+        federation.credit = lambda credited: order(np.append(credited, [pieces.user_id] * (times - 1)))
+
+    trick.__name__ = f"credited_{times}_times_{order.__name__}"
+    return trick
+
+
+def a_stranger_credited(server, pieces, federation):
+    federation.credit = lambda credited: np.append(credited, credited[-1] + 1000)
+
+
+def a_stranger_below_zero_credited(server, pieces, federation):
+    federation.credit = lambda credited: np.append(-1, credited)
+
+
+def credited_with_fractions(server, pieces, federation):
+    federation.credit = lambda credited: credited.astype(float)
+
+
+def credited_in_a_table(server, pieces, federation):
+    federation.credit = lambda credited: credited[:, None]
 
 
 def rows_twice_without_the_tag(server, pieces, _):
@@ -97,7 +120,12 @@ def an_upload_credited_to_somebody_else(server, pieces, federation):
 
 TRICKS = [
     upload_twice,
-    upload_twice_and_credited_twice,
+    *(credited_as_often(times) for times in (2, 5)),
+    credited_as_often(2, np.array),
+    a_stranger_credited,
+    a_stranger_below_zero_credited,
+    credited_with_fractions,
+    credited_in_a_table,
     rows_twice_without_the_tag,
     replay_an_earlier_round,
     a_row_dropped,
@@ -108,8 +136,13 @@ TRICKS = [
     a_user_added_but_not_credited,
     an_upload_credited_to_somebody_else,
 ]
-TAGS_DIFFER = [rows_twice_without_the_tag, replay_an_earlier_round, a_user_left_out_but_credited]
-"""The slow scheme has the same tags: three tricks show that they are checked."""
+TAGS_DIFFER = [
+    *(credited_as_often(times) for times in (2, 5)),
+    rows_twice_without_the_tag,
+    replay_an_earlier_round,
+    a_user_left_out_but_credited,
+]
+"""The slow scheme has the same tags: some tricks show that they are checked."""
 
 
 @pytest.mark.parametrize(
