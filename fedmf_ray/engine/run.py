@@ -146,7 +146,7 @@ def _drive(
     finally:
         ranked: Row = {"ranking": ranking} if ranking else {}
         ended: Row = {**experiment.closing(), **ranked, "wall_s": time.perf_counter() - started}
-        folder.finish(summary | ended)
+        folder.finish(_json(summary | ended))
 
 
 def preflight(scenario: Scenario, backend: Backend) -> None:
@@ -222,5 +222,7 @@ def _experiment(
 
 
 def _json(value: Any) -> Any:
-    """JSON has no NaN: a loss without a test set is null."""
+    """JSON has no NaN: a loss without a test set, or a measure of lists without a relevant item, is null."""
+    if isinstance(value, dict):
+        return {key: _json(one) for key, one in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

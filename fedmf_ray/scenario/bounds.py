@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from fedmf_ray.ratings.synthetic import MOST_ITEMS, MOST_USERS
+
+
+def _possible(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("should hold no NUL character")
+    return path
+
 
 MOST_ROUNDS = 10**7
 """Names of checkpoints have eight digits."""
@@ -68,7 +75,7 @@ Word = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=10_000)]
 """A description for people."""
 
-Location = Annotated[str, Field(max_length=4000)]
+Location = Annotated[str, Field(max_length=4000), AfterValidator(_possible)]
 """A path of a file or folder: Linux allows 4096 bytes."""
 
 

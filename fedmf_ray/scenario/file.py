@@ -92,10 +92,19 @@ def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
     """File paths start at the scenario; absolute ones survive a job's change of working directory."""
     ratings = tree.get("ratings")
     if isinstance(ratings, dict) and isinstance(ratings.get("path"), str):
-        ratings["path"] = str((path.parent / Path(ratings["path"]).expanduser()).resolve())
+        ratings["path"] = _absolute(ratings["path"], path.parent)
     cluster = tree.get("cluster")
     if isinstance(cluster, dict) and isinstance(cluster.get("checkpoint_folder"), str):
-        cluster["checkpoint_folder"] = str(Path(cluster["checkpoint_folder"]).expanduser().absolute())
+        cluster["checkpoint_folder"] = _absolute(cluster["checkpoint_folder"])
+
+
+def _absolute(word: str, start: Path | None = None) -> str:
+    """A path from a folder, if given, with links followed; one that cannot be a path stays as it is."""
+    try:
+        path = Path(word).expanduser()
+        return str(path.absolute() if start is None else (start / path).resolve())
+    except (OSError, RuntimeError, ValueError):  # a NUL, or the home of nobody: checked or read later
+        return word
 
 
 def _explain(error: Any, tree: Mapping[str, Any], source: str) -> str:

@@ -17,7 +17,7 @@ from fedmf_ray.scenario.own_keys import OpenSection, known
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
 from fedmf_ray.schemes import SCHEMES, Reads, Scheme, scheme_of
-from fedmf_ray.schemes.paillier.keys import check_key_bits
+from fedmf_ray.schemes.paillier.keys import LARGEST_KEY_BITS, check_key_bits
 
 
 class Model(OpenSection):
@@ -95,7 +95,7 @@ class Protocol(OpenSection):
     scheme: str = "packed"
     """``packed`` (fast Paillier), ``elementwise`` (``phe``, one value per ciphertext: the paper's prototype),
     ``plain`` (no protection), or a scheme of an installed plug-in, whose settings stand under its name."""
-    key_bits: int = 3072
+    key_bits: Annotated[int, Field(le=LARGEST_KEY_BITS)] = 3072
     """Paillier modulus: 2048 gives 112-bit security, 3072 128-bit; 1024 only reproduces the paper."""
     part_text_sparsity: Annotated[float, Field(ge=0, le=1)] = 1.0
     """0 is full text (all rows), 1 part text (rated rows); in between, decoys fill up to the share 1 - s."""

@@ -29,6 +29,7 @@ def problem(error: Any, known: Iterable[str]) -> str:
     if kind == "string_pattern_mismatch":
         message = "should start with a letter or digit and hold only letters, digits, '.', '_' and '-'"
     message = message.removeprefix("Value error, ").replace("Input should", "should", 1)
+    message = message.replace("String should", "should", 1).replace("List should", "should", 1)
     return message if isinstance(value, dict | BaseModel) else f"{shown(value)} {message}"
 
 

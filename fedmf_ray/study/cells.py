@@ -112,11 +112,10 @@ def _combinations(sweep: dict[str, Any], source: str) -> list[Keys]:
             lengths = ", ".join(f"{key} has {len(values)}" for key, values in lists.items())
             raise FedMFError(f"{source}: sweep.zip: lists must be equally long: {lengths}")
         axes.append([dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)])
-    count = math.prod(map(len, axes))
-    if count > _MOST_CELLS:
+    if math.prod(map(len, axes)) > _MOST_CELLS:
         raise FedMFError(
-            f"{source}: sweep: has {count:,} cells, more than {_MOST_CELLS:,}: each is a run of its own; make "
-            "studies of it"
+            f"{source}: sweep: has more than {_MOST_CELLS:,} cells: each is a run of its own; "
+            "make several studies"
         )
     combinations = []
     for steps in itertools.product(*axes):
