@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedmf_ray.engine.backends import import_ray
+from fedmf_ray.engine.connection import import_ray
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.jobs import parcel
 from fedmf_ray.jobs.dashboard import address_variables_hidden, one_line, required_headers
