@@ -1,4 +1,4 @@
-"""Processes that live and do nothing: stopped with SIGSTOP, they are replaced; the results are the same bits."""
+"""Processes that live and do nothing (SIGSTOP) are replaced, and the results are the same bits."""
 
 import os
 import signal
@@ -41,6 +41,13 @@ def nap_once(seconds):
     return seconds
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """V and losses when nothing happens, in one process."""
+    folder = tmp_path_factory.mktemp("patience-undisturbed")
+    return train(small(**ON_RAY | {"cluster__backend": "serial"}), SerialBackend(), folder)
+
+
 @pytest.fixture
 def backend(local_ray):
     backend = RayBackend("local", PATIENCE_S)
@@ -59,10 +66,9 @@ def stopped(backend, actor):
     [("train", 2, "UserActor"), ("merge", 5, "ServerActor"), ("open_round", 5, "UserActor")],
     ids=["user", "server", "reader"],
 )
-def test_a_run_goes_on_to_the_same_bits(local_ray, tmp_path, fault):
-    undisturbed = train(small(**ON_RAY | {"cluster__backend": "serial"}), SerialBackend(), tmp_path / "a")
+def test_a_run_goes_on_to_the_same_bits(local_ray, tmp_path, undisturbed, fault):
     backend = FaultyBackend([fault], how=signal.SIGSTOP, patience_s=PATIENCE_S)
-    items, losses, events = train(small(**ON_RAY), backend, tmp_path / "b")
+    items, losses, events = train(small(**ON_RAY), backend, tmp_path)
     assert len(backend.killed) == 1
     assert np.array_equal(items, undisturbed[0])
     assert losses == undisturbed[1]
