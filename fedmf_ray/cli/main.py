@@ -37,7 +37,10 @@ def main() -> None:
     ``submit`` and ``follow`` end with the exit code of their job.
     """
     with termination_as_interrupt():
-        _main()
+        try:
+            _main()
+        except Terminated:  # outside of a command: before it began, or as its message was printed
+            sys.exit(143)
 
 
 def _main() -> None:

@@ -215,7 +215,7 @@ def _experiment(
     plan = Plan.of(scenario)
     backend = open_backend(scenario.cluster)
     try:
-        with termination_as_interrupt():  # Ray has set a handler of its own by now
+        with termination_as_interrupt():
             yield Federation(scenario, plan, backend, progress, checkpoints, events, resumes)
     finally:
         backend.close()

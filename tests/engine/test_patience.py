@@ -13,6 +13,7 @@ from tests.support.faults import FaultyBackend, train
 from tests.support.small_runs import small
 
 PATIENCE_S = 3.0
+"""Longer than a call takes here, but perhaps not than a worker takes to start on a busy machine."""
 
 ON_RAY = {
     "cluster__backend": "ray",
@@ -50,9 +51,17 @@ def undisturbed(tmp_path_factory):
 
 @pytest.fixture
 def backend(local_ray):
-    backend = RayBackend("local", PATIENCE_S)
+    backend = RayBackend("local")
     yield backend
     backend.close()
+
+
+def workers(backend, count):
+    """Actors that have started; from now on patience is short."""
+    actors = [backend.start(Worker) for _ in range(count)]
+    backend.get([backend.call(actor, "ping") for actor in actors])
+    backend._watch.patience_s, backend._watch.step_s = PATIENCE_S, PATIENCE_S / 4
+    return actors
 
 
 def stopped(backend, actor):
@@ -67,7 +76,7 @@ def stopped(backend, actor):
     ids=["user", "server", "reader"],
 )
 def test_a_run_goes_on_to_the_same_bits(local_ray, tmp_path, undisturbed, fault):
-    backend = FaultyBackend([fault], how=signal.SIGSTOP, patience_s=PATIENCE_S)
+    backend = FaultyBackend([fault], how=signal.SIGSTOP, patience_s=5 * PATIENCE_S)
     items, losses, events = train(small(**ON_RAY), backend, tmp_path)
     assert len(backend.killed) == 1
     assert np.array_equal(items, undisturbed[0])
@@ -81,9 +90,8 @@ def test_a_run_goes_on_to_the_same_bits(local_ray, tmp_path, undisturbed, fault)
 
 def test_only_who_has_work_is_blamed(backend):
     """One waits for the value of another that hangs: it is not at fault."""
-    hanging, waiting = backend.start(Worker), backend.start(Worker)
+    hanging, waiting = workers(backend, 2)
     stopped(backend, hanging)
-    backend.get(backend.call(waiting, "ping"))
     first = backend.call(hanging, "nap", 0.0)
     second = backend.call(waiting, "nap", 0.0, first)
     with pytest.raises(Lost, match=r"a process has ended no call for 3 s \(cluster.patience_s\)"):
@@ -96,7 +104,7 @@ def test_only_who_has_work_is_blamed(backend):
 
 def test_a_long_call_beside_others_that_end_is_none_of_a_silent_process(backend):
     """Three times the patience, while something ends now and then."""
-    slow, quick = backend.start(Worker), backend.start(Worker)
+    slow, quick = workers(backend, 2)
     calls = [Call(slow, "nap", (3 * PATIENCE_S,)), *(Call(quick, "nap", (PATIENCE_S / 2,)) for _ in range(6))]
     ended = [backend.get(reference) for _, (reference,) in backend.stream(calls, 10)]
     assert len(ended) == 7
@@ -104,6 +112,7 @@ def test_a_long_call_beside_others_that_end_is_none_of_a_silent_process(backend)
 
 
 def test_a_function_that_hangs_is_lost(backend):
+    workers(backend, 1)
     started = time.monotonic()
     with pytest.raises(Lost, match="cluster.patience_s"):
         backend.get(backend.run(nap_once, 60.0))
@@ -111,7 +120,7 @@ def test_a_function_that_hangs_is_lost(backend):
 
 
 def test_one_that_had_nothing_to_do_when_it_was_stopped(backend):
-    actor = backend.start(Worker)
+    (actor,) = workers(backend, 1)
     stopped(backend, actor)
     assert not backend.alive(actor)
     assert backend.silent(actor)
