@@ -23,8 +23,8 @@ from fedmf_ray.errors import FedMFError
 _PROBE_S = 5.0
 """Seconds after which whatever listens should have answered."""
 
-_LONGEST_TEMPORARY = 40
-"""Characters of a temporary folder: Ray adds up to 65, and names of sockets have at most 107."""
+_LONGEST_TEMPORARY = 36
+"""Characters of a temporary folder: Ray adds about 70, and names of sockets have at most 107."""
 
 
 def import_ray() -> Any:
@@ -56,7 +56,9 @@ def connect(address: str | None) -> None:
                 ray.init(address="local", include_dashboard=False, **quiet)
             else:
                 ray.init(address=address, **quiet)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except FedMFError:
+        raise
+    except Exception as error:  # Ray raises of every kind, also Exception itself
         reason = " ".join(str(error).split())[:200]
         if address == "local":
             raise FedMFError(f"Ray cannot be started here: {reason}; {_local_remedy(reason)}") from error
