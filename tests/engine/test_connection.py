@@ -3,12 +3,12 @@
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import pytest
@@ -38,10 +38,16 @@ def silent():
 
 @pytest.fixture
 def dashboard():
-    """Answers in HTTP."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    """Answers as web servers do to what is no request of theirs."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.rfile.readline()
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
+    yield f"127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
 
@@ -158,10 +164,8 @@ def test_a_temporary_folder_that_will_not_do(variable, folder, message, monkeypa
 def test_a_second_sigterm_does_not_break_into_what_the_first_began():
     with termination_as_interrupt():
         with termination_as_interrupt(), pytest.raises(Terminated):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.1)
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_two_sigterms_are_exit_code_143(root):
@@ -171,8 +175,8 @@ import sys, time, click
 from fedmf_ray.cli import main as command
 @command.cli.command()
 def wait():
-    print("waiting", flush=True)
     try:
+        print("waiting", flush=True)
         time.sleep(60)
     finally:
         print("saving", flush=True)
