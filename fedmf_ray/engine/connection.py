@@ -69,6 +69,8 @@ def connect(address: str | None) -> None:
 def _local_remedy(reason: str) -> str:
     if "token" in reason.lower():
         return "unset RAY_AUTH_MODE, or set RAY_AUTH_TOKEN (`ray get-auth-token --generate` makes one)"
+    if os.environ.get("HOME") and os.environ["HOME"] in reason:
+        return "set HOME to a folder that can be written, or unset RAY_AUTH_MODE, for which Ray keeps a token"
     return "set RAY_TMPDIR to a folder that can be written, or run with cluster.backend=serial"
 
 

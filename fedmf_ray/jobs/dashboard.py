@@ -49,7 +49,8 @@ def required_headers(address: str, told: str = "--address") -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FedMFError(
             f"{address}: no Ray dashboard answers there ({one_line(error)}): check the address ({told}), "
-            "that the head node has ray[default], and a tunnel if you need one (`ssh -L 8265:localhost:8265 HEAD`)"
+            "that the head node has ray[default], and a tunnel if you need one "
+            "(`ssh -L 8265:localhost:8265 HEAD`)"
             f"{_proxy(address)}"
         ) from error
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_RAY:
