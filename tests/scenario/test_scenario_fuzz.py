@@ -108,6 +108,30 @@ def test_ten_thousand_mutated_scenarios(root, tmp_path):
     fuzz(root, tmp_path, 10_000, seed=1)
 
 
+def fuzz_studies(root, tmp_path, count, seed):
+    """Only what a sweep says is mutated: the rest has its own test."""
+    chance, path = random.Random(seed), tmp_path / "x.yaml"
+    trees = [yaml.safe_load(path.read_text()) for path in sorted((root / "scenarios").glob("study-*.yaml"))]
+    for _ in range(count):
+        tree = copy.deepcopy(chance.choice(trees))
+        tree["sweep"] = mutated({"x": tree["sweep"]}, chance).get("x")
+        if huge(tree):
+            continue
+        path.write_text(yaml.safe_dump(tree, allow_unicode=True))
+        said = complaint(cells.load, path) or ""
+        assert "\n" not in said, repr(tree)[:1000]
+        assert len(said) < 1000
+
+
+def test_mutated_studies(root, tmp_path):
+    fuzz_studies(root, tmp_path, 60, seed=2)
+
+
+@pytest.mark.slow
+def test_many_mutated_studies(root, tmp_path):
+    fuzz_studies(root, tmp_path, 1500, seed=3)
+
+
 @pytest.mark.parametrize("content", BYTES, ids=range(len(BYTES)))
 def test_files_that_are_no_scenarios(tmp_path, content):
     path = tmp_path / "x.yaml"
