@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 
 class Terminated(KeyboardInterrupt):
@@ -37,8 +39,16 @@ def termination_as_interrupt() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or isinstance(before, _Handler):
         yield
         return
-    signal.signal(signal.SIGTERM, _Handler())
+    handler = _Handler()
+    signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is handler:
+            signal.signal(signal.SIGTERM, before)
+
+
+def end_terminated() -> NoReturn:
+    """Exit with code 143. What Python and Ray still have to end is not broken off by a further SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol, cast
 
-from fedmf_ray.engine.connection import connect, import_ray
+from fedmf_ray.engine.connection import connect, disconnect, import_ray
 from fedmf_ray.engine.gauges import Gauges, NoGauges, RayGauges
 from fedmf_ray.engine.patience import Watch
 from fedmf_ray.engine.persistence import Lost
@@ -270,7 +270,7 @@ class RayBackend:
         for actor in self._actors:
             self._ray.kill(actor)
         if self._owns:
-            self._ray.shutdown()
+            disconnect()
 
 
 def _make(backend: Backend, call: Call) -> tuple[Reference, ...]:

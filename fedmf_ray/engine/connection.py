@@ -7,6 +7,7 @@ first, with a deadline: the control store of a cluster answers a health check, a
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -64,6 +65,30 @@ def connect(address: str | None) -> None:
             raise FedMFError(f"Ray cannot be started here: {reason}; {_local_remedy(reason)}") from error
         remedy = f"check {told}, that `ray start --head` runs there, RAY_AUTH_MODE and RAY_AUTH_TOKEN"
         raise FedMFError(f"Ray at {address!r} cannot be reached: {reason}; {remedy}") from error
+
+
+def disconnect() -> None:
+    """``ray.shutdown``, which takes seconds, and in which a second SIGTERM must not end this process: Ray
+    resets the signal behind Python's back, so it is set again as soon as that is seen."""
+    ray = import_ray()
+    handler_of, set_handler = ctypes.pythonapi.PyOS_getsig, ctypes.pythonapi.PyOS_setsig
+    handler_of.restype = set_handler.restype = ctypes.c_void_p
+    set_handler.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    before, over = handler_of(signal.SIGTERM), threading.Event()
+
+    def keep() -> None:
+        while not over.wait(0.005):
+            if handler_of(signal.SIGTERM) != before:
+                set_handler(signal.SIGTERM, before)
+
+    keeper = threading.Thread(target=keep, daemon=True)
+    keeper.start()
+    try:
+        ray.shutdown()
+    finally:
+        over.set()
+        keeper.join()
+        set_handler(signal.SIGTERM, before)
 
 
 def _local_remedy(reason: str) -> str:

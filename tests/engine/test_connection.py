@@ -171,7 +171,7 @@ def test_a_second_sigterm_does_not_break_into_what_the_first_began():
 def test_two_sigterms_are_exit_code_143(root):
     """Sent at once, while the command runs."""
     program = """
-import sys, time, click
+import atexit, os, signal, sys, time
 from fedmf_ray.cli import main as command
 @command.cli.command()
 def wait():
@@ -182,6 +182,10 @@ def wait():
         print("saving", flush=True)
         time.sleep(1)
         print("saved", flush=True)
+@atexit.register
+def late():
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("ended", flush=True)
 sys.argv[1:] = ["wait"]
 command.main()
 """
@@ -194,5 +198,5 @@ command.main()
     assert process.stdout.readline() == "saving\n"
     process.terminate()
     out, errors = process.communicate(timeout=30)
-    assert (process.returncode, out) == (143, "saved\n")
+    assert (process.returncode, out) == (143, "saved\nended\n")
     assert errors.splitlines()[-1] == "terminated"

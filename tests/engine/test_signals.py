@@ -88,6 +88,19 @@ def test_a_run_that_is_told_to_end_does_so_cleanly_and_goes_on(scenario, tmp_pat
     assert 0 < resumed <= summary["rounds"]
 
 
+def test_sigterm_again_and_again_is_one(scenario, tmp_path):
+    """While the state is written, while Ray shuts down, while Python ends."""
+    chosen, file = scenario
+    process, folder = started(file, tmp_path)
+    for _ in range(40):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+    _, screen = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "terminated" in screen.splitlines()[-1]
+    check_that_it_goes_on(folder, chosen, tmp_path)
+
+
 def test_a_run_that_is_killed_goes_on(scenario, tmp_path):
     """SIGKILL to the whole group: no chance to save anything, perhaps in the middle of a line."""
     chosen, file = scenario
