@@ -68,8 +68,9 @@ def connect(address: str | None) -> None:
 
 
 def disconnect() -> None:
-    """``ray.shutdown``, which takes seconds, and in which a second SIGTERM must not end this process: Ray
-    resets the signal behind Python's back, so it is set again as soon as that is seen."""
+    """``ray.shutdown``, which takes seconds, and in which a second SIGTERM should not end this process: Ray
+    resets the signal behind Python's back, so it is set again as soon as that is seen. A few milliseconds
+    remain in which it does; results and checkpoints are written by then."""
     ray = import_ray()
     handler_of, set_handler = ctypes.pythonapi.PyOS_getsig, ctypes.pythonapi.PyOS_setsig
     handler_of.restype = set_handler.restype = ctypes.c_void_p
