@@ -31,7 +31,8 @@ class Side:
         self.evaluator, self.key = scheme.sides(Shape(shape[1], GRID.slot_bits))
         self.values = np.random.default_rng(0).uniform(-1, 1, shape)
         self.wire = self.encrypt()
-        assert np.array_equal(self.decrypt(), np.rint(self.values * 2**20) / 2**20)
+        if not np.array_equal(self.decrypt(), np.rint(self.values * 2**20) / 2**20):
+            raise ArithmeticError("decrypts to other values than were encrypted")
         self.total = self.evaluator.aggregate(self.wire)
         self.rows = np.arange(shape[0])
 

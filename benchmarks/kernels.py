@@ -11,6 +11,7 @@ multiply-adds of the algorithm would take at the ceiling, for full groups of eig
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 
@@ -49,7 +50,8 @@ class Side:
         self.key = PackedKeyHolder(p, q, table, slots)
         self.values = np.random.default_rng(0).uniform(-1, 1, (ROWS, slots.columns))
         self.wire = self.encrypt()
-        assert np.array_equal(self.decrypt(), np.rint(self.values * 2**20) / 2**20)
+        if not np.array_equal(self.decrypt(), np.rint(self.values * 2**20) / 2**20):
+            raise ArithmeticError(f"{kernel} decrypts to other values than it encrypted")
         self.total = PackedEvaluator(p * q).aggregate(self.wire)
         self.rows = np.arange(ROWS)
         self.work: dict[str, Callable[[], object]] = {
@@ -126,13 +128,21 @@ def compare(key_bits: int) -> None:
         print(f"{line}{share:11.0%}{unit}")
 
 
+def _refused(reason: str) -> int:
+    """Say why nothing was measured; the exit code of that."""
+    print(f"error: {reason}", file=sys.stderr)
+    return 2
+
+
 @click.command()
 @click.option("--key-bits", multiple=True, default=(2048, 3072), show_default=True)
 def main(key_bits: tuple[int, ...]) -> None:
+    unsupported = [bits for bits in key_bits if not native_kernel.supports(bits)]
+    if unsupported:
+        sys.exit(_refused(f"--key-bits {unsupported[0]}: the native kernel supports no keys of this size"))
     obstacle = native_kernel.obstacle()
     if obstacle is not None:
-        print(f"no native kernel here: {obstacle}")
-        return
+        sys.exit(_refused(f"there is no native kernel here to compare with gmpy2: {obstacle}"))
     rates = [ceiling() for _ in range(9)]
     print(f"ceiling: {np.median(rates) / 1e9:.2f}e9 multiply-adds per second, eight lanes each")
     for bits in key_bits:

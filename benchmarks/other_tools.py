@@ -170,7 +170,7 @@ def python_of(tool: str, environments: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--environments", type=Path, default=Path("build/tools"))
     parser.add_argument("--measure", choices=MEASURES, help="measure one tool here and print JSON")
     arguments = parser.parse_args()

@@ -85,7 +85,7 @@ def measure(code: Path, scenario: Path, results: Path) -> pd.Series:
     return rounds.iloc[1:][list(PHASES.values())].mean()
 
 
-@click.command(help=__doc__.splitlines()[0])
+@click.command(help=(__doc__ or "").partition("\n")[0])
 @click.argument("revision")
 @click.option("--repeats", default=7, show_default=True)
 def main(revision: str, repeats: int) -> None:

@@ -65,7 +65,7 @@ def no_movielens():
 @pytest.fixture(scope="session")
 def local_ray():
     """A small local Ray, started once; backends find it initialised and leave it alone."""
-    from fedmf_ray.engine.backends import import_ray
+    from fedmf_ray.engine.connection import import_ray
 
     ray = import_ray()
     ray.init(

@@ -21,7 +21,8 @@ _SMALLEST_MEMORY_BYTES = 2 * 10**9
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report; ``remedy`` is what to do if the check is not ``ok``."""
+    """One line of the report; ``remedy`` is what to do if the check is not ``ok``, unless ``finding`` says
+    it."""
 
     subject: str
     ok: bool
@@ -39,7 +40,8 @@ def doctor() -> None:
     for check in examine():
         ok &= check.ok
         mark = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
-        line = f"{check.subject:10} {check.finding}" + ("" if check.ok else f" -> {check.remedy}")
+        remedy = "" if check.ok or not check.remedy else f" -> {check.remedy}"
+        line = f"{check.subject:10} {check.finding}{remedy}"
         console.stderr.print(f"{mark} {console.escaped(line)}", soft_wrap=True)
     if not ok:
         sys.exit(1)
@@ -97,13 +99,15 @@ def _kernel() -> Check:
     try:
         return Check("kernel", True, kernels.description())
     except FedMFError as error:
-        return Check("kernel", False, str(error), f"unset {kernels.VARIABLE}")
+        return Check("kernel", False, str(error))
 
 
 def _tried(subject: str, attempt: Callable[[], str], remedy: str) -> Check:
     started = time.perf_counter()
     try:
         finding = attempt()
+    except FedMFError as error:  # it says what to do
+        return Check(subject, False, str(error))
     except Exception as error:  # any failure is a finding, not an error of this program
         return Check(subject, False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", remedy)
     return Check(subject, True, f"{finding} ({time.perf_counter() - started:.1f} s)")

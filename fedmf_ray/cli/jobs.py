@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ from fedmf_ray.errors import FedMFError
 if TYPE_CHECKING:
     from fedmf_ray.jobs.cluster import Cluster, Ended, Show
 
+_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+
 _address = click.option(
-    "--address", envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"], default="http://127.0.0.1:8265",
+    "--address", envvar=_VARIABLES, default="http://127.0.0.1:8265",
     show_default=True, help="The URL of the cluster's dashboard.",
 )  # fmt: skip
 _results = click.option(
@@ -49,7 +52,7 @@ def submit(
 
     shipment = prepare(file, overrides)
     environment = _runtime_env(runtime_env)
-    cluster = Cluster(address)
+    cluster = Cluster(address, _told())
     for note in shipment.notes:
         console.note(note)
     job = cluster.submit(shipment, environment)
@@ -81,13 +84,21 @@ def follow(job: str, address: str, results: Path) -> None:
     """
     from fedmf_ray.jobs.cluster import Cluster
 
-    cluster = Cluster(address)
+    cluster = Cluster(address, _told())
     try:
         ended = cluster.follow(job, _show(job))
     except KeyboardInterrupt:
         _say(f"job {job} continues; to stop it: ray job stop {job} --address {cluster.address}")
         sys.exit(130)
     _fetch(cluster, job, results, ended)
+
+
+def _told() -> str:
+    """Who named the address of this command: its option, or a variable."""
+    source = click.get_current_context().get_parameter_source("address")
+    if source != click.core.ParameterSource.ENVIRONMENT:
+        return "--address"
+    return next(name for name in _VARIABLES if os.environ.get(name))
 
 
 def _show(job: str) -> Show:

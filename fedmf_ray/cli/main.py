@@ -9,7 +9,7 @@ import click
 from fedmf_ray import __version__
 from fedmf_ray.cli import console, data, doctor, jobs, runs, studies
 from fedmf_ray.errors import DivergenceError, FedMFError
-from fedmf_ray.termination import Terminated, termination_as_interrupt
+from fedmf_ray.termination import Terminated, end_terminated, termination_as_interrupt
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,7 +37,10 @@ def main() -> None:
     ``submit`` and ``follow`` end with the exit code of their job.
     """
     with termination_as_interrupt():
-        _main()
+        try:
+            _main()
+        except Terminated:  # outside of a command: before it began, or as its message was printed
+            end_terminated()
 
 
 def _main() -> None:
@@ -46,7 +49,9 @@ def _main() -> None:
     except click.Abort as error:  # click raises it for any KeyboardInterrupt
         terminated = isinstance(error.__cause__, Terminated)
         console.stderr.print("terminated" if terminated else "interrupted")
-        sys.exit(143 if terminated else 130)
+        if terminated:
+            end_terminated()
+        sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

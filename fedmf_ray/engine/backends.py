@@ -7,22 +7,18 @@ user, without passing through the experimenter's process.
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol, cast
 
+from fedmf_ray.engine.connection import connect, disconnect, import_ray
 from fedmf_ray.engine.gauges import Gauges, NoGauges, RayGauges
+from fedmf_ray.engine.patience import Watch
 from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario.schema import Cluster
 
 Reference = Any
 Handle = Any
-
-_PATIENCE_S = 60.0
-"""An actor that does not answer a ping for so long counts as dead."""
 
 
 class Call(NamedTuple):
@@ -71,7 +67,10 @@ class Backend(Protocol):
         :class:`Lost`."""
 
     def alive(self, actor: Handle) -> bool:
-        """Whether an actor that has nothing to do answers."""
+        """Whether an actor answers, once it has ended what it was asked before."""
+
+    def silent(self, actor: Handle) -> bool:
+        """Whether an actor was ended since it had ended no call for too long (``cluster.patience_s``)."""
 
     def end(self, actor: Handle) -> None:
         """End an actor, if it is not dead already."""
@@ -88,7 +87,9 @@ class Backend(Protocol):
 
 
 def open_backend(cluster: Cluster) -> Backend:
-    return SerialBackend() if cluster.backend == "serial" else RayBackend(cluster.address)
+    if cluster.backend == "serial":
+        return SerialBackend()
+    return RayBackend(cluster.address, cluster.patience_s)
 
 
 class SerialBackend:
@@ -119,6 +120,9 @@ class SerialBackend:
     def alive(self, actor: Handle) -> bool:
         return True
 
+    def silent(self, actor: Handle) -> bool:
+        return False
+
     def gauges(self) -> Gauges:
         return NoGauges()
 
@@ -136,25 +140,31 @@ class SerialBackend:
 class RayBackend:
     """Actors on a Ray cluster, or on a local instance that this process starts and ends.
 
-    If Ray is initialised already (in a notebook, a test), that cluster is used and left alone.
+    If Ray is initialised already (in a notebook, a test), that cluster is used and left alone. patience_s: as
+    of :mod:`~fedmf_ray.engine.patience`.
     """
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, address: str | None, patience_s: float = 600.0) -> None:
         self._ray = ray = import_ray()
         self._owns = not ray.is_initialized()
         if self._owns:
-            _connect(address or os.environ.get("RAY_ADDRESS") or "local")
+            connect(address)
         self.name: str = ray.get_runtime_context().gcs_address
         resources = ray.cluster_resources()
         self.cpus = max(1, int(resources.get("CPU", 1)))
         self.memory_bytes: float | None = resources.get("memory")
         self._actors: list[Any] = []
+        self._watch = Watch(ray, patience_s)
 
     def run(self, function: Callable[..., Any], *args: Any) -> Reference:
-        return self._task(function, 1).remote(*args)
+        reference = self._task(function, 1).remote(*args)
+        self._watch.made(reference, None, args)
+        return reference
 
     def run_split(self, returns: int, function: Callable[..., Any], *args: Any) -> tuple[Reference, ...]:
-        return tuple(self._task(function, returns).remote(*args))
+        references = tuple(self._task(function, returns).remote(*args))
+        self._watch.made(references[-1], None, args)
+        return references
 
     def _task(self, function: Callable[..., Any], returns: int) -> Any:
         # Ray must not repeat it unnoticed: a second key pair would not decrypt what the first one encrypted.
@@ -164,13 +174,18 @@ class RayBackend:
         # No CPU is reserved: `stream` bounds what runs, so there may be more actors than CPUs.
         remote = cast(Any, self._ray.remote(kind)).options(num_cpus=0, scheduling_strategy="SPREAD")
         self._actors.append(remote.remote(*args))
+        self._watch.born(self._actors[-1], args)
         return self._actors[-1]
 
     def call(self, actor: Handle, method: str, *args: Any) -> Reference:
-        return getattr(actor, method).remote(*args)
+        reference = getattr(actor, method).remote(*args)
+        self._watch.made(reference, actor, args)
+        return reference
 
     def call_split(self, returns: int, actor: Handle, method: str, *args: Any) -> tuple[Reference, ...]:
-        return tuple(getattr(actor, method).options(num_returns=returns).remote(*args))
+        references = tuple(getattr(actor, method).options(num_returns=returns).remote(*args))
+        self._watch.made(references[-1], actor, args)
+        return references
 
     def get(self, references: Any) -> Any:
         errors = self._ray.exceptions
@@ -181,37 +196,67 @@ class RayBackend:
             errors.NodeDiedError,
             errors.OutOfMemoryError,
         )
+        self._await(references if isinstance(references, list) else [references])
         try:
             return self._ray.get(references)
         except errors.RayTaskError as error:
             if isinstance(error.cause, FedMFError):
                 raise error.cause from None  # Ray's wrapper would print the worker's traceback
             if isinstance(error.cause, lost) or isinstance(error, lost):
-                raise Lost(_brief(error)) from error
+                raise Lost(self._reason(error)) from error
             raise
         except lost as error:
-            raise Lost(_brief(error)) from error
+            raise Lost(self._reason(error)) from error
+
+    def _await(self, references: list[Reference]) -> None:
+        """Until all are there or have failed."""
+        waiting = list(dict.fromkeys(references))
+        self._watch.begin()
+        while waiting:
+            done, waiting = self._ray.wait(
+                waiting, num_returns=len(waiting), timeout=self._watch.step_s, fetch_local=False
+            )
+            self._watch.ended(done)
+            if waiting:
+                self._watch.check()
+
+    def _reason(self, error: Exception) -> str:
+        return self._watch.reason if self._watch.silent else " ".join(str(error).split())[:160]
 
     def alive(self, actor: Handle) -> bool:
         try:
-            self._ray.get(actor.ping.remote(), timeout=_PATIENCE_S)
+            self._ray.get(actor.ping.remote(), timeout=self._watch.patience_s)
+        except self._ray.exceptions.GetTimeoutError:
+            self._watch.end(actor)
+            return False
         except self._ray.exceptions.RayError:
             return False
         return True
+
+    def silent(self, actor: Handle) -> bool:
+        return actor in self._watch.silent
 
     def gauges(self) -> Gauges:
         return RayGauges()
 
     def end(self, actor: Handle) -> None:
         self._actors.remove(actor)
+        self._watch.silent = [other for other in self._watch.silent if other != actor]
         self._ray.kill(actor)
 
     def stream(self, calls: Iterable[Call], limit: int) -> Iterator[tuple[Call, tuple[Reference, ...]]]:
         pending: dict[Reference, tuple[Call, tuple[Reference, ...]]] = {}
 
         def next_done() -> tuple[Call, tuple[Reference, ...]]:
-            done, _ = self._ray.wait(list(pending), num_returns=1, fetch_local=False)
-            return pending.pop(done[0])
+            self._watch.begin()
+            while True:
+                done, _ = self._ray.wait(
+                    list(pending), num_returns=1, timeout=self._watch.step_s, fetch_local=False
+                )
+                if done:
+                    self._watch.ended(done)
+                    return pending.pop(done[0])
+                self._watch.check()
 
         for call in calls:
             if len(pending) >= limit:
@@ -225,52 +270,10 @@ class RayBackend:
         for actor in self._actors:
             self._ray.kill(actor)
         if self._owns:
-            self._ray.shutdown()
+            disconnect()
 
 
 def _make(backend: Backend, call: Call) -> tuple[Reference, ...]:
     if call.returns == 1:
         return (backend.call(call.actor, call.method, *call.arguments),)
     return backend.call_split(call.returns, call.actor, call.method, *call.arguments)
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
-
-
-def import_ray() -> Any:
-    """Ray reads these when it is imported: no warnings about GPUs, about many actors, or about errors of
-    calls whose results nobody asked for because an earlier one had failed."""
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "PYTHON worker processes have been started")
-    import ray
-
-    return ray
-
-
-def _connect(address: str) -> None:
-    """``ray.init`` without noise, and with an error that says which cluster did not answer."""
-    ray = import_ray()
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    try:
-        if address == "local":
-            ray.init(address="local", include_dashboard=False, **quiet)
-            return
-        _knock(address)
-        ray.init(address=address, **quiet)
-    except (OSError, RuntimeError, ValueError) as error:
-        remedy = "see the line above, or run with cluster.backend=serial"
-        if address != "local":
-            remedy = (
-                "check cluster.address or RAY_ADDRESS, that `ray start --head` runs there, and RAY_AUTH_MODE"
-            )
-        reason = " ".join(str(error).split())[:200]
-        raise FedMFError(f"Ray at {address!r} cannot be reached: {reason}; {remedy}") from error
-
-
-def _knock(address: str, timeout_s: float = 5.0) -> None:
-    """Fail within seconds where Ray itself would retry for a minute."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()

@@ -19,6 +19,7 @@ from fedmf_ray.learning.items import item_side, user_side
 from fedmf_ray.learning.metrics import combine, error_sums
 from fedmf_ray.learning.ranking import combine_rankings, ranking_sums
 from fedmf_ray.learning.start import Start
+from fedmf_ray.planning.placement import check_process
 from fedmf_ray.planning.plan import setting_of
 from fedmf_ray.planning.population import Population
 from fedmf_ray.privacy.views import Agreed
@@ -34,8 +35,10 @@ class Central:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario, self._steps = scenario, scenario.model.steps
         self.population = population = Population.of(scenario)
+        users, self._items = len(population.user_ids), len(population.item_ids)
+        numbers = (users + self._items) * (scenario.model.factors + 2)
+        check_process(8 * numbers + 24 * users * population.mean_ratings, users, self._items)
         self._users = population.all_ratings()
-        self._items = len(population.item_ids)
         mean = self._steps.mean
         self._train = RatingBlock.of([(user.items, user.values - mean) for user in self._users])
         self._test = RatingBlock.of([(user.test_items, user.test_values - mean) for user in self._users])

@@ -118,6 +118,7 @@ class Crew:
         backend = self.backend
         renewed = {at for at, actor in enumerate(self.users) if not backend.alive(actor)}
         fallen = [at for at, actor in enumerate(self.servers) if not backend.alive(actor)]
+        self._tell_silent([self.users[at] for at in renewed] + [self.servers[at] for at in fallen])
         if (renewed or fallen) and self._saved is None:
             raise FedMFError(
                 "a Ray worker died (most often for lack of memory): raise cluster.users_per_actor, or let "
@@ -226,7 +227,18 @@ class Crew:
             action=f"restarted, restored from round {saved.round}",
         )  # fmt: skip
 
+    def _tell_silent(self, actors: Sequence[Handle]) -> None:
+        """Record which of those that count as dead were alive and did nothing."""
+        for actor in filter(self.backend.silent, actors):
+            role = "users" if actor in self.users else "server"
+            at = (self.users if role == "users" else self.servers).index(actor)
+            self._events(
+                "actor_silent", role=role, actor=at, round=self.round,
+                action="ended: it had ended no call within cluster.patience_s",
+            )  # fmt: skip
+
     def _end_all(self) -> None:
+        self._tell_silent([*self.users, *self.servers])
         for actor in (*self.users, *self.servers):
             self.backend.end(actor)
         self.users, self.servers = [], []

@@ -147,7 +147,7 @@ def _drive(
     finally:
         ranked: Row = {"ranking": ranking} if ranking else {}
         ended: Row = {**experiment.closing(), **ranked, "wall_s": time.perf_counter() - started}
-        folder.finish(summary | ended)
+        folder.finish(_json(summary | ended))
 
 
 def preflight(scenario: Scenario, backend: Backend) -> None:
@@ -219,7 +219,7 @@ def _experiment(
     _show_notes(plan.population, progress)
     backend = open_backend(scenario.cluster)
     try:
-        with termination_as_interrupt():  # Ray has set a handler of its own by now
+        with termination_as_interrupt():
             yield Federation(scenario, plan, backend, progress, checkpoints, events, resumes)
     except DivergenceError as error:
         raise DivergenceError(plan.population.names.in_names(error.args[0]), error.advice) from error
@@ -233,5 +233,7 @@ def _show_notes(population: Population, progress: Progress) -> None:
 
 
 def _json(value: Any) -> Any:
-    """JSON has no NaN: a loss without a test set is null."""
+    """JSON has no NaN: a loss without a test set, or a measure of lists without a relevant item, is null."""
+    if isinstance(value, dict):
+        return {key: _json(one) for key, one in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedmf_ray.engine.backends import import_ray
+from fedmf_ray.engine.connection import import_ray
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.jobs import parcel
 from fedmf_ray.jobs.dashboard import address_variables_hidden, one_line, required_headers
@@ -66,10 +66,13 @@ class Ended:
 class Cluster:
     """The job service of a Ray cluster."""
 
-    def __init__(self, address: str) -> None:
-        """address: ``http://HOST:PORT`` of the dashboard. Raises :class:`FedMFError` if it cannot be used."""
+    def __init__(self, address: str, told: str = "--address") -> None:
+        """address: ``http://HOST:PORT`` of the dashboard. told: who named it.
+
+        Raises :class:`FedMFError` if it cannot be used.
+        """
         self.address = address.rstrip("/")
-        headers = required_headers(self.address)
+        headers = required_headers(self.address, told)
         ray = import_ray()
         import aiohttp
         from ray.job_submission import JobSubmissionClient
@@ -224,7 +227,18 @@ class Cluster:
         try:
             yield
         except self._errors as error:
-            raise FedMFError(f"{self.address}: {one_line(error)}") from error
+            raise FedMFError(f"{self.address}: {one_line(error)}{_advice(error)}") from error
+
+
+def _advice(error: BaseException) -> str:
+    """What to do about what Ray's job service says."""
+    if "No available agent" not in str(error):
+        return ""
+    return (
+        ": the head node's agent, which starts jobs, does not run, perhaps as another Ray on that machine "
+        "has its port: restart the head with --dashboard-agent-listen-port, --dashboard-agent-grpc-port and "
+        "--metrics-export-port of its own"
+    )
 
 
 class _Log:

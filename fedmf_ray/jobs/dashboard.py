@@ -14,11 +14,13 @@ from fedmf_ray.errors import FedMFError
 OLDEST_RAY = (2, 40)
 
 
-def required_headers(address: str) -> dict[str, str]:
+def required_headers(address: str, told: str = "--address") -> dict[str, str]:
     """The HTTP headers that a cluster requires: none, or the token of this machine if it asks for one.
 
     Uses plain requests with a timeout: Ray's own client waits for minutes, and sends a token only if
-    RAY_AUTH_MODE is set. Raises :class:`FedMFError` if the cluster cannot be used.
+    RAY_AUTH_MODE is set. told: who named the address, an option or a variable.
+
+    Raises :class:`FedMFError` if the cluster cannot be used.
     """
     import requests
 
@@ -28,7 +30,7 @@ def required_headers(address: str) -> dict[str, str]:
         place = (parts.hostname or "", parts.port or default)
     except (KeyError, ValueError):
         raise FedMFError(
-            f"--address {address}: is not of the form http://HOST:8265, the URL of the dashboard"
+            f"{told} {address}: is not of the form http://HOST:8265, the URL of the dashboard{_instead(told)}"
         ) from None
     try:
         socket.create_connection(place, timeout=5).close()
@@ -46,13 +48,29 @@ def required_headers(address: str) -> dict[str, str]:
         version = str(answer.json()["ray_version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FedMFError(
-            f"{address}: no Ray dashboard answers there ({one_line(error)}): check the address, that the "
-            "head node has ray[default], and a tunnel if you need one (`ssh -L 8265:localhost:8265 HEAD`)"
+            f"{address}: no Ray dashboard answers there ({one_line(error)}): check the address ({told}), "
+            "that the head node has ray[default], and a tunnel if you need one "
+            "(`ssh -L 8265:localhost:8265 HEAD`)"
+            f"{_proxy(address)}"
         ) from error
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_RAY:
         oldest = ".".join(map(str, OLDEST_RAY))
         raise FedMFError(f"{address}: the cluster runs Ray {version}, fedmf-ray needs {oldest} or later")
     return headers
+
+
+def _instead(told: str) -> str:
+    """What to do about a variable that other programs need as it is."""
+    return "" if told == "--address" else ": give --address, or unset the variable"
+
+
+def _proxy(address: str) -> str:
+    """Which variable sends requests to this address elsewhere, if one does."""
+    from requests.utils import get_environ_proxies
+
+    proxy = get_environ_proxies(address).get(urlsplit(address).scheme)
+    host = urlsplit(address).hostname
+    return f"; the environment sends requests to the proxy {proxy}: add {host} to NO_PROXY" if proxy else ""
 
 
 def _token(address: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,10 +25,12 @@ def place(
     plan: Plan, users_per_actor: int | Literal["auto"], cpus: int, memory_bytes: float | None
 ) -> list[range]:
     """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
-    users = len(plan.population.user_ids)
-    groups = group(users, users_per_actor, cpus, _work(plan))
-    check_memory(len(groups), users, memory_of(plan), memory_bytes)
-    return groups
+    users, memory = len(plan.population.user_ids), memory_of(plan)
+    if memory_bytes is None:
+        check_process(memory.total(1, users) - 2 * WORKER_BYTES, users, plan.terms.blocks.items)
+    else:
+        check_memory(actor_count(users, users_per_actor, cpus), users, memory, memory_bytes)
+    return group(users, users_per_actor, cpus, _work(plan))
 
 
 def _work(plan: Plan) -> NDArray[np.float64] | None:
@@ -93,6 +96,19 @@ def memory_of(plan: Plan) -> Memory:
         user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.width + round(3 * 8 * ratings),
         server=WORKER_BYTES + 3 * wire * blocks.count,
     )
+
+
+def check_process(needed: float, users: int, items: int) -> None:
+    """Refuse what one process cannot hold, before it allocates anything.
+
+    needed: bytes of the arrays that users, items and columns make.
+    """
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > here:
+        raise FedMFError(
+            f"ratings: {users:,} users and {items:,} items take about {needed / 1e9:,.1f} GB in one process "
+            f"and this machine has {here / 1e9:.1f} GB: take fewer users or items, or fewer model.factors"
+        )
 
 
 def check_memory(actors: int, users: int, memory: Memory, memory_bytes: float | None) -> None:

@@ -28,11 +28,11 @@ class Split:
 
     __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
 
-    last: Annotated[int, Ge(0)] = 0
+    last: Annotated[int, Ge(0), Le(10**5)] = 0
     """The last h ratings of each user by timestamp; 1 is leave-last-out."""
     fraction: Annotated[float, Ge(0), Lt(1)] = 0.0
     """A random share of each user's ratings, drawn from the seed and the user id."""
-    folds: Annotated[int, Ge(2), Le(1_000_000)] | None = None
+    folds: Annotated[int, Ge(2), Le(10**4)] | None = None
     """Deal each user's ratings into so many parts, at random from the seed and the user id ..."""
     fold: Annotated[int, Ge(0)] = 0
     """... and hold out this one, counted from 0. The folds of one seed are disjoint and hold every rating."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
 
 from fedmf_ray.checks import CHECKS
@@ -21,6 +21,12 @@ from fedmf_ray.ratings.users import Users
 
 _ITEM_STREAM, _USER_STREAM, _COUNT_STREAM = 4, 5, 7
 """docs/architecture.md lists the streams of a seed."""
+
+MOST_USERS, MOST_ITEMS = 10**8, 10**7
+"""More than any published data set has. Numbers of items are kept in arrays: 80 MB for the most."""
+
+_LARGEST_TASTES = 10**9
+"""Numbers in the item vectors that generate the ratings, which every process holds: 8 GB."""
 
 _MEAN, _LOWEST, _HIGHEST = 3.5, 0.5, 5.0
 
@@ -36,16 +42,17 @@ class Synthetic:
     __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
 
     source: Literal["synthetic"] = field(default="synthetic", kw_only=True)
-    users: Annotated[int, Gt(0)]
-    items: Annotated[int, Gt(0)]
+    users: Annotated[int, Gt(0), Le(MOST_USERS)]
+    items: Annotated[int, Gt(0), Le(MOST_ITEMS)]
     sparsity: Annotated[float, Ge(0), Lt(1)] = 0.9
     """Share of the rating matrix that is missing."""
-    rank: Annotated[int, Gt(0)] = 5
-    """True rank of the taste that generates the ratings."""
-    noise: Annotated[float, Ge(0)] = 0.5
-    """Standard deviation of the noise, in stars."""
-    popularity_skew: Annotated[float, Ge(0)] = 0.8
-    """Exponent of the popularity law: item of rank k is drawn with weight (k + 1)**-skew; 0 is uniform."""
+    rank: Annotated[int, Gt(0), Le(10**4)] = 5
+    """True rank of the taste that generates the ratings; no model has more factors."""
+    noise: Annotated[float, Ge(0), Le(1e3)] = 0.5
+    """Standard deviation of the noise, in stars; ratings have five."""
+    popularity_skew: Annotated[float, Ge(0), Le(40)] = 0.8
+    """Exponent of the popularity law: item of rank k is drawn with weight (k + 1)**-skew; 0 is uniform. With
+    the largest, the weights of a million items still are floats."""
     half_stars: bool = True
     """Round ratings to the half-star grid."""
 
@@ -55,6 +62,12 @@ class Synthetic:
             raise FedMFError(
                 f"ratings.items: {self.items} items are too few: a user needs {split.fewest} ratings "
                 "to keep one for training (test)"
+            )
+        if self.items * self.rank > _LARGEST_TASTES:
+            raise FedMFError(
+                f"ratings.rank: {self.items} items of rank {self.rank} take "
+                f"{8e-9 * self.items * self.rank:.1f} GB in every process, at most "
+                f"{8e-9 * _LARGEST_TASTES:.0f} are allowed: lower ratings.rank or ratings.items"
             )
         item_ids = np.arange(1, self.items + 1)
         return Users(range(1, self.users + 1), item_ids, SyntheticUsers(self, seed, split))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.scenario import yaml_text
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.scenario.sources import SOURCES
 from fedmf_ray.scenario.wording import place, problem
-
-_DEEPEST = 12
-"""Levels of keys and lists in a file; scenarios have four."""
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -34,36 +30,32 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
 def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The tree of keys of a scenario file, named and with absolute paths, not yet validated."""
     path = Path(path)
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except FileNotFoundError:
-        raise FedMFError(f"{path}: no such scenario file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FedMFError(f"{path}: cannot be read: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise FedMFError(f"{path}: is not YAML: {_one_line(error)}") from error
+    tree = yaml_text.parse(_text(path), f"{path}:")
     if not isinstance(tree, dict):
         raise FedMFError(f"{path}: is not a scenario: the file must hold keys and values")
-    if _depth(tree) > _DEEPEST:
-        raise FedMFError(f"{path}: is not a scenario: keys are nested more than {_DEEPEST} deep")
     for override in overrides:
         _apply(tree, override)
+    yaml_text.check_depth(tree, f"{path}:")
     tree.setdefault("name", path.stem)
     _resolve_paths(tree, path)
     return tree
 
 
-def _depth(tree: Any) -> int:
-    """How deep keys and lists are nested; stops counting beyond the limit."""
-    level, depth = [tree], 0
-    while level and depth <= _DEEPEST:
-        level = [child for node in level if isinstance(node, dict | list) for child in _children(node)]
-        level, depth = [node for node in level if isinstance(node, dict | list)], depth + 1
-    return depth
-
-
-def _children(node: dict[Any, Any] | list[Any]) -> Sequence[Any]:
-    return list(node.values()) if isinstance(node, dict) else node
+def _text(path: Path) -> str:
+    """No more is read than a scenario may have: a device or a data file must not fill the memory."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(yaml_text.MOST_BYTES + 1)
+        if len(content) > yaml_text.MOST_BYTES:
+            raise FedMFError(
+                f"{path}: is not a scenario: it has more than {yaml_text.MOST_BYTES / 1e6:g} MB; ratings are "
+                "named by ratings.path and do not stand in it"
+            )
+        return content.decode()
+    except FileNotFoundError:
+        raise FedMFError(f"{path}: no such scenario file") from None
+    except (OSError, ValueError) as error:  # also of bytes that are no UTF-8, and of paths with a NUL
+        raise FedMFError(f"{path}: cannot be read: {error}") from error
 
 
 def parse(tree: Mapping[str, Any], source: str) -> Scenario:
@@ -76,34 +68,11 @@ def parse(tree: Mapping[str, Any], source: str) -> Scenario:
         raise FedMFError(f"{source}: {error}") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 floats (PyYAML reads 1e-3 as a string) and no silent duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for at, key in enumerate(keys):
-            if key in keys[:at]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} appears twice", node.value[at][0].start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
 def _apply(tree: dict[str, Any], override: str) -> None:
     dotted, equals, text = override.partition("=")
     if not equals or not all(dotted.split(".")):
         raise FedMFError(f"{override}: an override reads key.path=value")
-    try:
-        value = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise FedMFError(f"{override}: the value is not YAML: {_one_line(error)}") from error
+    value = yaml_text.parse(text, f"{override}: the value")
     assign(tree, dotted, value)
 
 
@@ -123,10 +92,19 @@ def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
     """File paths start at the scenario; absolute ones survive a job's change of working directory."""
     ratings = tree.get("ratings")
     if isinstance(ratings, dict) and isinstance(ratings.get("path"), str):
-        ratings["path"] = str((path.parent / Path(ratings["path"]).expanduser()).resolve())
+        ratings["path"] = _absolute(ratings["path"], path.parent)
     cluster = tree.get("cluster")
     if isinstance(cluster, dict) and isinstance(cluster.get("checkpoint_folder"), str):
-        cluster["checkpoint_folder"] = str(Path(cluster["checkpoint_folder"]).expanduser().absolute())
+        cluster["checkpoint_folder"] = _absolute(cluster["checkpoint_folder"])
+
+
+def _absolute(word: str, start: Path | None = None) -> str:
+    """A path from a folder, if given, with links followed; one that cannot be a path stays as it is."""
+    try:
+        path = Path(word).expanduser()
+        return str(path.absolute() if start is None else (start / path).resolve())
+    except (OSError, RuntimeError, ValueError):  # a NUL, or the home of nobody: checked or read later
+        return word
 
 
 def _explain(error: Any, tree: Mapping[str, Any], source: str) -> str:
@@ -158,7 +136,3 @@ def _keys(kind: Any) -> dict[str, Any]:
     if is_dataclass(kind):
         return {field.name: field.type for field in fields(kind)}
     return next(filter(None, map(_keys, get_args(kind))), {})
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PlainValidator, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.ranking import ALWAYS, MEASURES, Lists
 from fedmf_ray.learning.rules import RULES, Rule
 from fedmf_ray.ratings.split import Split
+from fedmf_ray.ratings.synthetic import MOST_USERS
+from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.own_keys import OpenSection, known
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
 from fedmf_ray.schemes import SCHEMES, Reads, Scheme, scheme_of
-from fedmf_ray.schemes.paillier.keys import check_key_bits
-
-Weight = Annotated[float, Field(ge=0, le=1e9)]
-"""Of a regulariser. With the largest, nothing is learned; beyond it, floats overflow."""
+from fedmf_ray.schemes.paillier.keys import LARGEST_KEY_BITS, check_key_bits
 
 
 class Model(OpenSection):
@@ -30,25 +29,25 @@ class Model(OpenSection):
     """The others are central baselines: one process, no protection, same data. ``regular_mf``: gradient
     descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
     everybody, and the mean of all ratings as the prediction."""
-    factors: Annotated[int, Field(gt=0, le=1 << 20)] = 100
+    factors: bounds.Factors = 100
     rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
     exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed
     plug-in, whose settings stand under its name."""
     biases: bool = False
     """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone."""
-    mean: float = 0.0
+    mean: bounds.Stars = 0.0
     """What all ratings are relative to: the middle of the scale, say."""
-    learning_rate: PositiveFloat = 1e-3
-    reg_user: Weight = 1e-4
-    reg_item: Weight = 1e-4
-    reg_user_bias: Weight | None = None
+    learning_rate: bounds.Rate = 1e-3
+    reg_user: bounds.Weight = 1e-4
+    reg_item: bounds.Weight = 1e-4
+    reg_user_bias: bounds.Weight | None = None
     """Of users' biases; ``reg_user`` if not given."""
-    reg_item_bias: Weight | None = None
+    reg_item_bias: bounds.Weight | None = None
     """Of items' biases; ``reg_item`` if not given."""
     init: Literal["normal", "constant"] = "normal"
     """``constant`` is the authors' choice; all coordinates then stay equal and the model is rank one."""
-    init_scale: PositiveFloat = 0.1
+    init_scale: bounds.Rate = 0.1
     """Standard deviation of ``normal``, value of ``constant``."""
 
     @property
@@ -96,19 +95,19 @@ class Protocol(OpenSection):
     scheme: str = "packed"
     """``packed`` (fast Paillier), ``elementwise`` (``phe``, one value per ciphertext: the paper's prototype),
     ``plain`` (no protection), or a scheme of an installed plug-in, whose settings stand under its name."""
-    key_bits: int = 3072
+    key_bits: Annotated[int, Field(le=LARGEST_KEY_BITS)] = 3072
     """Paillier modulus: 2048 gives 112-bit security, 3072 128-bit; 1024 only reproduces the paper."""
     part_text_sparsity: Annotated[float, Field(ge=0, le=1)] = 1.0
     """0 is full text (all rows), 1 part text (rated rows); in between, decoys fill up to the share 1 - s."""
-    min_raters: PositiveInt = 1
+    min_raters: bounds.Users = 1
     """Users upload zeros for items that fewer users rated, and learn nothing from them: a lone rater's steps
     could be read off V by anybody, and those of one of two by the other: 3 hides both. Above 1, round 0 is
     a census: encrypted counts that users read, and the server cannot."""
     fraction_bits: Annotated[int, Field(ge=8, le=50)] = 20
     """Bits after the point; 20 is the grid of phe's precision=1e-5."""
-    value_bound: PositiveFloat = 16.0
+    value_bound: bounds.Entry = 16.0
     """Largest absolute entry of the item matrix; beyond it training has diverged."""
-    update_bound: PositiveFloat = 0.5
+    update_bound: bounds.Entry = 0.5
     """Largest absolute step of one user for one entry in one round."""
     charge: str | None = None
     """Calibrated run: ``scheme: plain`` computes on integers in the clear and is charged this scheme's
@@ -143,15 +142,15 @@ class Protocol(OpenSection):
 class Metrics(Section):
     """What is measured beside errors, once, after the last round. No user is charged for it."""
 
-    top_k: PositiveInt | None = None
+    top_k: bounds.ListLength | None = None
     """Length of the lists for hit rate, precision, recall and NDCG; not measured if not given."""
-    relevant_from: float = 4.0
+    relevant_from: bounds.Stars = 4.0
     """Held-out ratings from here on are what a list should find."""
-    popularity: Annotated[float, Field(ge=0)] = 0.0
+    popularity: bounds.Weighting = 0.0
     """Lists are sorted by the expected rating plus this many stars times ln(1 + number of raters): a model of
     ratings knows nothing of what people choose to watch. Users read the numbers from the item matrix."""
 
-    measures: list[str] = Field(default_factory=list)
+    measures: list[bounds.Word] = Field(default_factory=list, max_length=100)
     """Measures of lists beside these four, by the names under which installed plug-ins offer them."""
 
     @property
@@ -179,8 +178,8 @@ class Metrics(Section):
 class Stop(Section):
     """When a run ends, whichever comes first; divergence always ends it."""
 
-    rounds: PositiveInt = 10
-    tolerance: PositiveFloat | None = None
+    rounds: bounds.Rounds = 10
+    tolerance: bounds.Rate | None = None
     """Converged when the mean absolute changes of U and of V in a round are both below this."""
 
 
@@ -189,34 +188,34 @@ class Cluster(Section):
 
     backend: Literal["ray", "serial"] = "ray"
     """``serial`` runs the same users and server in one process without Ray."""
-    address: str | None = None
+    address: bounds.Word | None = None
     """A Ray cluster; RAY_ADDRESS otherwise, and a local instance if neither is set."""
     users_per_actor: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = 1
     """Users hosted by one worker process; ``auto`` makes one actor per CPU."""
-    server_shards: PositiveInt = 1
+    server_shards: bounds.Processes = 1
     """Server processes; each holds a range of the rows of the item matrix."""
-    in_flight: PositiveInt | None = None
+    in_flight: bounds.Processes | None = None
     """Training calls under way at once; two per CPU of the cluster if not given."""
     checkpoint_every: Annotated[int | Literal["auto", "never"], Field(union_mode="left_to_right")] = "auto"
     """Rounds between checkpoints; ``auto`` saves as often as costs 4 % of the time at most.
     Without checkpoints, a run cannot be resumed, and a process that dies ends it."""
-    checkpoint_folder: str | None = None
+    patience_s: bounds.Patience = 600.0
+    """A process that has work, and has ended no call for so long while nobody else had anything to do,
+    counts as dead: it is ended and replaced. Must be longer than the longest call, such as making the users
+    of an actor."""
+    checkpoint_folder: bounds.Location | None = None
     """All machines must see it under this path. If not given, a folder in FEDMF_STATE, or in the user's
     state folder. It holds private keys and vectors (mode 0600): never publish it."""
 
     @field_validator("users_per_actor", mode="before")
     @classmethod
     def _whole_or_auto(cls, value: Any) -> Any:
-        if value != "auto" and (type(value) is not int or value < 1):
-            raise ValueError("should be auto or a whole number from 1 up")
-        return value
+        return bounds.whole_or(value, ("auto",), MOST_USERS)
 
     @field_validator("checkpoint_every", mode="before")
     @classmethod
     def _rounds_or_word(cls, value: Any) -> Any:
-        if value not in ("auto", "never") and (type(value) is not int or value < 1):
-            raise ValueError("should be auto, never or a whole number from 1 up")
-        return value
+        return bounds.whole_or(value, ("auto", "never"), bounds.MOST_ROUNDS)
 
 
 class Observe(Section):
@@ -224,11 +223,11 @@ class Observe(Section):
 
     who: Literal["server", "user"]
     """``server``: uploads as they arrive, and V if it is in the clear. ``user``: V of each round."""
-    rounds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | None = None
+    rounds: Annotated[list[bounds.Round], Field(min_length=1, max_length=10_000)] | None = None
     """Which rounds are recorded; the first two and the last two if not given."""
     collusion: bool = False
     """The server has a key-holder decrypt everything for it."""
-    largest_gb: PositiveFloat = 2.0
+    largest_gb: bounds.Gigabytes = 2.0
     """A view that would be larger stops the run before it starts."""
 
     @model_validator(mode="after")
@@ -239,16 +238,17 @@ class Observe(Section):
 
     def recorded(self, rounds: int) -> frozenset[int]:
         """The numbers of the rounds to record, of so many."""
-        return frozenset(self.rounds or (0, 1, rounds - 2, rounds - 1)) & frozenset(range(rounds))
+        chosen = self.rounds or (0, 1, rounds - 2, rounds - 1)
+        return frozenset(number for number in chosen if 0 <= number < rounds)
 
 
 class Scenario(Section):
     """One experiment."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: bounds.Name
     """Names the results folder; the file's stem if not given."""
-    description: str = ""
-    seed: Annotated[int, Field(ge=0)] = 1
+    description: bounds.Text = ""
+    seed: bounds.Seed = 1
     """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
     ratings: Annotated[Source, PlainValidator(chosen)]
     test: Annotated[Split, FROM_KEYS] = Split()

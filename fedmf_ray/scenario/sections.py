@@ -40,11 +40,11 @@ class Network:
 
     __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
 
-    upload_gbps: Annotated[float, Gt(0)] = 1.0
-    """10**9 bits per second."""
-    download_gbps: Annotated[float, Gt(0)] = 1.0
-    latency_s: Annotated[float, Ge(0)] = 0.0
-    """Added once per download and once per upload."""
+    upload_gbps: Annotated[float, Ge(1e-9), Le(1e6)] = 1.0
+    """10**9 bits per second; from one bit per second to more than any link has."""
+    download_gbps: Annotated[float, Ge(1e-9), Le(1e6)] = 1.0
+    latency_s: Annotated[float, Ge(0), Le(1e6)] = 0.0
+    """Added once per download and once per upload; no more than days."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Devices:
 
     __pydantic_config__: ClassVar[dict[str, object]] = CHECKS
 
-    slowdown: Annotated[float, Gt(0)] = 1.0
-    """A typical device takes this many times the CPU seconds charged here."""
+    slowdown: Annotated[float, Ge(1e-6), Le(1e6)] = 1.0
+    """A typical device takes this many times the CPU seconds charged here; within a million times."""
     slowdown_sigma: Annotated[float, Ge(0), Le(3)] = 0.0
     """Spread over users: the standard deviation of log(slowdown), drawn from the seed and the user id."""

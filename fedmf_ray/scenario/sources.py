@@ -25,7 +25,6 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetPydanticSchema,
-    PositiveInt,
     TypeAdapter,
     model_serializer,
 )
@@ -34,10 +33,12 @@ from pydantic_core import CoreSchema
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import table
 from fedmf_ray.ratings.split import Split
-from fedmf_ray.ratings.synthetic import Synthetic
+from fedmf_ray.ratings.synthetic import MOST_ITEMS, Synthetic
 from fedmf_ray.ratings.table import Ratings
 from fedmf_ray.ratings.users import Users
 from fedmf_ray.registry import Registry
+from fedmf_ray.scenario import bounds
+from fedmf_ray.scenario.wording import shown
 
 
 class Section(BaseModel):
@@ -120,8 +121,8 @@ def _adapter(name: str) -> TypeAdapter[Source]:
 
 
 def _unknown(name: object) -> FedMFError:
-    shown = "" if name is None else f"{name!r} "
-    return FedMFError(f"ratings.source: {shown}must be one of {', '.join(SOURCES.names())}")
+    said = "" if name is None else f"{shown(name)} "
+    return FedMFError(f"ratings.source: {said}must be one of {', '.join(SOURCES.names())}")
 
 
 source(Synthetic)
@@ -130,13 +131,13 @@ source(Synthetic)
 class Selection(Section):
     """Which part of a table takes part. Items first, then users, as the authors do."""
 
-    items: PositiveInt | None = None
+    items: bounds.Items | None = None
     """Keep the most-rated items (ties by first appearance in the file)."""
-    users: PositiveInt | None = None
+    users: bounds.Users | None = None
     """Keep the first users in numeric order of their id; ids that are text come by first appearance."""
-    min_raters: PositiveInt = 1
+    min_raters: bounds.Users = 1
     """Then drop items that fewer of those users rated: a lone rater's steps can be read off V."""
-    min_ratings: Annotated[int, Field(ge=0)] = 1
+    min_ratings: Annotated[int, Field(ge=0, le=MOST_ITEMS)] = 1
     """Then drop users with fewer ratings than this among the kept items; 0 keeps also those without any.
     Where this leaves items with fewer than ``min_raters`` raters, both are repeated until both hold."""
 
@@ -168,7 +169,7 @@ class MovieLensSource(TableSource):
     """A MovieLens data set from the cache (``fedmf-ray data fetch NAME``)."""
 
     source: Literal["movielens"]
-    dataset: str = "ml-latest-small"
+    dataset: bounds.Word = "ml-latest-small"
 
     def load(self) -> Ratings:
         from fedmf_ray.ratings import movielens  # pandas stays out of synthetic runs
@@ -179,10 +180,10 @@ class MovieLensSource(TableSource):
 class Columns(Section):
     """Which column of a file holds what."""
 
-    user: str = "user"
-    item: str = "item"
-    rating: str = "rating"
-    timestamp: str | None = None
+    user: bounds.Word = "user"
+    item: bounds.Word = "item"
+    rating: bounds.Word = "rating"
+    timestamp: bounds.Word | None = None
     """Without one, the order of the file is the order in time."""
 
 
@@ -197,7 +198,7 @@ class FileSource(TableSource):
     """
 
     source: Literal["file"]
-    path: str
+    path: bounds.Location
     columns: Columns = Columns()
     separator: Annotated[str, Field(pattern=r"^[\t !#-,/:-@\[-`{-~]$")] | None = None
     """One character between cells, ``"\\t"`` for a tab. If not given, a comma, semicolon, tab, bar or space:

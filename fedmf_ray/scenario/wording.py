@@ -10,6 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # of a pydantic class, of a dataclass
+_LONGEST = 100
+"""Characters of a value that an error shows."""
+
 _NO_KEYS = ("model_type", "dataclass_type", "model_attributes_type", "dict_type")
 
 
@@ -22,12 +25,21 @@ def problem(error: Any, known: Iterable[str]) -> str:
     if kind == "missing":
         return "is missing"
     if kind in _NO_KEYS:
-        return f"{value!r} should be keys and values"
+        return f"{shown(value)} should be keys and values"
     if kind == "string_pattern_mismatch":
         message = "should start with a letter or digit and hold only letters, digits, '.', '_' and '-'"
     message = message.removeprefix("Value error, ").replace("Input should", "should", 1)
-    shown = "" if isinstance(value, dict | BaseModel) else f"{value!r} "
-    return f"{shown}{message}"
+    message = message.replace("String should", "should", 1).replace("List should", "should", 1)
+    return message if isinstance(value, dict | BaseModel) else f"{shown(value)} {message}"
+
+
+def shown(value: object) -> str:
+    """A value as people wrote it, or how it begins."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer with thousands of digits
+        return "a number with thousands of digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def place(path: Iterable[str], said: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ Mode 0600, in folders of mode 0700: some of them hold private keys and user vect
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -78,5 +79,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from error
+        with contextlib.suppress(OSError):  # there may be no such folder
+            beside.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path}: cannot be written: {error.strerror}: set cluster.checkpoint_folder, or FEDMF_STATE, "
+            "to a folder that can, or cluster.checkpoint_every to never"
+        ) from error

@@ -14,6 +14,7 @@ import copy
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,12 @@ import yaml
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.schema import Scenario
+from fedmf_ray.scenario.wording import shown
 
 Keys = dict[str, Any]
+
+_MOST_CELLS = 10_000
+"""Of a study. Their run folders have four digits, and checking so many scenarios takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,21 @@ def table_value(value: Any) -> Any:
 
 
 def _describe(number: int, keys: Keys) -> str:
-    return f"cell {number} ({', '.join(f'{key}={json.dumps(value)}' for key, value in keys.items())})"
+    return f"cell {number} ({', '.join(f'{key}={_brief(value)}' for key, value in keys.items())})"
+
+
+def _brief(value: Any) -> str:
+    """A swept value as a word of a message; also of a date or whatever else YAML knows."""
+    text = json.dumps(value, default=str, skipkeys=True)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _combinations(sweep: dict[str, Any], source: str) -> list[Keys]:
     """The cross product of axes; ``zip`` is one axis whose keys move together."""
     together = sweep.get("zip", {})
+    for key in (*sweep, *(together if isinstance(together, dict) else ())):
+        if not isinstance(key, str) or not all(key.split(".")):
+            raise FedMFError(f"{source}: sweep: {shown(key)} is no dotted key")
     axes = [[{key: value} for value in _values(key, sweep[key], source)] for key in sweep if key != "zip"]
     if together:
         if not isinstance(together, dict):
@@ -98,6 +112,11 @@ def _combinations(sweep: dict[str, Any], source: str) -> list[Keys]:
             lengths = ", ".join(f"{key} has {len(values)}" for key, values in lists.items())
             raise FedMFError(f"{source}: sweep.zip: lists must be equally long: {lengths}")
         axes.append([dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)])
+    if math.prod(map(len, axes)) > _MOST_CELLS:
+        raise FedMFError(
+            f"{source}: sweep: has more than {_MOST_CELLS:,} cells: each is a run of its own; "
+            "make several studies"
+        )
     combinations = []
     for steps in itertools.product(*axes):
         keys: Keys = {}

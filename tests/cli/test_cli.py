@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from fedmf_ray.cli.doctor import Check, examine
 from fedmf_ray.cli.main import cli
+from fedmf_ray.schemes.paillier import native_kernel
 
 ROOT = Path(__file__).parents[2]
 FAST = [
@@ -178,3 +180,38 @@ def test_doctor_names_the_remedy_of_a_failed_check(monkeypatch, local_ray):
         "keys", False, "ZeroDivisionError: division by zero", "reinstall phe and gmpy2"
     )
     assert failed["no-such-library"].remedy == "pip install no-such-library"
+
+
+def test_doctor_says_what_to_do_where_the_forced_kernel_cannot_run(monkeypatch):
+    """Nothing is to be reinstalled: a variable names a kernel that this machine has not."""
+    monkeypatch.setattr(native_kernel, "ifma", None)
+    monkeypatch.setenv("FEDMF_KERNEL", "native")
+    monkeypatch.setattr("fedmf_ray.cli.doctor._try_ray", lambda: "not tried")
+    checks = {check.subject: check for check in examine()}
+    for subject in ("kernel", "keys"):
+        assert not checks[subject].ok
+        assert "unset FEDMF_KERNEL" in checks[subject].finding
+        assert "reinstall" not in checks[subject].finding + checks[subject].remedy
+
+
+def test_the_benchmark_of_kernels_says_why_it_measures_nothing(root, monkeypatch, capsys):
+    module = runpy.run_path(str(root / "benchmarks" / "kernels.py"))
+    monkeypatch.setattr(native_kernel, "ifma", None)
+    with pytest.raises(SystemExit) as caught:
+        module["main"].main([], standalone_mode=False)
+    assert caught.value.code == 2
+    assert "error: there is no native kernel here" in capsys.readouterr().err
+
+
+def test_python_without_docstrings_and_assertions(root, quickstart, tmp_path):
+    """PYTHONOPTIMIZE=2: every command and script starts, and a run ends."""
+    environment = os.environ | {"PYTHONOPTIMIZE": "2", "PYTHONPATH": str(root)}
+    scripts = [*sorted((root / "benchmarks").glob("*.py")), *sorted((root / "analysis").glob("[a-z]*.py"))]
+    for words in (
+        ["-m", "fedmf_ray", "--help"],
+        ["-m", "fedmf_ray", "run", str(quickstart), *FAST, "--results", str(tmp_path)],
+        *([str(script), "--help"] for script in scripts if "__main__" in script.read_text()),
+    ):
+        done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True)
+        missing = "No module named 'surprise'" in done.stderr  # of a benchmark alone
+        assert done.returncode == 0 or missing, (words, done.stderr)

@@ -87,6 +87,19 @@ def test_a_run_that_is_told_to_end_does_so_cleanly_and_goes_on(scenario, tmp_pat
     assert 0 <= resumed <= summary["rounds"]
 
 
+def test_two_sigterms_are_one(scenario, tmp_path):
+    """Schedulers send one to the group and one to the process: the state is written all the same."""
+    chosen, file = scenario
+    process, folder = started(file, tmp_path)
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.02)
+    _, screen = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "terminated" in screen.splitlines()[-1]
+    check_that_it_goes_on(folder, chosen, tmp_path)
+
+
 def test_a_run_that_is_killed_goes_on(scenario, tmp_path):
     """SIGKILL to the whole group: no chance to save anything, perhaps in the middle of a line."""
     chosen, file = scenario

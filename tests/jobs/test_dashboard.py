@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from fedmf_ray.cli.main import cli
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.jobs.cluster import Cluster
 from fedmf_ray.jobs.dashboard import required_headers
@@ -81,6 +82,45 @@ def test_a_cluster_that_cannot_be_used_is_one_line(status, body, message, fake_d
     with pytest.raises(FedMFError, match=message) as error:
         Cluster(address)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("variable", ["RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"])
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:6379", "{} 127.0.0.1:6379: is not of the form .*: give --address, or unset the variable"),
+        ("http://127.0.0.1:1", r"no Ray dashboard answers there .*: check the address \({}\)"),
+    ],
+)
+def test_a_variable_that_named_the_address_is_named(variable, address, message, root, monkeypatch):
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, address)
+    with pytest.raises(FedMFError, match=message.format(variable)):
+        cli.main(["submit", str(root / "scenarios" / "quickstart.yaml")], standalone_mode=False)
+
+
+def test_a_proxy_in_the_way_is_named(fake_dashboard, no_token, monkeypatch):
+    server, address = fake_dashboard
+    server.answer = lambda token: (200, VERSION)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(FedMFError, match="proxy http://127.0.0.1:1: add 127.0.0.1 to NO_PROXY"):
+        required_headers(address)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert required_headers(address) == {}
+
+
+def test_an_agent_whose_port_was_taken(fake_dashboard, no_token):
+    server, address = fake_dashboard
+    server.answer = lambda token: (200, VERSION)
+    cluster = Cluster(address)
+    with (
+        pytest.raises(FedMFError, match="another Ray .* has its port: .*--dashboard-agent-listen-port"),
+        cluster._errors_in_one_line(),
+    ):
+        raise RuntimeError("Request failed: No available agent to submit job, please try again later.")
 
 
 @pytest.mark.parametrize(

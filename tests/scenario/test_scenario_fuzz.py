@@ -6,13 +6,17 @@ import random
 import pytest
 import yaml
 
+from fedmf_ray.engine.backends import SerialBackend
+from fedmf_ray.engine.run import preflight
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study import cells
 
 VALUES = [
-    None, True, False, 0, -1, 1, 2**70, -(10**30), 0.0, -0.5, 1e308, float("inf"), float("nan"), "", "auto",
-    "x" * 2000, "\n", "ünïcödé\u202e", "../../etc", [], [1, "a", None], {}, {"a": {"b": 1}}, {1: 2}, [[[[]]]],
+    None, True, False, 0, -1, 1, 2**62, 2**70, 10**12, -(10**30), 10**30, 10**5000,
+    0.0, -0.5, 5e-324, 1e300, 1e308, -1e308, float("inf"), float("nan"), "", "auto",
+    "x" * 300, "x" * 2000, "\n", "a\0b", "ünïcödé\u202e", "../../etc", "/etc/passwd", "~nobody/x",
+    [], [1, "a", None], {}, {"a": {"b": 1}}, {1: 2}, [[[[]]]],
     "2001-01-01", "0x10", "1e3", "packed", "serial", "never",
 ]  # fmt: skip
 
@@ -53,6 +57,13 @@ def mutated(tree, chance):
     return tree
 
 
+def huge(tree):
+    """Whether it holds what cannot even be written as YAML."""
+    if isinstance(tree, dict | list):
+        return any(map(huge, tree.values() if isinstance(tree, dict) else tree))
+    return type(tree) is int and abs(tree) > 10**4000
+
+
 def complaint(function, *arguments):
     """What a function says is wrong, or None if nothing is."""
     try:
@@ -73,8 +84,13 @@ def fuzz(root, tmp_path, count, seed):
         tree.pop("sweep", None)
         said = complaint(scenario_file.parse, tree, "x.yaml")
         valid += said is None
-        assert "\n" not in (said or ""), tree
-        if number % 10 == 0:  # reading is slower than checking
+        assert "\n" not in (said or ""), repr(tree)[:1000]
+        assert len(said or "") < 1000
+        if said is None:  # and then nothing may be too large for what comes before a run
+            chosen = scenario_file.parse(tree, "x.yaml")
+            if chosen.ratings.source == "synthetic":
+                assert "\n" not in (complaint(preflight, chosen, SerialBackend()) or "")
+        if number % 10 == 0 and not huge(tree):  # reading is slower than checking
             path = tmp_path / "x.yaml"
             path.write_text(yaml.safe_dump(tree, allow_unicode=True))
             word = chance.choice(["a=1", "ratings.users=", "=", "stop.rounds=[", "x", "stop=3"])
@@ -90,6 +106,30 @@ def test_mutated_scenarios(root, tmp_path):
 @pytest.mark.slow
 def test_ten_thousand_mutated_scenarios(root, tmp_path):
     fuzz(root, tmp_path, 10_000, seed=1)
+
+
+def fuzz_studies(root, tmp_path, count, seed):
+    """Only what a sweep says is mutated: the rest has its own test."""
+    chance, path = random.Random(seed), tmp_path / "x.yaml"
+    trees = [yaml.safe_load(path.read_text()) for path in sorted((root / "scenarios").glob("study-*.yaml"))]
+    for _ in range(count):
+        tree = copy.deepcopy(chance.choice(trees))
+        tree["sweep"] = mutated({"x": tree["sweep"]}, chance).get("x")
+        if huge(tree):
+            continue
+        path.write_text(yaml.safe_dump(tree, allow_unicode=True))
+        said = complaint(cells.load, path) or ""
+        assert "\n" not in said, repr(tree)[:1000]
+        assert len(said) < 1000
+
+
+def test_mutated_studies(root, tmp_path):
+    fuzz_studies(root, tmp_path, 60, seed=2)
+
+
+@pytest.mark.slow
+def test_many_mutated_studies(root, tmp_path):
+    fuzz_studies(root, tmp_path, 1500, seed=3)
 
 
 @pytest.mark.parametrize("content", BYTES, ids=range(len(BYTES)))

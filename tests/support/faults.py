@@ -29,13 +29,14 @@ MOMENTS = {
 
 
 class FaultyBackend(RayBackend):
-    """Kills processes with SIGKILL. faults: (method, how many calls of it before, who dies).
+    """Sends processes a signal. faults: (method, how many calls of it before, who dies).
 
     who: the class of the victim; it is drawn from the seed, as is the moment within a few milliseconds.
     """
 
-    def __init__(self, faults=(), seed=0, address=None):
-        super().__init__(address)
+    def __init__(self, faults=(), seed=0, address=None, how=signal.SIGKILL, **options):
+        super().__init__(address, **options)
+        self._how = how
         self._faults, self._random, self._made = list(faults), random.Random(seed), Counter()
         self._pids, self.killed = {}, []
 
@@ -70,7 +71,7 @@ class FaultyBackend(RayBackend):
             try:
                 pid = self._ray.get(self._pids[victim][1])
                 time.sleep(self._random.random() * 0.02)
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, self._how)
             except (self._ray.exceptions.RayError, ProcessLookupError):
                 continue  # it is dead already
             self.killed.append(f"{who} in {dict(self._made)}")

@@ -19,7 +19,8 @@ os.environ.setdefault("RAY_health_check_failure_threshold", "4")
 import ray
 from ray.cluster_utils import Cluster
 
-from fedmf_ray.engine.backends import SerialBackend, import_ray
+from fedmf_ray.engine.backends import SerialBackend
+from fedmf_ray.engine.connection import import_ray
 from tests.support.faults import FaultyBackend, train
 from tests.support.small_runs import small
 

@@ -11,12 +11,16 @@ SMALLEST_KEY_BITS = 1024
 and 3072 bits (NIST SP 800-57 part 1, table 2)."""
 
 
+LARGEST_KEY_BITS = 16384
+"""Beyond 15360 bits (256-bit strength) nobody asks for more, and finding the primes takes minutes."""
+
+
 def check_key_bits(key_bits: int) -> None:
-    """Refuse key sizes that no experiment needs: below 1024 bits, or odd ones."""
-    if key_bits < SMALLEST_KEY_BITS or key_bits % 64:
+    """Refuse key sizes that no experiment needs: below 1024 bits, above 16384, or odd ones."""
+    if not SMALLEST_KEY_BITS <= key_bits <= LARGEST_KEY_BITS or key_bits % 64:
         raise FedMFError(
-            f"protocol.key_bits: {key_bits} is not a key size (a multiple of 64, at least "
-            f"{SMALLEST_KEY_BITS} to reproduce the paper; 2048 or 3072 for today's security)"
+            f"protocol.key_bits: {key_bits} is not a key size (a multiple of 64, at most {LARGEST_KEY_BITS}, "
+            f"at least {SMALLEST_KEY_BITS} to reproduce the paper; 2048 or 3072 for today's security)"
         )
 
 
