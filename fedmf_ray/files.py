@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -30,10 +30,8 @@ def replacing(path: Path, mode: int = 0o666, sync: bool = False) -> Iterator[IO[
         if sync:
             sync_folder(path.parent)
     except BaseException:
-        try:
+        with suppress(OSError):  # the first error says more
             beside.unlink(missing_ok=True)
-        except OSError:
-            pass  # the first error says more
         raise
 
 

@@ -98,7 +98,11 @@ class Federation:
         )
         self._announce(progress, len(groups))
         started = time.perf_counter()
-        opening = persist(lambda: self._set_up(resume), self._set_up_failed, _cannot_set_up)
+        try:
+            opening = persist(lambda: self._set_up(resume), self._set_up_failed, _cannot_set_up)
+        except BaseException:
+            self._crew.end_ceremony()
+            raise
         self._trainer = Trainer(self._crew, combine, plan.scheme.opens, progress)
         self.first_round = self._written = self._crew.round
         self.setup: Row = {

@@ -5,8 +5,8 @@
     <folder>/server/<round>-<s>   the encrypted item matrix of server s
     <folder>/<round>              the list of these, written last: without it nothing counts
 
-What is private is written and read by the users' processes alone; this module only names files. A list has the
-digests of its files, how the run's tables began, and the scenario: what it is restored into must be the same.
+What is private is written and read by the users' processes alone; this module only names files. A list has
+the digests of its files, how the run's tables began, and the scenario: it is restored into the same only.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ class Checkpoints:
         return found[::-1]
 
     def read(self, number: int) -> Checkpoint:
-        """One of them. Raises :class:`CheckpointError` if its list is damaged, or the run's tables do not begin
-        as it says. Whether its files are intact shows when they are read."""
+        """One of them. Raises :class:`CheckpointError` if its list is damaged, or the run's tables do not
+        begin as it says. Whether its files are intact shows when they are read."""
         part = self._list(number)
         try:
             content = json.loads(checkpoint_files.read(part))
@@ -195,7 +195,9 @@ class Checkpoints:
 
     def none(self, reason: CheckpointError | None) -> CheckpointError:
         """The error that there is none, and why."""
-        return CheckpointError(f"no checkpoint to go on from ({self.folder})" + (f": {reason}" if reason else ""))
+        return CheckpointError(
+            f"no checkpoint to go on from ({self.folder})" + (f": {reason}" if reason else "")
+        )
 
     def resume_at(self, checkpoint: Checkpoint) -> None:
         """Forget what came after a checkpoint that a run goes on from."""

@@ -17,11 +17,12 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.files import writing
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 from fedmf_ray.storage.run_folder import read_json
@@ -93,22 +94,29 @@ def check_owner(state: Path, folder: Path) -> None:
 def held(state: Path, folder: Path) -> Iterator[None]:
     """Within the block no other process works on the run, and its state says that it belongs to a folder.
 
-    The system releases the lock when this process ends, however it does. Raises :class:`Busy`, and
-    :class:`FedMFError` where nothing can be written or locked.
+    Raises :class:`Busy`, and :class:`FedMFError` where nothing can be written or locked.
     """
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise FedMFError(
             f"{state}: checkpoints cannot be written here ({error.strerror}): set FEDMF_STATE or "
             "cluster.checkpoint_folder, or cluster.checkpoint_every to never"
         ) from error
+    with locked(state / "lock", folder):
+        owner = {"folder": str(folder), "state": str(state)}
+        checkpoint_files.write(_owner(state), json.dumps(owner).encode())
+        yield
+
+
+@contextmanager
+def locked(file: Path, work: Path) -> Iterator[None]:
+    """Within the block no other process has the lock. The system releases it when this process ends, however
+    it does. work: what it is about. Raises :class:`Busy`, or :class:`FedMFError` without locks."""
+    with writing(file):
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        _lock(descriptor, state)
-        checkpoint_files.write(
-            _owner(state), json.dumps({"folder": str(folder), "state": str(state)}).encode()
-        )
+        _lock(descriptor, file, work)
         yield
     finally:
         os.close(descriptor)
@@ -121,7 +129,7 @@ def in_use(state: Path) -> bool:
     except OSError:
         return False
     try:
-        _lock(descriptor, state)
+        _lock(descriptor, state / "lock", state)
     except FedMFError:
         return True
     finally:
@@ -138,15 +146,44 @@ def remove(state: Path) -> None:
         if not state.exists():
             break
         time.sleep(0.1)
-    try:
-        state.parent.rmdir()  # of all runs of a scenario, if this was the last
-    except OSError:
-        pass
+    with suppress(OSError):  # of all runs of a scenario, if this was the last
+        state.parent.rmdir()
 
 
 def is_state(folder: Path) -> bool:
     """Whether a folder holds nothing but what a run's state may hold."""
     return all(_PARTS.fullmatch(path.name) for path in folder.iterdir())
+
+
+@dataclass(frozen=True)
+class Abandoned:
+    """A state that no run folder names. size: bytes. reason: why it is thought so."""
+
+    folder: Path
+    size: int
+    reason: str
+
+
+def abandoned(base: Path, results: Path) -> Iterator[Abandoned]:
+    """The states below a folder that belong to no run folder, neither where that was made nor below
+    ``results``, and of which no process is at work."""
+    told = {str(read_json(file).get("checkpoints")) for file in results.rglob("environment.json")}
+    for state in states(base):
+        if in_use(state) or not is_state(state) or run_name(state) in told:
+            continue
+        try:
+            owner = owner_of(state)
+        except CheckpointError:
+            reason = "whose it is cannot be read"
+        else:
+            if owner is not None and names(owner.folder, state):
+                continue
+            reason = "of an earlier version, and of a run folder that is not known"
+            if owner is not None:
+                gone = "does not name it" if owner.folder.is_dir() else "is not there"
+                reason = f"its run folder {owner.folder} {gone}"
+        files = (path for path in state.rglob("*") if path.is_file() and not path.is_symlink())
+        yield Abandoned(state, sum(path.stat().st_size for path in files), reason)
 
 
 def states(base: Path, scenario: str = "*") -> Iterator[Path]:
@@ -167,19 +204,19 @@ def _same(one: Path, other: Path) -> bool:
         return one == other
 
 
-def _lock(descriptor: int, state: Path) -> None:
+def _lock(descriptor: int, file: Path, work: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise Busy(f"{state}: another process is at work on this run: wait until it has ended") from None
+            raise Busy(f"{work}: another process is at work on it: wait until that has ended") from None
         raise FedMFError(
-            f"{state}: its file system has no locks ({error.strerror}): set FEDMF_STATE or "
-            "cluster.checkpoint_folder to a folder of another"
+            f"{file}: its file system has no locks ({error.strerror}): choose a folder of another "
+            "(FEDMF_STATE, cluster.checkpoint_folder, --results)"
         ) from error
     try:
-        there = os.stat(state / "lock").st_ino == os.fstat(descriptor).st_ino
+        there = os.stat(file).st_ino == os.fstat(descriptor).st_ino
     except OSError:
         there = False
     if not there:
-        raise Busy(f"{state}: another process has just removed it")
+        raise Busy(f"{work}: another process has just removed {file}")

@@ -1,8 +1,9 @@
 """The tables of a run: they only grow, and every checkpoint says how they begin.
 
-A row is written when its round ends. A checkpoint carries the size and the SHA-256 of both tables as they were
-when it opened, and counts only when they are on disk. So a run that goes on keeps exactly the rows before its
-checkpoint: what follows them is cut off and computed again, and tables that do not begin with them are refused.
+A row is written when its round ends. A checkpoint carries the size and the SHA-256 of both tables as they
+were when it opened, and counts only when they are on disk. So a run that goes on keeps exactly the rows
+before its checkpoint: what follows them is cut off and computed again, and tables that do not begin with them
+are refused.
 """
 
 from __future__ import annotations
@@ -83,12 +84,12 @@ class RunTables:
     def check(self, mark: Mark) -> None:
         """Raise :class:`CheckpointError` unless the tables begin as a checkpoint says."""
         for name, table in self._tables.items():
-            table.digest_of(*mark["files"][name], mark["rows"])
+            table.digest_of(mark, name)
 
     def cut(self, mark: Mark) -> None:
         """Go on from a checkpoint: what follows its rows is removed. Raises :class:`FedMFError`."""
         for name, table in self._tables.items():
-            table.cut(*mark["files"][name], mark["rows"])
+            table.cut(mark, name)
         self.rows = mark["rows"]
         self._known = {self.rows: mark}
 
@@ -122,8 +123,9 @@ class _Table:
         self._synced = self.size
         return True
 
-    def digest_of(self, size: int, expected: str, rows: int) -> Any:
-        """The digest object of the first bytes; raises :class:`CheckpointError` if it is another."""
+    def digest_of(self, mark: Mark, name: str) -> Any:
+        """The digest object of the bytes up to a mark; raises :class:`CheckpointError` if it is another."""
+        size, expected = mark["files"][name]
         digest, left = hashlib.sha256(), size
         try:
             if size:
@@ -135,14 +137,14 @@ class _Table:
             raise CheckpointError(f"{self._path}: cannot be read: {error.strerror}") from error
         if left or digest.hexdigest() != expected:
             raise CheckpointError(
-                f"{self._path}: the rows of rounds 0 to {rows - 1} are not as the run wrote them: put the file "
-                "back, or run the scenario again"
+                f"{self._path}: the rows of rounds 0 to {mark['rows'] - 1} are not as the run wrote them: "
+                "put the file back, or run the scenario again"
             )
         return digest
 
-    def cut(self, size: int, expected: str, rows: int) -> None:
-        self.digest = self.digest_of(size, expected, rows)
-        self.size = self._synced = size
+    def cut(self, mark: Mark, name: str) -> None:
+        self.digest = self.digest_of(mark, name)
+        self.size = self._synced = size = mark["files"][name][0]
         with writing(self._path):
             if not size:
                 self._path.unlink(missing_ok=True)

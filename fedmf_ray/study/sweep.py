@@ -22,8 +22,11 @@ import pandas as pd
 
 from fedmf_ray.engine.backends import Backend, open_backend
 from fedmf_ray.engine.progress import Progress
-from fedmf_ray.engine.run import COMPLETE, ENDED, forget, preflight, resume, run_into
+from fedmf_ray.engine.run import COMPLETE, ENDED, preflight, resume, run_into
+from fedmf_ray.engine.state import check_outside, forget
 from fedmf_ray.errors import DivergenceError, FedMFError
+from fedmf_ray.files import write
+from fedmf_ray.storage.ownership import Busy, locked
 from fedmf_ray.storage.run_folder import check_writable
 from fedmf_ray.study.cells import Cell, Study, table_value
 
@@ -64,6 +67,8 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
     """
     path = check_writable(folder or results / study.name / f"study-{study.digest}")
     _check_same(path, study)
+    for cell in study.cells:
+        check_outside(cell.scenario, path if folder else results.expanduser().absolute())
     missing = [cell for cell in study.cells if _state(path, cell).status not in ENDED]
     failures: dict[int, str] = {}
     # One Ray for all cells: starting it costs more than a small cell.
@@ -72,26 +77,38 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
     try:
         _preflight(missing, backends)
         path.mkdir(parents=True, exist_ok=True)
-        (path / "study.yaml").write_text(study.text, encoding="utf-8")
-        for at, cell in enumerate(missing):
-            progress.cell(len(study.cells) - len(missing) + at, len(study.cells), str(cell))
+        with locked(path / ".lock", path):
+            write(path / "study.yaml", study.text)
             try:
-                _run(path / "cells" / cell.name, cell, progress)
-            except FedMFError as error:
-                failures[cell.number] = str(error)
-            except Exception as error:  # a defect, or Ray's: it must not take the other cells along
-                failures[cell.number] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+                _run_all(path, missing, len(study.cells), progress, failures)
+            finally:
+                states = [_state(path, cell, failures.get(cell.number)) for cell in study.cells]
+                _write_tables(path, states)
     finally:
         for backend in backends.values():
             backend.close()
-        states = [_state(path, cell, failures.get(cell.number)) for cell in study.cells]
-        if path.is_dir():
-            _write_tables(path, states)
     return Outcome(path, states)
+
+
+def _run_all(
+    path: Path, missing: list[Cell], total: int, progress: StudyProgress, failures: dict[int, str]
+) -> None:
+    """Run cells one after the other; failures gets the reasons of those that end with an error."""
+    for at, cell in enumerate(missing):
+        progress.cell(total - len(missing) + at, total, str(cell))
+        try:
+            _run(path / "cells" / cell.name, cell, progress)
+        except FedMFError as error:
+            failures[cell.number] = str(error)
+        except Exception as error:  # a defect, or Ray's: it must not take the other cells along
+            failures[cell.number] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
 def _run(folder: Path, cell: Cell, progress: Progress) -> None:
     """Run a cell, or go on with it where it was interrupted; its checkpoints are of no use afterwards."""
+    for part in (folder.parent, folder):
+        if part.is_symlink():
+            raise FedMFError(f"{part}: is a link: a study holds its own cells")
     try:
         if not (folder.exists() and _went_on(folder, progress)):
             forget(folder, cell.scenario)
@@ -107,7 +124,7 @@ def _went_on(folder: Path, progress: Progress) -> bool:
     """Whether a cell that was interrupted could be ended from its checkpoint."""
     try:
         resume(folder, progress)
-    except DivergenceError:
+    except (DivergenceError, Busy):
         raise
     except FedMFError:  # nothing to go on from, or damaged
         return False
@@ -131,9 +148,9 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
                 if measure not in ("k", "users"):
                     table.loc[table.index[-1], measure] = value
             rounds.append(pd.concat([pd.DataFrame([keys] * len(table), index=table.index), table], axis=1))
-    pd.DataFrame(cells).to_csv(path / "cells.csv", index=False)
+    write(path / "cells.csv", pd.DataFrame(cells).to_csv(index=False))
     if rounds:
-        pd.concat(rounds).to_csv(path / "study.csv", index=False)
+        write(path / "study.csv", pd.concat(rounds).to_csv(index=False))
 
 
 def _check_same(path: Path, study: Study) -> None:

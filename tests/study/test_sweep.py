@@ -151,8 +151,8 @@ def test_an_interrupted_cell_goes_on_from_its_checkpoint_and_none_is_left(load, 
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep.run_study(study, tmp_path, Killed())
-    outcome = sweep.run_study(study, tmp_path, Watch())
+        sweep.run_study(study, tmp_path / "results", Killed())
+    outcome = sweep.run_study(study, tmp_path / "results", Watch())
     assert not outcome.incomplete
     events = (outcome.path / "cells" / "0001" / "events.jsonl").read_text()
     assert json.loads(events)["event"] == "resumed"
