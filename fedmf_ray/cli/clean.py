@@ -13,7 +13,7 @@ from fedmf_ray.cli import console
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
               help="Where run folders are looked for that have been moved.")  # fmt: skip
 @click.option("--checkpoints", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="A folder that was used as cluster.checkpoint_folder, instead of the usual one.")  # fmt: skip
+              help="What was cluster.checkpoint_folder, instead of the usual folder.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 def clean(results: Path, checkpoints: Path | None, yes: bool) -> None:
     """Remove keys and checkpoints that no run folder names.

@@ -71,8 +71,13 @@ class Crew:
         """Start a new run: keys, users, and a first matrix that one user encrypts."""
         self._end_all()
         self._get_keys(create_keys)
-        self.users = [self._start_users(at) for at in range(len(self.groups))]
-        self._join(range(len(self.users)), ())
+        try:
+            self.users = [self._start_users(at) for at in range(len(self.groups))]
+            self._join(range(len(self.users)), ())
+        except BaseException:  # no key may be written when its folder has been removed
+            with suppress(Exception):
+                self.backend.get(self.keys_cpu_s)
+            raise
         servers = self._plan.terms.blocks.servers
         *items, _ = self.backend.call_split(servers + 1, self.users[0], "encrypt_initial_items")
         self.items = {0: items}
@@ -178,22 +183,17 @@ class Crew:
 
     def _save(self, round_number: int, checkpoints: Checkpoints) -> None:
         started = time.perf_counter()
-        users = [checkpoints.users(round_number, at) for at in range(len(self.users))]
-        items = [checkpoints.items(round_number, at) for at in range(len(self.servers))]
+        actors, parts = (*self.users, *self.servers), checkpoints.parts(round_number, len(self.users))
+        states = (*(round_number for _ in self.users), *self.items[round_number])
         saves = [
-            Call(actor, "save", (part, round_number), at)
-            for at, (actor, part) in enumerate(zip(self.users, users, strict=True))
-        ] + [
-            Call(actor, "save", (part, message), len(users) + at)
-            for at, (actor, part, message) in enumerate(
-                zip(self.servers, items, self.items[round_number], strict=True)
-            )
+            Call(actor, "save", (next(parts), state), at)
+            for at, (actor, state) in enumerate(zip(actors, states, strict=True))
         ]
         digests = [""] * len(saves)
         for call, (done,) in self.backend.stream(saves, self.limit):
             digests[call.label] = self.backend.get(done)
         groups = [(group[0], group[-1] + 1) for group in self.groups]
-        checkpoint = Checkpoint(round_number, groups, len(items), self._population, digests)
+        checkpoint = Checkpoint(round_number, groups, len(self.servers), self._population, digests)
         checkpoints.commit(checkpoint, time.perf_counter() - started)
         self._saved = checkpoint
         self.items = {number: kept for number, kept in self.items.items() if number >= round_number}
@@ -255,12 +255,6 @@ class Crew:
         self._evaluator, self._key, self.keys_cpu_s = self.backend.run_split(
             3, ceremony, self._plan.scheme, self._plan.terms.blocks.shape, part
         )
-
-    def end_ceremony(self) -> None:
-        """Wait until no key is being made any more, so that its file can be removed."""
-        if self.keys_cpu_s is not None:
-            with suppress(Exception):
-                self.backend.get(self.keys_cpu_s)
 
     def _start_users(self, at: int) -> Handle:
         group, plan = self.groups[at], self._plan

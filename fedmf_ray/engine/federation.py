@@ -98,11 +98,7 @@ class Federation:
         )
         self._announce(progress, len(groups))
         started = time.perf_counter()
-        try:
-            opening = persist(lambda: self._set_up(resume), self._set_up_failed, _cannot_set_up)
-        except BaseException:
-            self._crew.end_ceremony()
-            raise
+        opening = persist(lambda: self._set_up(resume), self._set_up_failed, _cannot_set_up)
         self._trainer = Trainer(self._crew, combine, plan.scheme.opens, progress)
         self.first_round = self._written = self._crew.round
         self.setup: Row = {

@@ -11,7 +11,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.checkpoints import Checkpoints, state_folder
-from fedmf_ray.storage.ownership import Busy, check_owner, held, in_use, names, owner_of, state_of, states
+from fedmf_ray.storage.ownership import check_owner, held, names, owner_of, state_of, states
 from fedmf_ray.storage.run_folder import read_json
 from fedmf_ray.storage.run_tables import RunTables
 from fedmf_ray.storage.settings import difference, settings_of
@@ -65,7 +65,7 @@ def founded(checkpoints: Checkpoints, path: Path) -> Iterator[None]:
         with held(checkpoints.folder, path):
             yield
     finally:
-        if not names(path, checkpoints.folder):
+        if not (path / "environment.json").exists() or not names(path, checkpoints.folder):
             checkpoints.clear()
 
 
@@ -93,6 +93,4 @@ def forget(path: Path, scenario: Scenario) -> None:
             continue  # `fedmf-ray clean` lists it
         if owner is None or owner.folder != path:
             continue
-        if in_use(state):
-            raise Busy(f"{path}: another process is at work on it: wait until that has ended")
         Checkpoints(state, "auto").clear()

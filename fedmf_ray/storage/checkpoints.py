@@ -11,6 +11,7 @@ the digests of its files, how the run's tables began, and the scenario: it is re
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -110,6 +111,11 @@ class Checkpoints:
         digest = of.digests[len(of.groups) + server] if of else ""
         label = f"{run_name(self.folder)} round {round_number} server {server}"
         return Part(self.items_path(round_number, server), label, digest)
+
+    def parts(self, round_number: int, groups: int) -> Iterator[Part]:
+        """The files of a round that is saved: of so many actors of users, then of servers without end."""
+        yield from (self.users(round_number, at) for at in range(groups))
+        yield from (self.items(round_number, at) for at in itertools.count())
 
     def due(self, round_number: int, last: bool) -> bool:
         """Whether to save at the opening of a round; last: no round follows."""

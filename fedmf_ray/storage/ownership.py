@@ -139,13 +139,14 @@ def in_use(state: Path) -> bool:
 
 def remove(state: Path) -> None:
     """Remove a state, the key too. What is no part of one stays, and so does the folder then."""
-    for _ in range(5):  # a worker that is about to end may still write
-        if not state.is_dir() or state.is_symlink() or not is_state(state):
-            return
-        shutil.rmtree(state, ignore_errors=True)
-        if not state.exists():
-            break
-        time.sleep(0.1)
+    if not state.is_dir() or state.is_symlink() or not is_state(state):
+        return
+    with locked(state / "lock", state):
+        for _ in range(5):  # a worker that is about to end may still write
+            shutil.rmtree(state, ignore_errors=True)
+            if not state.exists():
+                break
+            time.sleep(0.1)
     with suppress(OSError):  # of all runs of a scenario, if this was the last
         state.parent.rmdir()
 
