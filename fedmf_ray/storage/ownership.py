@@ -27,7 +27,6 @@ from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 from fedmf_ray.storage.run_folder import read_json
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-]")
 _PARTS = re.compile(r"owner|lock|users|server|\d{8,}|\.owner\.\d+|\.\d{8,}\.\d+")
 
 
@@ -51,11 +50,16 @@ def run_name(state: Path) -> str:
 def state_of(base: Path, name: object, told_by: Path) -> Path:
     """The folder of a state below the one for all; raises :class:`FedMFError` for a name that leads out of it
     or through a link."""
-    if isinstance(name, str) and _NAME.fullmatch(name) and ".." not in name:
+    if isinstance(name, str) and _is_plain(name):
         state = base / name
         if state.resolve() == base.resolve() / name:
             return state
     raise FedMFError(f"{told_by}: checkpoints: {str(name)[:100]!r} is no name of a run's checkpoints")
+
+
+def _is_plain(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 2 and not {"", ".", ".."} & set(parts) and "\0" not in name
 
 
 def owner_of(state: Path) -> Owner | None:
