@@ -1,4 +1,4 @@
-"""Damaged, swapped, edited files of a run and its state: the right continuation, or one line; nothing else."""
+"""Damaged, swapped, edited files of a run and its state: it goes on as it should, or one line says why not."""
 
 import contextlib
 import json
