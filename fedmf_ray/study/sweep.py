@@ -11,7 +11,6 @@ Called again, it runs what is not complete: a study survives Ctrl-C and the loss
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from fedmf_ray.engine.state import check_outside, forget
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.files import write
 from fedmf_ray.storage.ownership import Busy, locked
-from fedmf_ray.storage.run_folder import check_writable
+from fedmf_ray.storage.run_folder import check_writable, read_json
 from fedmf_ray.study.cells import Cell, Study, table_value
 
 
@@ -82,6 +81,7 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
             try:
                 _run_all(path, missing, len(study.cells), progress, failures)
             finally:
+                (path / ".lock").unlink(missing_ok=True)  # only runs should stay
                 states = [_state(path, cell, failures.get(cell.number)) for cell in study.cells]
                 _write_tables(path, states)
     finally:
@@ -143,8 +143,12 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
         cells.append({**keys, "status": state.status, "reason": state.reason})
         file = path / "cells" / state.cell.name / "rounds.csv"
         if state.status in ENDED and file.exists():
-            table = pd.read_csv(file)
-            for measure, value in (_summary(path, state.cell).get("ranking") or {}).items():
+            try:
+                table = pd.read_csv(file)
+            except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
+                why = " ".join(str(error).split())
+                raise FedMFError(f"{file}: cannot be read: {why}: remove its cell to run it again") from error
+            for measure, value in _ranking(path, state.cell).items():
                 if measure not in ("k", "users"):
                     table.loc[table.index[-1], measure] = value
             rounds.append(pd.concat([pd.DataFrame([keys] * len(table), index=table.index), table], axis=1))
@@ -166,18 +170,19 @@ def _check_same(path: Path, study: Study) -> None:
 
 def _summary(path: Path, cell: Cell) -> dict[str, Any]:
     """What a run folder says of its end; nothing if it has none."""
-    try:
-        summary: dict[str, Any] = json.loads((path / "cells" / cell.name / "summary.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return summary
+    return read_json(path / "cells" / cell.name / "summary.json")
+
+
+def _ranking(path: Path, cell: Cell) -> dict[str, Any]:
+    ranking = _summary(path, cell).get("ranking")
+    return ranking if isinstance(ranking, dict) else {}
 
 
 def _state(path: Path, cell: Cell, failure: str | None = None) -> CellState:
     """Where a cell stands by what its run folder says; a folder without an end counts for nothing."""
     summary = _summary(path, cell)
     if summary.get("status") in ENDED:
-        return CellState(cell, summary["status"], summary.get("reason", ""))
+        return CellState(cell, summary["status"], str(summary.get("reason", "")))
     return CellState(cell, "failed", failure) if failure else CellState(cell, "missing")
 
 

@@ -1,4 +1,4 @@
-"""Damaged, swapped, edited files of a run and its state: it goes on as it should, or one line says why not."""
+"""Damaged, swapped, edited files of a run and its state: it goes on as it should, or one line says why."""
 
 import contextlib
 import json
