@@ -147,6 +147,42 @@ class TestRows:
             run(small(**PLAIN), tmp_path, Second())
 
 
+class TestParts:
+    @pytest.mark.parametrize("part", ["users", "server"])
+    def test_of_different_rounds_never_mix(self, ended, part):
+        """Whole files, each with a right checksum: the one that belongs to its list is gone on with."""
+        folder, whole = ended
+        state = checkpoints_of(folder, small()).folder
+        shutil.copy(state / part / "00000003-00000", state / part / "00000004-00000")
+        resume(folder, Silent(), ["stop.rounds=6"])
+        events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+        assert [(event["event"], event["round"]) for event in events] == [
+            ("checkpoint_unreadable", 4),
+            ("resumed", 3),
+        ]
+        assert f"round 3 {part} 0" in events[0]["reason"]
+        assert losses_of(folder).equals(losses_of(whole))
+
+    def test_every_bit_of_a_list_counts(self, ended):
+        folder, _ = ended
+        checkpoints = checkpoints_of(folder, small())
+        path = checkpoints.folder / "00000004"
+        content = path.read_bytes()
+        for at in range(0, 8 * len(content), 97):
+            harmed = bytearray(content)
+            harmed[at // 8] ^= 1 << at % 8
+            path.write_bytes(harmed)
+            assert [checkpoint.round for checkpoint in checkpoints.readable()] == [3]
+
+    def test_of_another_run_are_refused(self, ended, tmp_path):
+        folder, _ = ended
+        other = run(small(**PLAIN, stop__rounds=4, cluster__checkpoint_every=1), tmp_path, Silent())
+        states = [checkpoints_of(path, small()).folder for path in (folder, other)]
+        shutil.copy(states[1] / "users" / "key", states[0] / "users" / "key")
+        with pytest.raises(FedMFError, match=r"users/key: is not 'small/.* key', which belongs here"):
+            resume(folder, Silent(), ["stop.rounds=6"])
+
+
 class TestIdentity:
     def test_a_copy_is_refused_and_a_moved_folder_goes_on(self, ended, tmp_path):
         folder, whole = ended
