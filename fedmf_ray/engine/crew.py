@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from fedmf_ray.learning.ranking import Lists, Ranking, combine_rankings
 from fedmf_ray.planning.participation import Attendance
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.server import Roster
-from fedmf_ray.storage.checkpoint_files import CheckpointError
+from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
 from fedmf_ray.storage.key_files import create_keys, load_keys
 
@@ -61,6 +61,7 @@ class Crew:
         self.round = 0
         self._plan, self._hosting, self._attendance = plan, hosting, attendance
         self.checkpoints, self._recorded, self._events = checkpoints, recorded, events
+        self._population = plan.population.digest()
         self._saved: Checkpoint | None = None
         self._evaluator: Reference = None
         self._key: Reference = None
@@ -70,8 +71,13 @@ class Crew:
         """Start a new run: keys, users, and a first matrix that one user encrypts."""
         self._end_all()
         self._get_keys(create_keys)
-        self.users = [self._start_users(at) for at in range(len(self.groups))]
-        self._join(range(len(self.users)), ())
+        try:
+            self.users = [self._start_users(at) for at in range(len(self.groups))]
+            self._join(range(len(self.users)), ())
+        except BaseException:  # no key may be written when its folder has been removed
+            with suppress(Exception):
+                self.backend.get(self.keys_cpu_s)
+            raise
         servers = self._plan.terms.blocks.servers
         *items, _ = self.backend.call_split(servers + 1, self.users[0], "encrypt_initial_items")
         self.items = {0: items}
@@ -83,17 +89,18 @@ class Crew:
         Raises :class:`CheckpointError` if there is none.
         """
         self._end_all()
+        if self.checkpoints is None:
+            raise CheckpointError("no checkpoint to go on from (checkpoints are off)")
         reason: CheckpointError | None = None
-        for checkpoint in self.checkpoints.readable() if self.checkpoints else ():
+        for number in self.checkpoints.rounds():
             try:
-                self._restore(checkpoint)
+                self._restore(self.checkpoints.read(number))
                 return
             except CheckpointError as error:
-                self._events("checkpoint_unreadable", round=checkpoint.round, reason=str(error))
+                self._events("checkpoint_unreadable", round=number, reason=str(error))
                 reason = error
                 self._end_all()
-        where = self.checkpoints.folder if self.checkpoints else "checkpoints are off"
-        raise CheckpointError(f"no checkpoint to go on from ({where})" + (f": {reason}" if reason else ""))
+        raise self.checkpoints.none(reason)
 
     def open(self, round_number: int) -> list[Report]:
         """Users decrypt the matrix that opens a round, and report. Each actor decrypts a part, or all."""
@@ -161,7 +168,12 @@ class Crew:
     def checkpoint(self, round_number: int, last: bool) -> None:
         """Save the opening of a round if it is due. If it cannot be written, the run goes on without it."""
         checkpoints = self.checkpoints
-        if checkpoints is None or not self.servers or not checkpoints.due(round_number, last):
+        if checkpoints is None:
+            return
+        if checkpoints.vanished():
+            reason = f"{checkpoints.folder}: somebody has removed it: the run goes on without checkpoints"
+            self._events("checkpoints_gone", round=round_number, reason=reason)
+        if not self.servers or not checkpoints.due(round_number, last):
             return  # without servers, all processes are being restored: their checkpoint stays the newest
         if self._saved is not None and self._saved.round == round_number:
             return
@@ -172,17 +184,17 @@ class Crew:
 
     def _save(self, round_number: int, checkpoints: Checkpoints) -> None:
         started = time.perf_counter()
+        actors, parts = (*self.users, *self.servers), checkpoints.parts(round_number, len(self.users))
+        states = (*(round_number for _ in self.users), *self.items[round_number])
         saves = [
-            Call(actor, "save", (checkpoints.users_path(round_number, at), round_number))
-            for at, actor in enumerate(self.users)
-        ] + [
-            Call(actor, "save", (checkpoints.items_path(round_number, at), message))
-            for at, (actor, message) in enumerate(zip(self.servers, self.items[round_number], strict=True))
+            Call(actor, "save", (next(parts), state), at)
+            for at, (actor, state) in enumerate(zip(actors, states, strict=True))
         ]
-        for _, (done,) in self.backend.stream(saves, self.limit):
-            self.backend.get(done)
+        digests = [""] * len(saves)
+        for call, (done,) in self.backend.stream(saves, self.limit):
+            digests[call.label] = self.backend.get(done)
         groups = [(group[0], group[-1] + 1) for group in self.groups]
-        checkpoint = Checkpoint(round_number, groups, len(self.servers))
+        checkpoint = Checkpoint(round_number, groups, len(self.servers), self._population, digests)
         checkpoints.commit(checkpoint, time.perf_counter() - started)
         self._saved = checkpoint
         self.items = {number: kept for number, kept in self.items.items() if number >= round_number}
@@ -193,9 +205,15 @@ class Crew:
             raise FedMFError(
                 f"cluster.server_shards: the run was saved with {checkpoint.servers}, go on with as many"
             )
+        if checkpoint.population != self._population:
+            raise FedMFError(
+                f"{self.checkpoints.folder}: the ratings have changed since it was written: it holds other "
+                "users or items than the scenario"
+            )
         # First what is quickly read, and what every version has written: it says which one.
-        paths = [self.checkpoints.items_path(checkpoint.round, at) for at in range(checkpoint.servers)]
-        items = [self.backend.run(load_items, path) for path in paths]
+        servers = range(checkpoint.servers)
+        parts = [self.checkpoints.items(checkpoint.round, at, checkpoint) for at in servers]
+        items = [self.backend.run(load_items, part) for part in parts]
         self.backend.get(self.backend.run(_all_read, *items))
         self._get_keys(load_keys)
         self.users = [self._start_users(at) for at in range(len(self.groups))]
@@ -245,9 +263,9 @@ class Crew:
 
     def _get_keys(self, ceremony: Callable[..., Any]) -> None:
         """Make keys, or read them again, on the users' side: this process holds references only."""
-        path = self.checkpoints.key_path if self.checkpoints else None
+        part = self.checkpoints.key if self.checkpoints else None
         self._evaluator, self._key, self.keys_cpu_s = self.backend.run_split(
-            3, ceremony, self._plan.scheme, self._plan.terms.blocks.shape, path
+            3, ceremony, self._plan.scheme, self._plan.terms.blocks.shape, part
         )
 
     def _start_users(self, at: int) -> Handle:
@@ -266,11 +284,11 @@ class Crew:
         if len(answers) == len(self.users):
             self.joined = answers
 
-    def _files(self, at: int, saved: Sequence[Checkpoint]) -> list[Path]:
+    def _files(self, at: int, saved: Sequence[Checkpoint]) -> list[Part]:
         """The files of a checkpoint that hold an actor's users, which may have been grouped differently."""
         group = self.groups[at]
         return [
-            self.checkpoints.users_path(checkpoint.round, number)
+            self.checkpoints.users(checkpoint.round, number, checkpoint)
             for checkpoint in saved
             for number, (first, stop) in enumerate(checkpoint.groups)
             if self.checkpoints is not None and first < group.stop and stop > group.start

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.engine.answers import Hosting
-from fedmf_ray.engine.run import checkpoints_of
 from fedmf_ray.engine.server_actor import load_items
+from fedmf_ray.engine.state import check_state, checkpoints_of
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.plan import Plan
@@ -23,6 +23,7 @@ from fedmf_ray.schemes import IN_THE_CLEAR
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
 from fedmf_ray.storage.key_files import load_keys
+from fedmf_ray.storage.run_tables import RunTables
 
 _ALONE = Hosting(together=False, combine=False)
 
@@ -69,9 +70,11 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
         raise FedMFError(
             f"{path}: its ratings have no titles: recommend needs a MovieLens data set, or a file of ratings"
         )
-    plan, checkpoints = Plan.of(scenario), checkpoints_of(path, scenario)
+    checkpoints = checkpoints_of(path, scenario, RunTables(path))
     if checkpoints is None:
         raise FedMFError(f"{path}: ran without checkpoints: nothing is left of its users")
+    check_state(checkpoints, path, scenario)
+    plan = Plan.of(scenario)
     films = titles(source.dataset, cache_folder()) if isinstance(source, MovieLensSource) else {}
     user, names = _user_of(plan, str(who), path), plan.population.names
 
@@ -119,23 +122,24 @@ def _untrained(plan: Plan, user: UserRatings) -> UserActor:
 def _trained(plan: Plan, user: UserRatings, checkpoints: Checkpoints) -> tuple[int, UserActor]:
     """As of the newest checkpoint that can be read, and its round."""
     reason: CheckpointError | None = None
-    for checkpoint in checkpoints.readable():
+    for number in checkpoints.rounds():
         try:
-            return checkpoint.round, _restored(plan, user, checkpoints, checkpoint)
+            return number, _restored(plan, user, checkpoints, checkpoints.read(number))
         except CheckpointError as error:
             reason = error
-    where = f"{checkpoints.folder}: holds no checkpoint of the run"
-    raise CheckpointError(str(reason) if reason else where) from reason
+    raise checkpoints.none(reason) from reason
 
 
 def _restored(plan: Plan, user: UserRatings, checkpoints: Checkpoints, checkpoint: Checkpoint) -> UserActor:
+    if checkpoint.population != plan.population.digest():
+        raise FedMFError(f"{checkpoints.folder}: the ratings have changed since it was written")
     servers = range(checkpoint.servers)
-    items = [load_items(checkpoints.items_path(checkpoint.round, at)) for at in servers]
-    evaluator, key, _ = load_keys(plan.scheme, plan.terms.blocks.shape, checkpoints.key_path)
+    items = [load_items(checkpoints.items(checkpoint.round, at, checkpoint)) for at in servers]
+    evaluator, key, _ = load_keys(plan.scheme, plan.terms.blocks.shape, checkpoints.key)
     position = int(np.searchsorted(plan.population.user_ids, user.user_id))
     file = next(at for at, (first, stop) in enumerate(checkpoint.groups) if first <= position < stop)
     actor = UserActor([user], plan.terms, _ALONE)
-    actor.set_up(key, evaluator, [checkpoints.users_path(checkpoint.round, file)])
+    actor.set_up(key, evaluator, [checkpoints.users(checkpoint.round, file, checkpoint)])
     try:
         actor.open_round(*items)
     except OverflowError as error:

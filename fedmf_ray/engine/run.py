@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import secrets
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +13,10 @@ from fedmf_ray.engine.backends import Backend, open_backend
 from fedmf_ray.engine.central import Central
 from fedmf_ray.engine.crew import Events
 from fedmf_ray.engine.federation import Federation, Round
+from fedmf_ray.engine.journal import Journal
 from fedmf_ray.engine.observation import recorded_rounds
 from fedmf_ray.engine.progress import Progress
+from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, new_state
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
@@ -25,8 +25,17 @@ from fedmf_ray.privacy import views
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.schema import Scenario
-from fedmf_ray.storage.checkpoints import Checkpoints, state_folder
-from fedmf_ray.storage.run_folder import RunFolder, check_writable, environment, new_path, read_json
+from fedmf_ray.storage.checkpoints import Checkpoints
+from fedmf_ray.storage.ownership import held, run_name
+from fedmf_ray.storage.run_folder import (
+    RunFolder,
+    check_own_files,
+    check_writable,
+    environment,
+    new_path,
+    read_json,
+)
+from fedmf_ray.storage.run_tables import RunTables, as_json
 from fedmf_ray.termination import termination_as_interrupt
 
 Row = dict[str, Any]
@@ -71,17 +80,22 @@ def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
     the complete rounds, and a summary that says what happened, have been written. Ctrl-C and SIGTERM leave a
     folder that :func:`resume` goes on with.
     """
-    return run_into(new_path(check_writable(results), scenario), scenario, progress)
+    results = check_writable(results)
+    check_outside(scenario, results)
+    return run_into(new_path(results, scenario), scenario, progress)
 
 
 def run_into(path: Path, scenario: Scenario, progress: Progress) -> Path:
     """:func:`run`, into a folder of the caller's choice that does not exist yet."""
-    journal, name = Journal(), f"{scenario.name}/{path.name}-{secrets.token_hex(4)}"
-    checkpoints = _checkpoints(name, scenario)
-    with _experiment(scenario, progress, checkpoints, journal, resumes=False) as experiment:
-        facts = experiment.facts | ({"checkpoints": name} if checkpoints else {})
-        folder = RunFolder(path, scenario, environment(facts))
+    journal, tables = Journal(progress), RunTables(path)
+    checkpoints = new_state(path, scenario, tables)
+    holding = founded(checkpoints, path) if checkpoints else nullcontext()
+    with _experiment(scenario, progress, checkpoints, journal, holding, resumes=False) as experiment:
+        facts = experiment.facts | ({"checkpoints": run_name(checkpoints.folder)} if checkpoints else {})
+        folder = RunFolder.create(path, tables, scenario, environment(facts))
         journal.write_to(folder)
+        if checkpoints:
+            checkpoints.setup = experiment.setup
         _drive(experiment, folder, scenario, progress, {"setup": experiment.setup})
     return folder.path
 
@@ -90,7 +104,8 @@ def resume(path: Path, progress: Progress, overrides: Sequence[str] = ()) -> Pat
     """Go on with a run from its newest checkpoint; the results are those of a run that never stopped.
 
     overrides: words as of the command line, for keys of ``stop`` and ``cluster`` alone: no other may change.
-    Raises :class:`~fedmf_ray.errors.FedMFError` if there is nothing to go on from.
+    Raises :class:`~fedmf_ray.errors.FedMFError` if there is nothing to go on from, or if the run folder is
+    not as the run has left it.
     """
     path = path.expanduser().absolute()
     foreign = [word for word in overrides if word.partition(".")[0] not in ("stop", "cluster")]
@@ -99,21 +114,34 @@ def resume(path: Path, progress: Progress, overrides: Sequence[str] = ()) -> Pat
     scenario = scenario_file.load(path / "scenario.yaml", overrides)
     if scenario.model.central:
         raise FedMFError(f"{path}: {scenario.model.algorithm} writes no checkpoints: run it again")
-    if scenario.cluster.checkpoint_every == "never":
+    tables = RunTables(path)
+    checkpoints = checkpoints_of(path, scenario, tables)
+    if checkpoints is None:
         raise FedMFError(f"{path}: ran without checkpoints (cluster.checkpoint_every: never): run it again")
-    before = read_json(path / "summary.json") or {}
-    journal = Journal()
-    earlier = read_json(path / "environment.json") or {}
-    checkpoints = checkpoints_of(path, scenario)
-    with _experiment(scenario, progress, checkpoints, journal, resumes=True) as experiment:
-        here = environment(experiment.facts | {"checkpoints": earlier.get("checkpoints")})
-        past = [*earlier.pop("earlier", []), earlier]
-        folder = RunFolder.reopen(path, experiment.first_round, scenario, {**here, "earlier": past})
+    check_own_files(path)
+    check_outside(scenario, path)
+    check_state(checkpoints, path, scenario)
+    with held(checkpoints.folder, path):
+        return _go_on(path, scenario, tables, checkpoints, progress)
+
+
+def _go_on(
+    path: Path, scenario: Scenario, tables: RunTables, checkpoints: Checkpoints, progress: Progress
+) -> Path:
+    journal, earlier = Journal(progress), read_json(path / "environment.json")
+    with _experiment(scenario, progress, checkpoints, journal, nullcontext(), resumes=True) as experiment:
+        assert checkpoints.resumed is not None
+        mark, setup = checkpoints.resumed.tables, checkpoints.resumed.setup or experiment.setup
+        here = environment(experiment.facts | {"checkpoints": run_name(checkpoints.folder)})
+        before = earlier.pop("earlier", [])
+        past = [*(before if isinstance(before, list) else ()), earlier]
+        folder = RunFolder.reopen(path, tables, mark, scenario, {**here, "earlier": past})
         journal.write_to(folder)
         journal("resumed", round=experiment.first_round)
         progress.note(f"going on with round {experiment.first_round}")
-        start: Row = {key: before[key] for key in ("setup", "last_round") if key in before}
-        _drive(experiment, folder, scenario, progress, {"setup": experiment.setup, **start})
+        checkpoints.setup = setup
+        start: Row = {"setup": setup} | ({"last_round": mark["last"]} if mark["last"] else {})
+        _drive(experiment, folder, scenario, progress, start)
     return folder.path
 
 
@@ -129,7 +157,7 @@ def _drive(
             if view is not None and experiment.agreed is not None:
                 views.save(view, experiment.agreed, folder.path / "view")
             summary["rounds"] += 1
-            summary["last_round"] = {key: _json(value) for key, value in row.items()}
+            summary["last_round"] = {key: as_json(value) for key, value in row.items()}
             progress.round(row, scenario.stop.rounds)
         ranking = experiment.ranking()
         summary["status"] = experiment.status
@@ -147,7 +175,12 @@ def _drive(
     finally:
         ranked: Row = {"ranking": ranking} if ranking else {}
         ended: Row = {**experiment.closing(), **ranked, "wall_s": time.perf_counter() - started}
-        folder.finish(_json(summary | ended))
+        failed = sys.exc_info()[0] is not None
+        try:
+            folder.finish(summary | ended)
+        except FedMFError:
+            if not failed:  # else the first error says more
+                raise
 
 
 def preflight(scenario: Scenario, backend: Backend) -> None:
@@ -160,56 +193,16 @@ def preflight(scenario: Scenario, backend: Backend) -> None:
         recorded_rounds(scenario, plan)
 
 
-def checkpoints_of(path: Path, scenario: Scenario) -> Checkpoints | None:
-    """Those of a run, by the name that its ``environment.json`` gives them: no two runs share one."""
-    told = (read_json(path / "environment.json") or {}).get("checkpoints")
-    return _checkpoints(told or f"{scenario.name}/{path.name}", scenario)
-
-
-def forget(path: Path, scenario: Scenario) -> None:
-    """Remove the checkpoints of a run that will not be resumed."""
-    checkpoints = checkpoints_of(path, scenario)
-    if checkpoints is not None:
-        checkpoints.clear()
-
-
-def _checkpoints(name: str, scenario: Scenario) -> Checkpoints | None:
-    every = scenario.cluster.checkpoint_every
-    if every == "never" or scenario.model.central:
-        return None
-    chosen = scenario.cluster.checkpoint_folder
-    return Checkpoints((Path(chosen) if chosen else state_folder() / "checkpoints") / name, every)
-
-
-class Journal:
-    """Failures that were handled, with the time at which they were: a line each in the run folder.
-
-    What happens before there is a folder is kept until there is one.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: list[Row] = []
-        self._folder: RunFolder | None = None
-
-    def __call__(self, event: str, **facts: Any) -> None:
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        line = {"time": now, "event": event, **facts}
-        if self._folder is None:
-            self._waiting.append(line)
-        else:
-            self._folder.append_event(line)
-
-    def write_to(self, folder: RunFolder) -> None:
-        self._folder = folder
-        for line in self._waiting:
-            folder.append_event(line)
-        self._waiting = []
-
-
 @contextmanager
 def _experiment(
-    scenario: Scenario, progress: Progress, checkpoints: Checkpoints | None, events: Events, resumes: bool
+    scenario: Scenario,
+    progress: Progress,
+    checkpoints: Checkpoints | None,
+    events: Events,
+    holding: AbstractContextManager[None],
+    resumes: bool,
 ) -> Iterator[Experiment]:
+    """holding: entered when the input has been checked, and left when no process of the run is left."""
     if scenario.model.central:
         central = Central(scenario)
         _show_notes(central.population, progress)
@@ -217,23 +210,17 @@ def _experiment(
         return
     plan = Plan.of(scenario)
     _show_notes(plan.population, progress)
-    backend = open_backend(scenario.cluster)
-    try:
-        with termination_as_interrupt():
-            yield Federation(scenario, plan, backend, progress, checkpoints, events, resumes)
-    except DivergenceError as error:
-        raise DivergenceError(plan.population.names.in_names(error.args[0]), error.advice) from error
-    finally:
-        backend.close()
+    with holding:
+        backend = open_backend(scenario.cluster)
+        try:
+            with termination_as_interrupt():
+                yield Federation(scenario, plan, backend, progress, checkpoints, events, resumes)
+        except DivergenceError as error:
+            raise DivergenceError(plan.population.names.in_names(error.args[0]), error.advice) from error
+        finally:
+            backend.close()
 
 
 def _show_notes(population: Population, progress: Progress) -> None:
     for note in population.notes:
         progress.note(note)
-
-
-def _json(value: Any) -> Any:
-    """JSON has no NaN: a loss without a test set, or a measure of lists without a relevant item, is null."""
-    if isinstance(value, dict):
-        return {key: _json(one) for key, one in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from fedmf_ray.protocol.messages import NOBODY, Closed, EncryptedItems, Opening,
 from fedmf_ray.protocol.server import Roster, Server, UploadRefused
 from fedmf_ray.schemes import Evaluator
 from fedmf_ray.storage import checkpoint_files
+from fedmf_ray.storage.checkpoint_files import Part
 
 NO_USER = -1
 """Stands for the sender of an upload whose user id is not a number."""
@@ -99,8 +99,8 @@ class ServerActor:
             return None, 0.0
         return self._server.publish(opening), cpu_clock() - started
 
-    def save(self, path: Path, message: EncryptedItems) -> None:
-        """Write a published matrix."""
+    def save(self, part: Part, message: EncryptedItems) -> str:
+        """Write a published matrix; returns the file's digest."""
         tag = np.array([], np.uint8) if message.tag is None else message.tag
         arrays: dict[str, NDArray[Any]] = {
             "round": np.array(message.round),
@@ -109,16 +109,16 @@ class ServerActor:
             "tag": tag,
             "credited": message.credited,
         }
-        checkpoint_files.save(path, arrays)
+        return checkpoint_files.save(part, arrays)
 
     def ping(self) -> int:
         """Answers, if it lives, with the number of its process."""
         return os.getpid()
 
 
-def load_items(path: Path) -> EncryptedItems:
+def load_items(part: Part) -> EncryptedItems:
     """What :meth:`ServerActor.save` wrote."""
-    saved = checkpoint_files.load(path)
+    saved = checkpoint_files.load(part)
     tag = saved["tag"] if len(saved["tag"]) else None
     credited = saved["credited"] if len(saved["credited"]) else NOBODY
     return EncryptedItems(int(saved["round"]), int(saved["first"]), saved["ciphertexts"], tag, credited)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.users import GeneratedMembers, Members
 from fedmf_ray.schemes import Evaluator, KeyHolder
 from fedmf_ray.storage import user_files
-from fedmf_ray.storage.checkpoint_files import CheckpointError
+from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -55,7 +54,7 @@ class UserActor:
         self._open: tuple[Floats, Items] | None = None
         self._report: Report | None = None
 
-    def set_up(self, key: KeyHolder, evaluator: Evaluator, saved: Sequence[Path] = ()) -> Joined:
+    def set_up(self, key: KeyHolder, evaluator: Evaluator, saved: Sequence[Part] = ()) -> Joined:
         """Receive both sides of the scheme and make the users, as they were when ``saved`` was written if
         given."""
         members = self._members
@@ -212,11 +211,11 @@ class UserActor:
             self._combiners = []
         return (*self._partial, len(self._partial[0].user_ids) if self._partial else 0)
 
-    def save(self, path: Path, round_number: int) -> None:
-        """Write the users as they were when the open round opened."""
+    def save(self, part: Part, round_number: int) -> str:
+        """Write the users as they were when the open round opened; returns the file's digest."""
         if round_number != self._round:
-            raise CheckpointError(f"{path}: round {round_number} is not the open one, {self._round} is")
-        user_files.save(path, self._users, self._ledger, round_number)
+            raise CheckpointError(f"{part.path}: round {round_number} is not the open one, {self._round} is")
+        return user_files.save(part, self._users, self._ledger, round_number)
 
     def items_in_the_clear(self) -> Floats:
         """V of the open round, as any user sees it: what a curious one would keep."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,11 @@ class Population:
     def of(cls, scenario: Scenario) -> Population:
         """Ask the scenario's source; a table is loaded, selected and split here."""
         return cls(*scenario.ratings.population(scenario.seed, scenario.test))
+
+    def digest(self) -> str:
+        """Of who takes part, and which items there are: a checkpoint belongs to a run with the same."""
+        ids = np.asarray(self.user_ids, np.int64), np.asarray(self.item_ids, np.int64)
+        return hashlib.sha256(b"|".join(array.tobytes() for array in ids)).hexdigest()
 
     @property
     def slices(self) -> Sequence[UserRatings] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.files import replacing, writing
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.rules import RULES, Rule, Setting
@@ -126,9 +127,11 @@ View = ClearView | SealedView | UserView
 
 
 def save(view: View, agreed: Agreed, folder: Path) -> None:
-    """Write one round; only the owner may read it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _private(folder / "agreed.json", json.dumps(asdict(agreed), indent=2).encode())
+    """Write one round; only the owner may read it. Raises :class:`FedMFError` if it cannot be written."""
+    with writing(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with writing(folder / "agreed.json"), replacing(folder / "agreed.json", 0o600) as file:
+        file.write(json.dumps(asdict(agreed), indent=2).encode())
     arrays: dict[str, Any] = {"round": view.round}
     if view.items is not None:
         arrays["items"] = view.items
@@ -139,8 +142,8 @@ def save(view: View, agreed: Agreed, folder: Path) -> None:
         name = "values" if isinstance(view, ClearView) else "ciphertexts"
         arrays[name] = _joined([upload[2] for upload in view.uploads])
     path = folder / f"round-{view.round:04d}.npz"
-    _private(path, b"")
-    np.savez(path, **arrays)
+    with writing(path), replacing(path, 0o600) as file:
+        np.savez(file, **arrays)
 
 
 def load(folder: Path) -> tuple[Agreed, list[View]]:
@@ -148,13 +151,13 @@ def load(folder: Path) -> tuple[Agreed, list[View]]:
     try:
         agreed = Agreed.parse((folder / "agreed.json").read_text(encoding="utf-8"))
         views = [_read(path) for path in sorted(folder.glob("round-*.npz"))]
+        _ = agreed.rule_object  # its settings must be those of the rule
     except FileNotFoundError:
         raise FedMFError(f"{folder}: holds no view: run the scenario with observe.who") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise FedMFError(f"{folder}: is not a whole view: {error}") from error
     if not views:
         raise FedMFError(f"{folder}: holds no round")
-    RULES.get(agreed.rule)  # says which there are
     return agreed, views
 
 
@@ -183,8 +186,3 @@ def consecutive(views: Sequence[View]) -> Iterator[tuple[View, View]]:
 def _joined(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """One after the other; none where no upload arrived in time."""
     return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
-
-
-def _private(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)

@@ -11,6 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.files import replacing, writing
 
 P = ParamSpec("P")
 
@@ -122,7 +123,8 @@ def legend_below(figure: Figure, axis: Any) -> None:
 
 def save(figure: Figure, output: Path) -> Path:
     """Write PNG, SVG or PDF by suffix; returns the path."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(_STYLE):
-        figure.savefig(output)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(_STYLE), replacing(output) as file:
+            figure.savefig(file, format=output.suffix.removeprefix(".") or None)
     return output

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from fedmf_ray import __version__
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.files import replacing, writing
 from fedmf_ray.report.folds import over_folds
 from fedmf_ray.report.page_tables import (
     Rows,
@@ -49,11 +50,10 @@ def report(path: str | Path, output: Path | None = None) -> Path:
     page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("report.html.j2")
     text = page.render(pictures=pictures, notes=notes, version=__version__, **parts)
     output = output or path / "report.html"
-    try:
+    with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FedMFError(f"{output}: cannot be written: {error.strerror}") from error
+    with writing(output), replacing(output) as file:
+        file.write(text.encode())
     return output
 
 

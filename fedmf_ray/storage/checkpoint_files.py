@@ -1,17 +1,18 @@
-"""Files of a checkpoint: arrays that are written completely or not at all, with a checksum.
+"""Files of a checkpoint: written completely or not at all, with a checksum; they say whose they are.
 
-    magic line, SHA-256 of the rest, an .npz archive without pickles
+    magic line, SHA-256 of the rest, a line that says what it is, its content
 
-Mode 0600, in folders of mode 0700: some of them hold private keys and user vectors.
+The content of most is an .npz archive without pickles. Mode 0600, in folders of mode 0700: some of them
+hold private keys and user vectors.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import os
+import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.files import replacing
 
-_MAGIC = b"fedmf-ray checkpoint 2\n"
-_EARLIER = b"fedmf-ray checkpoint 1\n"
+_MAGIC = b"fedmf-ray checkpoint 3\n"
+_EARLIER = (b"fedmf-ray checkpoint 1\n", b"fedmf-ray checkpoint 2\n", b'{"round"')
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -29,19 +31,60 @@ class CheckpointError(FedMFError):
     """A file of a checkpoint is missing, damaged, or cannot be written."""
 
 
-def save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+@dataclass(frozen=True)
+class Part:
+    """A file of a checkpoint.
+
+    label: what it is: of which run, whose, of which round. digest: what :func:`save` returned for it, if
+    that is known; no other content is read then.
+    """
+
+    path: Path
+    label: str
+    digest: str = ""
+
+
+def save(part: Part, arrays: Mapping[str, NDArray[Any]]) -> str:
     """Write arrays to a file that appears under its name only when it is complete and on disk.
 
-    Raises :class:`CheckpointError`, for instance when the disk is full; an earlier file of that name stays.
+    Returns its digest. Raises :class:`CheckpointError`, for instance when the disk is full; an earlier file
+    of that name stays.
     """
     body = io.BytesIO()
     np.savez(body, **arrays)  # type: ignore[arg-type]
-    payload = body.getvalue()
-    write_atomically(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
+    return write(part, body.getvalue())
 
 
-def load(path: Path) -> dict[str, NDArray[Any]]:
-    """Read what :func:`save` wrote; raises :class:`CheckpointError` if a single bit of it has changed."""
+def load(part: Part) -> dict[str, NDArray[Any]]:
+    """Read what :func:`save` wrote; raises :class:`CheckpointError` if a single bit of it has changed, and
+    for a file of another run, round or user."""
+    content = read(part)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{part.path}: is no archive: {error}") from error
+
+
+def write(part: Part, content: bytes) -> str:
+    """:func:`save`, of any content."""
+    payload = part.label.encode() + b"\n" + content
+    digest = hashlib.sha256(payload)
+    try:
+        part.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with replacing(part.path, 0o600, sync=True) as file:
+            file.write(_MAGIC + digest.digest() + payload)
+    except OSError as error:
+        raise CheckpointError(
+            f"{part.path}: cannot be written: {error.strerror}: set cluster.checkpoint_folder, or "
+            "FEDMF_STATE, to a folder that can, or cluster.checkpoint_every to never"
+        ) from error
+    return digest.hexdigest()
+
+
+def read(part: Part) -> bytes:
+    """:func:`load`, of what :func:`write` wrote."""
+    path = part.path
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -58,30 +101,10 @@ def load(path: Path) -> dict[str, NDArray[Any]]:
         )
     if not content.startswith(_MAGIC) or hashlib.sha256(payload).digest() != digest:
         raise CheckpointError(f"{path}: is damaged: its checksum is wrong")
-    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file so that at any moment it is either the old one or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)  # the new name itself must be on disk, too
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # there may be no such folder
-            beside.unlink(missing_ok=True)
-        raise CheckpointError(
-            f"{path}: cannot be written: {error.strerror}: set cluster.checkpoint_folder, or FEDMF_STATE, "
-            "to a folder that can, or cluster.checkpoint_every to never"
-        ) from error
+    label, _, content = payload.partition(b"\n")
+    if label != part.label.encode():
+        shown = label.decode(errors="replace")[:200]
+        raise CheckpointError(f"{path}: is not {part.label!r}, which belongs here, but {shown!r}")
+    if part.digest not in ("", digest.hex()):
+        raise CheckpointError(f"{path}: is not the file that its checkpoint lists")
+    return content

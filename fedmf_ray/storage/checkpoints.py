@@ -5,23 +5,27 @@
     <folder>/server/<round>-<s>   the encrypted item matrix of server s
     <folder>/<round>              the list of these, written last: a checkpoint without it does not count
 
-What is private is written and read by the users' processes alone; this module only names files.
+What is private is written and read by the users' processes alone; this module only names files. A list has
+the digests of its files, how the run's tables began, and the scenario: it is restored into the same only.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from platformdirs import user_state_path
 
-from fedmf_ray.storage.checkpoint_files import CheckpointError, write_atomically
+from fedmf_ray.storage import checkpoint_files
+from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
+from fedmf_ray.storage.ownership import remove, run_name
+from fedmf_ray.storage.run_tables import Mark, RunTables
 
 _KEPT = 2
 _SHARE = 25
@@ -43,26 +47,44 @@ class Checkpoint:
     """The state at the opening of a round.
 
     groups: first and last position (exclusive) of the users in each file of users. servers: how many
-    files of the item matrix.
+    files of the item matrix. population: a digest of who the users and what the items are. digests: of the
+    files of users, then of those of servers. settings: what the scenario says, by dotted key. tables: how the
+    run's tables were, if it has some. setup: what there was to say of the set-up, if it was over.
     """
 
     round: int
     groups: list[tuple[int, int]]
     servers: int
+    population: str = ""
+    digests: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    tables: Mark = field(default_factory=dict)
+    setup: dict[str, Any] = field(default_factory=dict)
 
 
 class Checkpoints:
     """The checkpoints of one run. every: rounds, or ``auto``.
 
-    written, wall_s: how many since the run started or went on, and what they took.
+    tables: of the run, which are synced before a checkpoint counts. settings: what the scenario says.
+    written, wall_s: how many since the run started or went on, and what they took. setup: what there is to
+    say of the set-up. resumed: what the run goes on from, if it does.
     """
 
-    def __init__(self, folder: Path, every: int | Literal["auto"]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        every: int | Literal["auto"],
+        tables: RunTables | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
         self.folder = folder
-        self._every = every
+        self._every, self._tables, self._settings = every, tables, settings or {}
         self.written, self.wall_s = 0, 0.0
+        self.setup: dict[str, Any] = {}
+        self.resumed: Checkpoint | None = None
         self._last_round = -1
         self._started = time.monotonic()
+        self._gone = False
 
     @property
     def key_path(self) -> Path:
@@ -74,8 +96,31 @@ class Checkpoints:
     def items_path(self, round_number: int, server: int) -> Path:
         return self.folder / "server" / f"{round_number:08}-{server:05}"
 
+    @property
+    def key(self) -> Part:
+        return Part(self.key_path, f"{run_name(self.folder)} key")
+
+    def users(self, round_number: int, group: int, of: Checkpoint | None = None) -> Part:
+        """The file of the users of an actor; of: the checkpoint that it must belong to."""
+        digest = of.digests[group] if of else ""
+        label = f"{run_name(self.folder)} round {round_number} users {group}"
+        return Part(self.users_path(round_number, group), label, digest)
+
+    def items(self, round_number: int, server: int, of: Checkpoint | None = None) -> Part:
+        """The file of a server; of: the checkpoint that it must belong to."""
+        digest = of.digests[len(of.groups) + server] if of else ""
+        label = f"{run_name(self.folder)} round {round_number} server {server}"
+        return Part(self.items_path(round_number, server), label, digest)
+
+    def parts(self, round_number: int, groups: int) -> Iterator[Part]:
+        """The files of a round that is saved: of so many actors of users, then of servers without end."""
+        yield from (self.users(round_number, at) for at in range(groups))
+        yield from (self.items(round_number, at) for at in itertools.count())
+
     def due(self, round_number: int, last: bool) -> bool:
         """Whether to save at the opening of a round; last: no round follows."""
+        if self._gone:
+            return False
         if last or self._last_round < 0:
             return True
         gap = round_number - self._last_round
@@ -85,47 +130,94 @@ class Checkpoints:
         with_next_s = self.wall_s * (self.written + 1) / max(1, self.written)
         return gap >= _LONGEST_GAP or time.monotonic() - self._started >= _SHARE * with_next_s
 
+    def vanished(self) -> bool:
+        """Whether somebody has removed what was written: true once, and nothing is written after that."""
+        if self._gone or not self.written or self.folder.is_dir():
+            return False
+        self._gone = True
+        return True
+
     def commit(self, checkpoint: Checkpoint, cost_s: float) -> None:
-        """Make a checkpoint count whose files are all written; older ones but one are removed."""
-        body = json.dumps(asdict(checkpoint))
-        write_atomically(self.folder / f"{checkpoint.round:08}", body.encode())
+        """Make a checkpoint count whose files are all written; older ones but one are removed.
+
+        Raises :class:`CheckpointError` if it cannot be written, or rows of earlier rounds cannot."""
+        started = time.perf_counter()
+        number, content = checkpoint.round, {**asdict(checkpoint), "settings": self._settings}
+        if self._tables is not None:
+            content |= {"tables": self._tables.mark(number), "setup": self.setup}
+            self._tables.sync()
+        checkpoint_files.write(self._list(number), json.dumps(content).encode())
         if not self.written:
             self._started = time.monotonic()  # what came before was set-up, not rounds
+        cost_s += time.perf_counter() - started
         self.written, self.wall_s = self.written + 1, self.wall_s + cost_s
-        self._last_round = checkpoint.round
-        for old in self._rounds()[:-_KEPT]:
+        self._last_round = number
+        for old in self.rounds()[_KEPT:]:
             self._remove(old)
+        if self._tables is not None:
+            self._tables.forget(min(self.rounds(), default=number))
 
-    def readable(self) -> Iterator[Checkpoint]:
-        """Those whose list is whole, the newest first. Whether their files are intact shows when they are
-        read."""
-        for number in reversed(self._rounds()):
-            try:
-                content = json.loads((self.folder / f"{number:08}").read_bytes())
-                groups = [(int(first), int(stop)) for first, stop in content["groups"]]
-                if content["round"] == number:
-                    yield Checkpoint(number, groups, int(content["servers"]))
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # damaged: the one before it is used
-
-    def resume_at(self, checkpoint: Checkpoint) -> None:
-        """Forget what came after a checkpoint that a run goes on from."""
-        for number in self._rounds():
-            if number > checkpoint.round:
-                self._remove(number)
-        self._last_round = checkpoint.round
-
-    def clear(self) -> None:
-        """Remove all of it, the key too."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _rounds(self) -> list[int]:
+    def rounds(self) -> list[int]:
+        """The numbers of all that there are, the newest first."""
         try:
-            return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
+            found = sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
         except OSError as error:
             if isinstance(error, FileNotFoundError):
                 return []
             raise CheckpointError(f"{self.folder}: cannot be read: {error.strerror}") from error
+        return found[::-1]
+
+    def read(self, number: int) -> Checkpoint:
+        """One of them. Raises :class:`CheckpointError` if its list is damaged, or the run's tables do not
+        begin as it says. Whether its files are intact shows when they are read."""
+        part = self._list(number)
+        try:
+            content = json.loads(checkpoint_files.read(part))
+            groups = [(int(first), int(stop)) for first, stop in content.pop("groups")]
+            checkpoint = Checkpoint(groups=groups, **content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{part.path}: is damaged: {error}") from error
+        if self._tables is not None:
+            self._tables.check(checkpoint.tables)
+        return checkpoint
+
+    def readable(self) -> Iterator[Checkpoint]:
+        """Those whose list is whole, the newest first."""
+        for number in self.rounds():
+            try:
+                yield self.read(number)
+            except CheckpointError:
+                continue
+
+    def newest(self) -> Checkpoint:
+        """Raises :class:`CheckpointError`, with the reason for the oldest, if none can be read."""
+        reason: CheckpointError | None = None
+        for number in self.rounds():
+            try:
+                return self.read(number)
+            except CheckpointError as error:
+                reason = error
+        raise self.none(reason)
+
+    def none(self, reason: CheckpointError | None) -> CheckpointError:
+        """The error that there is none, and why."""
+        return CheckpointError(
+            f"no checkpoint to go on from ({self.folder})" + (f": {reason}" if reason else "")
+        )
+
+    def resume_at(self, checkpoint: Checkpoint) -> None:
+        """Forget what came after a checkpoint that a run goes on from."""
+        for number in self.rounds():
+            if number > checkpoint.round:
+                self._remove(number)
+        self._last_round, self.resumed = checkpoint.round, checkpoint
+
+    def clear(self) -> None:
+        """Remove all of it, the key too."""
+        remove(self.folder)
+
+    def _list(self, number: int) -> Part:
+        return Part(self.folder / f"{number:08}", f"{run_name(self.folder)} round {number}")
 
     def _remove(self, number: int) -> None:
         """The list is removed first: without it, the files that it named no longer count."""

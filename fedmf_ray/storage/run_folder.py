@@ -15,17 +15,14 @@ Nothing private is in the rest: no rating, no vector, no key.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import itertools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,7 +31,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.files import append, sync_folder, write, writing
 from fedmf_ray.scenario.schema import Scenario
+from fedmf_ray.storage.run_tables import Mark, RunTables
 
 _PACKAGES = ("fedmf-ray", "ray", "numpy", "phe", "gmpy2", "pandas", "matplotlib")
 
@@ -60,55 +59,53 @@ def new_path(results: Path, scenario: Scenario) -> Path:
 class RunFolder:
     """Writes one run. Make it only when everything that can be wrong with the input has been checked."""
 
-    def __init__(self, path: Path, scenario: Scenario, environment: Mapping[str, Any]) -> None:
-        """A new folder."""
-        self.path = path
+    def __init__(self, path: Path, tables: RunTables) -> None:
+        self.path, self._tables = path, tables
+
+    @classmethod
+    def create(
+        cls, path: Path, tables: RunTables, scenario: Scenario, environment: Mapping[str, Any]
+    ) -> RunFolder:
+        """A new folder, which appears under its name when it is whole. Raises :class:`FedMFError`."""
+        beside = path.with_name(f".{path.name}")
         try:
-            (self.path / "plots").mkdir(parents=True)
-            (self.path / "scenario.yaml").write_text(scenario.to_yaml(), encoding="utf-8")
-            _write_json(self.path / "environment.json", environment)
-        except OSError as error:
-            raise FedMFError(f"{self.path}: cannot be written: {error.strerror}") from error
+            with writing(path):
+                (beside / "plots").mkdir(parents=True)
+                _describe(beside, scenario, environment)
+                beside.rename(path)
+                sync_folder(path.parent)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        return cls(path, tables)
 
     @classmethod
     def reopen(
-        cls, path: Path, first_round: int, scenario: Scenario, environment: Mapping[str, Any]
+        cls, path: Path, tables: RunTables, mark: Mark, scenario: Scenario, environment: Mapping[str, Any]
     ) -> RunFolder:
-        """The folder of a run that goes on with a round: what was written from that round on is removed."""
-        folder = cls.__new__(cls)
-        folder.path = path
-        try:
-            _keep_rounds(path / "rounds.csv", first_round)
-            _keep_rounds(path / "users.csv.gz", first_round)
-            (path / "scenario.yaml").write_text(scenario.to_yaml(), encoding="utf-8")
-            _write_json(path / "environment.json", environment)
-        except OSError as error:
-            raise FedMFError(f"{path}: cannot be written: {error.strerror}") from error
-        return folder
+        """The folder of a run that goes on from a checkpoint: what was written after it is removed."""
+        tables.cut(mark)
+        _describe(path, scenario, environment)
+        return cls(path, tables)
 
     def append_event(self, event: Mapping[str, Any]) -> None:
         """Add one line to ``events.jsonl``."""
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        append(self.path / "events.jsonl", (json.dumps(event) + "\n").encode())
 
     def append_round(self, row: Mapping[str, Any], users: Mapping[str, NDArray[Any]]) -> None:
-        """Add one row to ``rounds.csv`` and one per user to ``users.csv.gz``; both are on disk on return.
-
-        users: columns, an entry per user; none for an algorithm without users.
-        """
-        with (self.path / "rounds.csv").open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if file.tell() == 0:
-                writer.writerow(row)
-            writer.writerow(row.values())
-        if users:
-            # Each round is a gzip member of its own: readers see one file, a killed run loses nothing.
-            with (self.path / "users.csv.gz").open("ab") as file:
-                header = "" if file.tell() else ",".join(users) + "\n"
-                file.write(_gzip((header + _lines(users)).encode()))
+        """Add the row of a round, and one per user: :meth:`RunTables.append`."""
+        self._tables.append(row, users)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write how it ended; raises :class:`FedMFError`."""
         _write_json(self.path / "summary.json", summary)
+
+
+def check_own_files(path: Path) -> None:
+    """Raise :class:`FedMFError` if something in a run folder leads out of it."""
+    for entry in path.iterdir():
+        if entry.is_symlink():
+            raise FedMFError(f"{entry}: is a link: a run folder holds its own files")
 
 
 def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,34 +124,9 @@ def environment(extra: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _keep_rounds(path: Path, first_round: int) -> None:
-    """Drop the rows of a table from a round on, and a last row that a killed run left half written."""
-    if not path.exists():
-        return
-    column, kept = 0, list[str]()
-    for number, line in enumerate(_whole_lines(path)):
-        cells = line.rstrip("\n").split(",")
-        if number == 0:
-            column = cells.index("round")
-        elif not cells[column].isdigit() or int(cells[column]) >= first_round:
-            break
-        kept.append(line)
-    content = "".join(kept).encode() if len(kept) > 1 else b""
-    beside = path.with_name(f".{path.name}")
-    beside.write_bytes(_gzip(content) if content and path.suffix == ".gz" else content)
-    beside.replace(path)
-
-
-def _whole_lines(path: Path) -> Iterator[str]:
-    """Whole lines, up to where the file ends or is torn."""
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        try:
-            for line in file:
-                if not line.endswith("\n"):
-                    return
-                yield line
-        except (EOFError, OSError, zlib.error):
-            return
+def _describe(path: Path, scenario: Scenario, environment: Mapping[str, Any]) -> None:
+    write(path / "scenario.yaml", scenario.to_yaml(), sync=True)
+    _write_json(path / "environment.json", environment, sync=True)
 
 
 def _version(package: str) -> str | None:
@@ -198,35 +170,14 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _lines(columns: Mapping[str, NDArray[Any]]) -> str:
-    """Columns as lines of CSV. Seconds have six significant digits: the shortest text that a float can be
-    read back from takes several times longer to find, which a fast round of many users would feel."""
-    fields, varied = [], []
-    for column in columns.values():
-        code = "%.6g" if column.dtype.kind == "f" else "%s"
-        same = len(column) > 0 and bool((column == column[0]).all())  # the basis, the size of a download
-        fields.append((code % column[0].item()).replace("%", "%%") if same else code)
-        varied += [] if same else [column.tolist()]
-    line = ",".join(fields) + "\n"
-    count = len(next(iter(columns.values())))
-    rows = zip(*varied, strict=True) if varied else itertools.repeat((), count)
-    return "".join([line % row for row in rows])
-
-
-def _gzip(text: bytes) -> bytes:
-    """A gzip member. Digits repeat, but hardly in sequences: Huffman alone is faster, and no larger."""
-    packer = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
-    return packer.compress(text) + packer.flush()
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A file that a run wrote, or None if it was killed before it could."""
+def read_json(path: Path) -> dict[str, Any]:
+    """A file that a run wrote; empty if it was killed before it could, or if it holds no keys."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+def _write_json(path: Path, value: Mapping[str, Any], sync: bool = False) -> None:
+    write(path, json.dumps(value, indent=2, allow_nan=False) + "\n", sync)

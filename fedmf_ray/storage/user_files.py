@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,14 @@ from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.schemes import KeyHolder
 from fedmf_ray.schemes.numbers import array_to_numbers, numbers_to_array
 from fedmf_ray.storage import checkpoint_files
-from fedmf_ray.storage.checkpoint_files import CheckpointError
+from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 
 
-def save(path: Path, users: Users, ledger: Ledger, round_number: int) -> None:
-    """Write the users as they were when the open round opened; raises :class:`CheckpointError`."""
-    checkpoint_files.save(
-        path,
+def save(part: Part, users: Users, ledger: Ledger, round_number: int) -> str:
+    """Write the users as they were when the open round opened, and return the file's digest; raises
+    :class:`CheckpointError`."""
+    return checkpoint_files.save(
+        part,
         {
             "user_ids": users.user_ids,
             "vectors": users.opened,
@@ -39,19 +39,19 @@ def save(path: Path, users: Users, ledger: Ledger, round_number: int) -> None:
 
 
 def load(
-    saved: Sequence[Path], members: Sequence[UserRatings], terms: Terms, key: KeyHolder
+    saved: Sequence[Part], members: Sequence[UserRatings], terms: Terms, key: KeyHolder
 ) -> tuple[Users, Ledger]:
     """Make users as they were when these files were written, which hold at least them.
 
     Raises :class:`CheckpointError` if a file is damaged, or about other users or ratings.
     """
-    parts = [checkpoint_files.load(path) for path in saved]
+    parts = [checkpoint_files.load(part) for part in saved]
     wanted = np.array([user.user_id for user in members], np.int64)
     user_ids = np.concatenate([part["user_ids"] for part in parts])
     order = np.argsort(user_ids, kind="stable")
     at = order[np.searchsorted(user_ids, wanted, sorter=order).clip(0, len(order) - 1)]
     if not np.array_equal(user_ids[at], wanted):
-        raise CheckpointError(f"{saved[0]}: holds other users than the scenario")
+        raise CheckpointError(f"{saved[0].path}: holds other users than the scenario")
 
     def column(name: str) -> NDArray[Any]:
         return np.concatenate([part[name] for part in parts])
@@ -62,7 +62,7 @@ def load(
 
     users = Users(members, terms, pieces("decoys", "decoy_counts"))
     if not np.array_equal(column("ratings")[at], users.digests()):
-        raise CheckpointError(f"{saved[0]}: the ratings have changed since it was written")
+        raise CheckpointError(f"{saved[0].path}: the ratings have changed since it was written")
     users.opened[:] = column("vectors")[at]
     users.counted[:] = column("counted")[at]
     users.parts[:] = np.concatenate(pieces("parts", "part_counts"))

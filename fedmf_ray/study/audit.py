@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from fedmf_ray.engine.progress import Progress
 from fedmf_ray.engine.run import COMPLETE, run
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.files import write
 from fedmf_ray.planning.population import Population
 from fedmf_ray.privacy.adversaries import Seen
 from fedmf_ray.privacy.views import load
+from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.study.cells import Study
 from fedmf_ray.study.scoring import Finding, Truth, findings
@@ -61,7 +62,7 @@ def audit_study(study: Study, results: Path, progress: StudyProgress, grid: Floa
         (state.cell.keys, finding)
         for state in outcome.states
         if state.status in COMPLETE
-        for finding in audit_run(outcome.path / "cells" / state.cell.name, grid)
+        for finding in audit_run(outcome.path / "cells" / state.cell.name, grid, state.cell.scenario)
     ]
     return _written(outcome.path, found, outcome.incomplete)
 
@@ -75,7 +76,7 @@ def _check_observed(scenarios: Iterable[Scenario]) -> None:
 
 def _written(folder: Path, found: list[tuple[dict[str, Any], Finding]], incomplete: list[CellState]) -> Audit:
     rows = [{"keys": keys, **asdict(finding)} for keys, finding in found]
-    (folder / "audit.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write(folder / "audit.json", json.dumps(rows, indent=1) + "\n")
     return Audit(folder, found, incomplete)
 
 
@@ -85,10 +86,9 @@ def audit_run(folder: Path, grid: Floats, scenario: Scenario | None = None) -> l
     grid: the rating scale. scenario: what the run must have been of. Raises :class:`FedMFError` if there
     is no view, it has too few rounds, or it is another scenario's.
     """
-    try:
-        recorded = Scenario.model_validate(yaml.safe_load((folder / "scenario.yaml").read_text()))
-    except FileNotFoundError:
-        raise FedMFError(f"{folder}: is not a run folder") from None
+    if not (folder / "scenario.yaml").is_file():
+        raise FedMFError(f"{folder}: is not a run folder")
+    recorded = scenario_file.load(folder / "scenario.yaml")
     if scenario is not None and recorded != scenario:
         raise FedMFError(f"{folder}: is a run of another scenario, or of one with other settings")
     agreed, views = load(folder / "view")

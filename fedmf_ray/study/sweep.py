@@ -11,7 +11,6 @@ Called again, it runs the cells that are not complete, so a study can go on afte
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +21,12 @@ import pandas as pd
 
 from fedmf_ray.engine.backends import Backend, open_backend
 from fedmf_ray.engine.progress import Progress
-from fedmf_ray.engine.run import COMPLETE, ENDED, forget, preflight, resume, run_into
+from fedmf_ray.engine.run import COMPLETE, ENDED, preflight, resume, run_into
+from fedmf_ray.engine.state import check_outside, forget
 from fedmf_ray.errors import DivergenceError, FedMFError
-from fedmf_ray.storage.run_folder import check_writable
+from fedmf_ray.files import write
+from fedmf_ray.storage.ownership import Busy, locked
+from fedmf_ray.storage.run_folder import check_writable, read_json
 from fedmf_ray.study.cells import Cell, Study, table_value
 
 
@@ -64,6 +66,8 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
     """
     path = check_writable(folder or results / study.name / f"study-{study.digest}")
     _check_same(path, study)
+    for cell in study.cells:
+        check_outside(cell.scenario, path if folder else results.expanduser().absolute())
     missing = [cell for cell in study.cells if _state(path, cell).status not in ENDED]
     failures: dict[int, str] = {}
     # One Ray for all cells: starting it costs more than a small cell.
@@ -72,26 +76,39 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
     try:
         _preflight(missing, backends)
         path.mkdir(parents=True, exist_ok=True)
-        (path / "study.yaml").write_text(study.text, encoding="utf-8")
-        for at, cell in enumerate(missing):
-            progress.cell(len(study.cells) - len(missing) + at, len(study.cells), str(cell))
+        with locked(path / ".lock", path):
+            write(path / "study.yaml", study.text)
             try:
-                _run(path / "cells" / cell.name, cell, progress)
-            except FedMFError as error:
-                failures[cell.number] = str(error)
-            except Exception as error:  # a defect, or an error of Ray: the other cells still run
-                failures[cell.number] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+                _run_all(path, missing, len(study.cells), progress, failures)
+            finally:
+                (path / ".lock").unlink(missing_ok=True)  # only runs should stay
+                states = [_state(path, cell, failures.get(cell.number)) for cell in study.cells]
+                _write_tables(path, states)
     finally:
         for backend in backends.values():
             backend.close()
-        states = [_state(path, cell, failures.get(cell.number)) for cell in study.cells]
-        if path.is_dir():
-            _write_tables(path, states)
     return Outcome(path, states)
+
+
+def _run_all(
+    path: Path, missing: list[Cell], total: int, progress: StudyProgress, failures: dict[int, str]
+) -> None:
+    """Run cells one after the other; failures gets the reasons of those that end with an error."""
+    for at, cell in enumerate(missing):
+        progress.cell(total - len(missing) + at, total, str(cell))
+        try:
+            _run(path / "cells" / cell.name, cell, progress)
+        except FedMFError as error:
+            failures[cell.number] = str(error)
+        except Exception as error:  # a defect, or Ray's: it must not take the other cells along
+            failures[cell.number] = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
 def _run(folder: Path, cell: Cell, progress: Progress) -> None:
     """Run a cell, or go on with it where it was interrupted; its checkpoints are of no use afterwards."""
+    for part in (folder.parent, folder):
+        if part.is_symlink():
+            raise FedMFError(f"{part}: is a link: a study holds its own cells")
     try:
         if not (folder.exists() and _went_on(folder, progress)):
             forget(folder, cell.scenario)
@@ -107,7 +124,7 @@ def _went_on(folder: Path, progress: Progress) -> bool:
     """Whether a cell that was interrupted could be ended from its checkpoint."""
     try:
         resume(folder, progress)
-    except DivergenceError:
+    except (DivergenceError, Busy):
         raise
     except FedMFError:  # nothing to go on from, or damaged
         return False
@@ -126,14 +143,18 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
         cells.append({**keys, "status": state.status, "reason": state.reason})
         file = path / "cells" / state.cell.name / "rounds.csv"
         if state.status in ENDED and file.exists():
-            table = pd.read_csv(file)
-            for measure, value in (_summary(path, state.cell).get("ranking") or {}).items():
+            try:
+                table = pd.read_csv(file)
+            except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
+                why = " ".join(str(error).split())
+                raise FedMFError(f"{file}: cannot be read: {why}: remove its cell to run it again") from error
+            for measure, value in _ranking(path, state.cell).items():
                 if measure not in ("k", "users"):
                     table.loc[table.index[-1], measure] = value
             rounds.append(pd.concat([pd.DataFrame([keys] * len(table), index=table.index), table], axis=1))
-    pd.DataFrame(cells).to_csv(path / "cells.csv", index=False)
+    write(path / "cells.csv", pd.DataFrame(cells).to_csv(index=False))
     if rounds:
-        pd.concat(rounds).to_csv(path / "study.csv", index=False)
+        write(path / "study.csv", pd.concat(rounds).to_csv(index=False))
 
 
 def _check_same(path: Path, study: Study) -> None:
@@ -149,18 +170,19 @@ def _check_same(path: Path, study: Study) -> None:
 
 def _summary(path: Path, cell: Cell) -> dict[str, Any]:
     """What a run folder says of its end; nothing if it has none."""
-    try:
-        summary: dict[str, Any] = json.loads((path / "cells" / cell.name / "summary.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return summary
+    return read_json(path / "cells" / cell.name / "summary.json")
+
+
+def _ranking(path: Path, cell: Cell) -> dict[str, Any]:
+    ranking = _summary(path, cell).get("ranking")
+    return ranking if isinstance(ranking, dict) else {}
 
 
 def _state(path: Path, cell: Cell, failure: str | None = None) -> CellState:
     """Where a cell stands by what its run folder says; a folder without an end counts for nothing."""
     summary = _summary(path, cell)
     if summary.get("status") in ENDED:
-        return CellState(cell, summary["status"], summary.get("reason", ""))
+        return CellState(cell, summary["status"], str(summary.get("reason", "")))
     return CellState(cell, "failed", failure) if failure else CellState(cell, "missing")
 
 

@@ -113,6 +113,14 @@ def test_the_run_folder_alone_is_not_enough(data, tmp_path):
         recommend(folder, 3, 5)
 
 
+def test_an_edited_run_is_refused(data, tmp_path):
+    folder = run(scenario(), tmp_path, Silent())
+    text = (folder / "scenario.yaml").read_text()
+    (folder / "scenario.yaml").write_text(text.replace("reg_user: 1.0", "reg_user: 2.0"))
+    with pytest.raises(FedMFError, match=r"model.reg_user: is 2.0, the run was started with 1.0"):
+        recommend(folder, 3, 5)
+
+
 @pytest.mark.parametrize(
     ("user", "changes", "message"),
     [

@@ -69,9 +69,9 @@ class TestResume:
         chosen = small(stop__rounds=2, protocol__part_text_sparsity=0.4)
         folder = run(chosen, tmp_path, Silent())
         checkpoints = checkpoints_of(folder, chosen)
-        before = checkpoint_files.load(checkpoints.users_path(2, 0))
+        before = checkpoint_files.load(checkpoints.users(2, 0))
         resume(folder, Silent(), ["stop.rounds=3"])
-        after = checkpoint_files.load(checkpoints.users_path(3, 0))
+        after = checkpoint_files.load(checkpoints.users(3, 0))
         assert len(before["decoys"]) > 0
         assert np.array_equal(before["decoys"], after["decoys"])
 

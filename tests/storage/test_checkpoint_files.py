@@ -7,7 +7,7 @@ import pytest
 
 from fedmf_ray.schemes.numbers import array_to_numbers, numbers_to_array
 from fedmf_ray.storage import checkpoint_files
-from fedmf_ray.storage.checkpoint_files import CheckpointError
+from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 
 ARRAYS = {
     "a": np.arange(50.0),
@@ -19,12 +19,16 @@ ARRAYS = {
 
 @pytest.fixture
 def path(tmp_path):
-    checkpoint_files.save(tmp_path / "deep" / "file", ARRAYS)
+    checkpoint_files.save(Part(tmp_path / "deep" / "file", "a run"), ARRAYS)
     return tmp_path / "deep" / "file"
 
 
+def load(path):
+    return checkpoint_files.load(Part(path, "a run"))
+
+
 def test_what_is_saved_comes_back(path):
-    loaded = checkpoint_files.load(path)
+    loaded = load(path)
     assert loaded.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert np.array_equal(loaded[name], array)
@@ -41,7 +45,7 @@ def test_a_thousand_flipped_bits_and_torn_ends_are_found(path):
             del content[chance.randrange(len(content)) :]
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match="is damaged"):
-            checkpoint_files.load(path)
+            load(path)
 
 
 def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
@@ -50,9 +54,9 @@ def test_a_write_that_fails_leaves_the_old_file(path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(CheckpointError, match="No space left on device"):
-        checkpoint_files.save(path, {"a": np.zeros(9)})
+        checkpoint_files.save(Part(path, "a run"), {"a": np.zeros(9)})
     monkeypatch.undo()
-    assert np.array_equal(checkpoint_files.load(path)["a"], ARRAYS["a"])
+    assert np.array_equal(load(path)["a"], ARRAYS["a"])
     assert [file.name for file in path.parent.iterdir()] == ["file"]
 
 

@@ -21,7 +21,7 @@ class TestCheckpoints:
         assert {path.parent.name for path in files} >= {"users", "server"}
         assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
         assert checkpoints.key_path.parent.stat().st_mode & 0o777 == 0o700
-        primes = checkpoint_files.load(checkpoints.key_path)["primes"]
+        primes = checkpoint_files.load(checkpoints.key)["primes"]
         for path in (checkpoints.folder / "server").iterdir():
             assert not any(prime.tobytes().rstrip(b"\0") in path.read_bytes() for prime in primes)
 
@@ -63,7 +63,7 @@ class TestCheckpoints:
         assert not checkpoints.due(1, last=False)
         assert checkpoints.due(1, last=True)
         assert checkpoints.due(64, last=False)
-        now[0] += 0.2
+        now[0] += 3.0
         assert checkpoints.due(1, last=False)
 
     def test_a_fixed_number_of_rounds_is_kept_to(self, tmp_path):
