@@ -50,7 +50,7 @@ class MortalBackend(SerialBackend):
     """deaths: the number of a call (starting an actor and running a function count, too) to how its callee
     dies, or a function of method and earlier calls of it that says how."""
 
-    name, cpus = "processes that die", 2
+    name, cpus, apart = "processes that die", 2, True
 
     def __init__(self, deaths=None):
         self._deaths = deaths if callable(deaths) else lambda *_: (deaths or {}).get(len(self.made) - 1)

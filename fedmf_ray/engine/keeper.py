@@ -1,0 +1,133 @@
+"""The secrets of one users' process: how it gets them, and how it hands them to others of its kind.
+
+On a backend whose actors are processes of their own, whatever leaves this process is sealed
+(:mod:`fedmf_ray.engine.sealing`). One actor founds a session: it makes its secret and the users' keys. Every
+other one says who it is (:meth:`Keeper.meet`), an actor of the session puts the secret into a box for it
+(:meth:`Keeper.admit`), and with that it opens the sealed keys (:meth:`Keeper.enter`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fedmf_ray.engine.sealing import Box, Identity, Sealed, Session, clear_bytes, enclose, parts_of
+from fedmf_ray.engine.vault import Place, Vault, this_machine
+from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme, Shape
+from fedmf_ray.storage import key_files
+
+Sides = tuple[Evaluator, KeyHolder]
+"""Both of a scheme: the servers' and the users'."""
+
+_KEY, _SECRET, _MEMBERS, _SHARE = "key", "session", "members", "share"
+
+
+class Greeting(NamedTuple):
+    """Who a process is, and where. public: values are enclosed for it under this key."""
+
+    public: bytes
+    machine: str
+
+
+class Keeper:
+    """What a user actor does about secrets; its public methods are calls that a driver makes.
+
+    sealed: whether what leaves this process must be.
+    """
+
+    _key: KeyHolder
+    _evaluator: Evaluator
+
+    def __init__(self, sealed: bool) -> None:
+        self._sealed = sealed
+        self._session: Session | None = None
+        self._vault: Vault | None = None
+
+    def create_keys(self, scheme: Scheme, shape: Shape, path: Path | None) -> float:
+        """Begin a session with fresh keys, which ``path`` keeps if given; CPU seconds."""
+        return self._found(*key_files.create_keys(scheme, shape, path))
+
+    def load_keys(self, scheme: Scheme, shape: Shape, path: Path) -> float:
+        """Begin a session with the keys that :meth:`create_keys` wrote; CPU seconds."""
+        return self._found(*key_files.load_keys(scheme, shape, path))
+
+    def _found(self, evaluator: Evaluator, key: KeyHolder, cpu_s: float) -> float:
+        self._evaluator = evaluator
+        if self._sealed:
+            self._session = Session.fresh()
+            head, buffers = parts_of(key)
+            self._vault = Vault.make(self._name, buffers)
+            if self._vault is not None:
+                key = pickle.loads(head, buffers=self._vault.buffers)
+        self._key = key
+        return cpu_s
+
+    def sides(self) -> tuple[Evaluator, KeyHolder | Sealed, Place]:
+        """Both sides for others, the users' one for users only, and where on this machine its tables are."""
+        key: KeyHolder | Sealed = self._key
+        if self._sealed:
+            key = self._inside.seal_parts(_KEY, *parts_of(self._key))
+        return self._evaluator, key, self._place
+
+    def meet(self) -> Greeting:
+        """Who this process is: what is enclosed for it, it alone can read."""
+        return Greeting(self._identity.public, this_machine())
+
+    def admit(self, public: bytes) -> Box:
+        """The secret of the session, for the process with this public key."""
+        return enclose(public, _SECRET, self._inside.secret)
+
+    def enter(self, secret: Box, evaluator: Evaluator, sealed: Sealed, *places: Place) -> Place:
+        """Join the session. Tables are read where another process of this machine has them, or they are
+        opened here, and others may read them."""
+        self._session = session = Session(self._identity.open(_SECRET, secret))
+        sizes = [clear_bytes(frame) for frame in sealed.frames[1:]]
+        self._vault = Vault.find(self._name, sizes, places)
+        buffers: list[Any]
+        if self._vault is not None:
+            buffers = self._vault.buffers
+        else:
+            buffers = [session.open_part(_KEY, sealed, at) for at in range(1, len(sealed.frames))]
+            self._vault = Vault.make(self._name, [memoryview(buffer) for buffer in buffers])
+            buffers = buffers if self._vault is None else self._vault.buffers
+        self._evaluator = evaluator
+        self._key = pickle.loads(session.open_part(_KEY, sealed, 0), buffers=buffers)
+        return self._place
+
+    def _share_out(self, value: Any) -> Any:
+        """Something for other users, as it may leave this process."""
+        return self._inside.seal(_SHARE, value) if self._sealed else value
+
+    def _take_in(self, value: Any) -> Any:
+        """What another user's :meth:`_share_out` gave."""
+        return self._inside.open(_SHARE, value) if isinstance(value, Sealed) else value
+
+    def _members_in(self, box: Box) -> Any:
+        """What :func:`members_for` enclosed."""
+        return self._identity.open(_MEMBERS, box)
+
+    @property
+    def _inside(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    @cached_property
+    def _identity(self) -> Identity:
+        return Identity()
+
+    @property
+    def _name(self) -> str:
+        """Of the vault: nobody outside of the session can know it."""
+        return "fedmf-" + hashlib.sha256(b"vault" + self._inside.secret).hexdigest()[:32]
+
+    @property
+    def _place(self) -> Place:
+        return Place(this_machine(), self._vault.path if self._vault else "")
+
+
+def members_for(greeting: Greeting, members: Any) -> Box:
+    """The users of an actor, which it alone can read."""
+    return enclose(greeting.public, _MEMBERS, members)
