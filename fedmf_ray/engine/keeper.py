@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from fedmf_ray.engine.sealing import Box, Identity, Sealed, Session, clear_bytes, enclose, parts_of
 from fedmf_ray.engine.vault import Place, Vault, this_machine
+from fedmf_ray.protocol.items import Share
 from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme, Shape
 from fedmf_ray.storage import key_files
 
@@ -97,13 +98,18 @@ class Keeper:
         self._key = pickle.loads(session.open_part(_KEY, sealed, 0), buffers=buffers)
         return self._place
 
-    def _share_out(self, value: Any) -> Any:
-        """Something for other users, as it may leave this process."""
-        return self._inside.seal(_SHARE, value) if self._sealed else value
+    def _share_out(self, share: Share | Sealed) -> Share | Sealed:
+        """A share of reading, for other users, as it may leave this process."""
+        if not self._sealed or isinstance(share, Sealed):
+            return share
+        return self._inside.seal(_SHARE, share.compact())
 
-    def _take_in(self, value: Any) -> Any:
+    def _take_in(self, share: Share | Sealed) -> Share:
         """What another user's :meth:`_share_out` gave."""
-        return self._inside.open(_SHARE, value) if isinstance(value, Sealed) else value
+        if not isinstance(share, Sealed):
+            return share
+        opened: Share = self._inside.open(_SHARE, share)
+        return opened
 
     def _members_in(self, box: Box) -> Any:
         """What :func:`members_for` enclosed."""

@@ -26,7 +26,7 @@ from fedmf_ray.learning.items import Items, mean_change
 from fedmf_ray.learning.ranking import Lists, RankingSums
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
-from fedmf_ray.protocol.items import Ledger, Share, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
@@ -108,7 +108,7 @@ class UserActor(Keeper):
         readings = [part for part in parts if isinstance(part, Reading)]
         if not readings:
             readings = [self._read_share(0, 1, *(part for part in parts if isinstance(part, EncryptedItems)))]
-        shares: list[Share] = [self._take_in(reading.share) for reading in readings]
+        shares = [self._take_in(reading.share) for reading in readings]
         if shares[0].round == self._round and self._report is not None:
             return self._report
         started = cpu_clock()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pickle
+import random
 import subprocess
 import sys
 
@@ -12,9 +13,12 @@ import pytest
 
 from tests.support import memory
 
+pytestmark = pytest.mark.slow
+
+SYNTHETIC = "{source: synthetic, users: 6, items: 20, sparsity: 0.3}"
 SCENARIO = """
 name: watched
-ratings: {source: synthetic, users: 6, items: 20, sparsity: 0.3}
+ratings: %s
 model: {factors: 8, learning_rate: 0.02, init_scale: 0.3}
 protocol: {scheme: %s, key_bits: 1024}
 stop: {rounds: 6}
@@ -36,6 +40,8 @@ class Watched:
 
 @contextlib.contextmanager
 def stopped_in_the_middle(scenario, folder, root):
+    if not sys.platform.startswith("linux"):
+        pytest.skip("reads /proc, which only Linux has")
     path = folder / "watched.yaml"
     path.write_text(scenario)
     command = [sys.executable, "-m", "tests.support.watched_run", str(path), str(folder)]
@@ -53,9 +59,8 @@ def stopped_in_the_middle(scenario, folder, root):
 
 @pytest.fixture(scope="module", params=["packed", "elementwise"])
 def watched(request, tmp_path_factory, root):
-    if not sys.platform.startswith("linux"):
-        pytest.skip("reads /proc, which only Linux has")
-    with stopped_in_the_middle(SCENARIO % request.param, tmp_path_factory.mktemp("watched"), root) as run:
+    folder = tmp_path_factory.mktemp("watched")
+    with stopped_in_the_middle(SCENARIO % (SYNTHETIC, request.param), folder, root) as run:
         yield run
 
 
@@ -73,3 +78,14 @@ def test_users_have_it(watched):
         wanted |= {name for name in patterns if name.startswith("V ") and name.endswith("floats")}
         assert wanted | {"ratings"} <= held
         assert {f"{prime}, Python's digits" for prime in "pq"} <= held
+
+
+def test_ratings_from_a_file_pass_through_the_driver_and_no_server(tmp_path, root):
+    """Some process must read the file. What it hands on, it seals."""
+    ratings, chance = tmp_path / "ratings.csv", random.Random(5)
+    rows = (f"{user},{item},{chance.randint(1, 10) / 2}\n" for user in range(6) for item in range(20))
+    ratings.write_text("user,item,rating\n" + "".join(rows))
+    source = f"{{source: file, path: {ratings}}}"
+    with stopped_in_the_middle(SCENARIO % (source, "packed"), tmp_path, root) as run:
+        assert run.held("servers") == set()
+        assert {name.split(" ", 1)[1] for name in run.held("driver")} <= {"ratings", "ratings as given"}

@@ -136,12 +136,15 @@ def _copy(value):
 def survive(scenario, deaths, tmp_path, resume=False):
     """V after the last round, the losses of every round, the events, and the backend."""
     events, backend = [], MortalBackend(deaths)
+    checkpoints = checkpoints_of(tmp_path, scenario)
+    if not resume and checkpoints is not None:
+        checkpoints.clear()  # of another test whose folder has the same name
     federation = Federation(
         scenario,
         Plan.of(scenario),
         backend,
         Silent(),
-        checkpoints_of(tmp_path, scenario),
+        checkpoints,
         lambda event, **facts: events.append((event, facts)),
         resume,
     )

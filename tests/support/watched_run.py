@@ -44,10 +44,9 @@ class Telling(UserActor):
             integers = self._terms.items.to_integers(values[None])
             patterns |= {f"V {row}, floats": values.tobytes(), f"V {row}, integers": integers.tobytes()}
         first, stop = users.train.starts[:2]
-        patterns["ratings"] = users.train.values[first:stop].tobytes()
-        patterns["ratings as given"] = (
-            users.train.values[first:stop] + self._terms.setting.steps.mean
-        ).tobytes()
+        ratings = users.train.values[first:stop]
+        given = ratings + self._terms.setting.steps.mean
+        patterns |= {"ratings": ratings.tobytes(), "ratings as given": given.tobytes()}
         patterns["vector"] = users.opened[0].tobytes()
         if session := getattr(self, "_session", None):
             patterns["secret of the session"] = session.secret
