@@ -1,6 +1,6 @@
 """The driver's part in what user actors share: it passes on public keys and ciphertext.
 
-Without sealing (one process) it passes on the key itself, by reference.
+Where all actors are one process it passes on the key itself.
 """
 
 from __future__ import annotations
