@@ -12,6 +12,7 @@ from typing import NamedTuple
 from fedmf_ray.engine.answers import Joined
 from fedmf_ray.engine.backends import Backend, Handle, Reference
 from fedmf_ray.engine.keeper import Greeting, members_for
+from fedmf_ray.engine.vault import Place
 from fedmf_ray.planning.plan import Plan
 
 Guest = tuple[Handle, Greeting]
@@ -67,21 +68,31 @@ class Enrolment:
         key: Reference,
         place: Reference,
     ) -> None:
-        """Newcomers enter the sponsor's session: first one per machine, then those who share its tables."""
+        """Newcomers enter the sponsor's session: first one per machine, with tables, then those who share its
+        tables. Who cannot (another container) gets tables, too."""
         backend, places = self._backend, [self._backend.get(place)]
         machines, first, rest = {places[0].machine}, list[Guest](), list[Guest]()
         for new, greeting in zip(newcomers, greetings, strict=True):
             if new.actor is not sponsor:
                 (rest if greeting.machine in machines else first).append((new.actor, greeting))
                 machines.add(greeting.machine)
-        for some in (first, rest):
-            boxes = [backend.call(sponsor, "admit", greeting.public) for _, greeting in some]
-            places += backend.get(
+
+        def enter(guests: Sequence[Guest], *tables: Reference) -> list[Guest]:
+            """Those who need tables."""
+            boxes = [backend.call(sponsor, "admit", greeting.public) for _, greeting in guests]
+            entered: list[Place | None] = backend.get(
                 [
-                    backend.call(actor, "enter", box, self.evaluator, key, *places)
-                    for (actor, _), box in zip(some, boxes, strict=True)
+                    backend.call(actor, "enter", box, self.evaluator, key, list(places), *tables)
+                    for (actor, _), box in zip(guests, boxes, strict=True)
                 ]
             )
+            places.extend(place for place in entered if place is not None)
+            return [guest for guest, place in zip(guests, entered, strict=True) if place is None]
+
+        if first:
+            enter(first, backend.call(sponsor, "tables"))
+        if without := enter(rest):
+            enter(without, backend.call(sponsor, "tables"))
 
     def _members(self, new: Newcomer) -> object:
         return self._plan.population.members(new.group.start, new.group.stop)

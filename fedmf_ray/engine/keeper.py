@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fedmf_ray.engine.sealing import Box, Identity, Sealed, Session, clear_bytes, enclose, parts_of
+from fedmf_ray.engine.sealing import Box, Identity, Sealed, Session, enclose, parts_of
 from fedmf_ray.engine.vault import Place, Vault, this_machine
 from fedmf_ray.protocol.items import Share
 from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme, Shape
@@ -23,7 +24,7 @@ from fedmf_ray.storage import key_files
 Sides = tuple[Evaluator, KeyHolder]
 """Both of a scheme: the servers' and the users'."""
 
-_KEY, _SECRET, _MEMBERS, _SHARE = "key", "session", "members", "share"
+_KEY, _TABLES, _SECRET, _MEMBERS, _SHARE = "key", "tables", "session", "members", "share"
 
 
 class Greeting(NamedTuple):
@@ -67,11 +68,20 @@ class Keeper:
         return cpu_s
 
     def sides(self) -> tuple[Evaluator, KeyHolder | Sealed, Place]:
-        """Both sides for others, the users' one for users only, and where on this machine its tables are."""
-        key: KeyHolder | Sealed = self._key
-        if self._sealed:
-            key = self._inside.seal_parts(_KEY, *parts_of(self._key))
-        return self._evaluator, key, self._place
+        """Both sides for others, the users' one for users only; its tables may be left at a place on this
+        machine (see :meth:`tables`)."""
+        if not self._sealed:
+            return self._evaluator, self._key, self._place
+        if self._vault is None:
+            head, sizes = pickle.dumps(self._key), list[int]()
+        else:
+            head, buffers = parts_of(self._key)
+            sizes = [part.nbytes for part in buffers]
+        return self._evaluator, self._inside.seal(_KEY, (head, sizes)), self._place
+
+    def tables(self) -> Sealed:
+        """What :meth:`sides` left out, for other machines."""
+        return self._inside.seal(_TABLES, [bytes(part) for part in parts_of(self._key)[1]])
 
     def meet(self) -> Greeting:
         """Who this process is: what is enclosed for it, it alone can read."""
@@ -81,21 +91,28 @@ class Keeper:
         """The secret of the session, for the process with this public key."""
         return enclose(public, _SECRET, self._inside.secret)
 
-    def enter(self, secret: Box, evaluator: Evaluator, sealed: Sealed, *places: Place) -> Place:
-        """Join the session. Tables are read where another process of this machine has them, or they are
-        opened here, and others may read them."""
+    def enter(
+        self,
+        secret: Box,
+        evaluator: Evaluator,
+        key: Sealed,
+        places: Sequence[Place],
+        tables: Sealed | None = None,
+    ) -> Place | None:
+        """Join the session. Tables are read where another process of this machine has them, or they are those
+        given, and others may read them. None if there are neither: then it must be asked again with them."""
         self._session = session = Session(self._identity.open(_SECRET, secret))
-        sizes = [clear_bytes(frame) for frame in sealed.frames[1:]]
-        self._vault = Vault.find(self._name, sizes, places)
-        buffers: list[Any]
-        if self._vault is not None:
-            buffers = self._vault.buffers
-        else:
-            buffers = [session.open_part(_KEY, sealed, at) for at in range(1, len(sealed.frames))]
-            self._vault = Vault.make(self._name, [memoryview(buffer) for buffer in buffers])
+        head, sizes = session.open(_KEY, key)
+        buffers: Sequence[Any] = ()
+        if sizes:
+            self._vault = Vault.find(self._name, sizes, places)
+            if self._vault is None:
+                if tables is None:
+                    return None
+                buffers = session.open(_TABLES, tables)
+                self._vault = Vault.make(self._name, [memoryview(part) for part in buffers])
             buffers = buffers if self._vault is None else self._vault.buffers
-        self._evaluator = evaluator
-        self._key = pickle.loads(session.open_part(_KEY, sealed, 0), buffers=buffers)
+        self._evaluator, self._key = evaluator, pickle.loads(head, buffers=buffers)
         return self._place
 
     def _share_out(self, share: Share | Sealed) -> Share | Sealed:

@@ -54,20 +54,16 @@ class Session:
 
     def seal(self, label: str, value: Any) -> Sealed:
         """label: what it is; it opens under the same label only."""
-        return self.seal_parts(label, *parts_of(value))
-
-    def open(self, label: str, sealed: Sealed) -> Any:
-        """Raises ``cryptography.exceptions.InvalidTag`` for what nobody in the session sealed."""
-        buffers = [self.open_part(label, sealed, at) for at in range(1, len(sealed.frames))]
-        return pickle.loads(self.open_part(label, sealed, 0), buffers=buffers)
-
-    def seal_parts(self, label: str, head: bytes, buffers: Sequence[memoryview]) -> Sealed:
-        """Of a value that is cut already, as :func:`parts_of` does."""
+        head, buffers = parts_of(value)
         parts = [memoryview(head), *buffers]
         return Sealed(tuple(self._encrypt(part, _bound(label, at, parts)) for at, part in enumerate(parts)))
 
-    def open_part(self, label: str, sealed: Sealed, at: int) -> bytes:
-        """One frame in the clear."""
+    def open(self, label: str, sealed: Sealed) -> Any:
+        """Raises ``cryptography.exceptions.InvalidTag`` for what nobody in the session sealed."""
+        buffers = [self._decrypt(label, sealed, at) for at in range(1, len(sealed.frames))]
+        return pickle.loads(self._decrypt(label, sealed, 0), buffers=buffers)
+
+    def _decrypt(self, label: str, sealed: Sealed, at: int) -> bytes:
         frame, bound = memoryview(sealed.frames[at].data), _bound(label, at, sealed.frames)
         pieces = list[bytes]()
         for start in range(0, len(frame), _LONGEST_PIECE):
@@ -107,11 +103,6 @@ def enclose(public: bytes, label: str, value: Any) -> Box:
     sender = Identity()
     shared = sender._private.exchange(X25519PublicKey.from_public_bytes(public))
     return Box(sender.public, _between(shared, sender.public, public).seal(label, value))
-
-
-def clear_bytes(frame: Frame) -> int:
-    """Bytes of a frame in the clear."""
-    return len(frame) - max(1, -(-len(frame) // _LONGEST_PIECE)) * _OVERHEAD
 
 
 def parts_of(value: Any) -> tuple[bytes, list[memoryview]]:
