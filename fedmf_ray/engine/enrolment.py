@@ -33,21 +33,25 @@ class Enrolment:
         self._plan, self._backend, self._key_path = plan, backend, key_path
         self.evaluator: Reference = None
         self.keys_cpu_s = 0.0
+        self._ceremony: Reference = None
 
     def found(self, founder: Handle, ceremony: str) -> None:
         """One user makes the keys (``create_keys``), or reads them again (``load_keys``)."""
         scheme, shape = self._plan.scheme, self._plan.terms.blocks.shape
-        self.keys_cpu_s = self._backend.get(
-            self._backend.call(founder, ceremony, scheme, shape, self._key_path)
-        )
+        self._ceremony = self._backend.call(founder, ceremony, scheme, shape, self._key_path)
 
     def join(self, sponsor: Handle, newcomers: Sequence[Newcomer]) -> list[Joined]:
         """Actors get the key from the sponsor, who may be one of them, and make their users."""
         backend = self._backend
+        # While keys are being made, the others say who they are.
+        met = [backend.call(new.actor, "meet") for new in newcomers if backend.apart]
+        ceremony, self._ceremony = self._ceremony, None
+        if ceremony is not None:
+            self.keys_cpu_s = backend.get(ceremony)
         self.evaluator, key, place = backend.call_split(3, sponsor, "sides")
         asked: list[Reference]
         if backend.apart:
-            greetings: list[Greeting] = backend.get([backend.call(new.actor, "meet") for new in newcomers])
+            greetings: list[Greeting] = backend.get(met)
             self._enter(sponsor, newcomers, greetings, key, place)
             asked = [
                 backend.call(new.actor, "set_up", members_for(greeting, self._members(new)), new.saved)
