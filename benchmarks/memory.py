@@ -17,12 +17,12 @@ import numpy as np
 
 from fedmf_ray.engine.answers import Hosting
 from fedmf_ray.engine.backends import RayBackend
+from fedmf_ray.engine.enrolment import Enrolment, Newcomer
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.planning.layout import layout_line
 from fedmf_ray.planning.participation import IN_TIME
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.scenario import file as scenario_file
-from fedmf_ray.storage.key_files import create_keys
 
 SCENARIO = Path(__file__).parent.parent / "scenarios" / "movielens-part.yaml"
 USERS = 7
@@ -58,14 +58,11 @@ def main(items: int) -> None:
     try:
         empty = backend.start(Empty)
         empty_mb = backend.get(backend.call(empty, "weigh"))
-        shape = plan.terms.blocks.shape
-        evaluator, key, _ = backend.run_split(3, create_keys, plan.scheme, shape)
-        hosting = Hosting(plan.scheme.lightweight, combine=False)
-        actors = [
-            backend.start(WeighedUserActor, plan.population.members(at, at + 1), plan.terms, hosting)
-            for at in range(USERS)
-        ]
-        backend.get([backend.call(actor, "set_up", key, evaluator) for actor in actors])
+        hosting = Hosting(plan.scheme.lightweight, combine=False, sealed=backend.apart)
+        actors = [backend.start(WeighedUserActor, plan.terms, hosting) for _ in range(USERS)]
+        enrolment = Enrolment(plan, backend, None)
+        enrolment.found(actors[0], "create_keys")
+        enrolment.join(actors[0], [Newcomer(actor, range(at, at + 1)) for at, actor in enumerate(actors)])
         start, _ = backend.call_split(2, actors[0], "encrypt_initial_items")
         backend.get([backend.call(actor, "open_round", start) for actor in actors])
         fates = np.array([IN_TIME], np.int8)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.tariff import Tariff
+from fedmf_ray.engine.sealing import Sealed
 from fedmf_ray.learning.metrics import ErrorSums
 from fedmf_ray.protocol.items import Share
 
@@ -22,12 +23,14 @@ class Hosting:
 
     together: update and encrypt for several at once; a user is then charged its share, where otherwise it
     is measured alone. combine: check and add up their uploads here, on behalf of the server.
-    tariff: charge by it instead of measuring; how many ratings a user has stays here.
+    tariff: charge by it instead of measuring; how many ratings a user has stays here. sealed: what users
+    alone may see leaves the actor sealed (:mod:`fedmf_ray.engine.sealing`); nobody is charged for that.
     """
 
     together: bool
     combine: bool
     tariff: Tariff | None = None
+    sealed: bool = False
 
 
 class Joined(NamedTuple):
@@ -45,7 +48,7 @@ class Joined(NamedTuple):
 class Reading(NamedTuple):
     """One actor's share of reading the item matrix, what it took, and how much a user downloads."""
 
-    share: Share
+    share: Share | Sealed
     cpu_s: float
     download_bytes: int
 

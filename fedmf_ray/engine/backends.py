@@ -2,7 +2,8 @@
 
 A *reference* stands for a value that may live elsewhere; only :meth:`Backend.get` brings it here, and
 actors can be called with references. So uploads go from users to server, and the key from user to
-user, without passing through the experimenter's process.
+user. A small one may still lie in the memory of the experimenter's process, a large one in a store that all
+processes of a machine map: what users alone may see is sealed (:mod:`fedmf_ray.engine.keeper`).
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class Backend(Protocol):
     @property
     def cpus(self) -> int:
         """CPUs for users and server."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether actors are processes of their own, which can keep secrets from each other."""
 
     @property
     def memory_bytes(self) -> float | None:
@@ -97,6 +102,7 @@ class SerialBackend:
 
     name = "this process"
     cpus = 1
+    apart = False
     memory_bytes = None
 
     def run(self, function: Callable[..., Any], *args: Any) -> Reference:
@@ -143,6 +149,8 @@ class RayBackend:
     If Ray is initialised already (in a notebook, a test), that cluster is used and left alone. patience_s: as
     of :mod:`~fedmf_ray.engine.patience`.
     """
+
+    apart = True
 
     def __init__(self, address: str | None, patience_s: float = 600.0) -> None:
         self._ray = ray = import_ray()

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from fedmf_ray.engine.answers import Hosting, Joined, Report
 from fedmf_ray.engine.backends import Backend, Call, Handle, Reference
+from fedmf_ray.engine.enrolment import Enrolment, Newcomer
 from fedmf_ray.engine.persistence import Gone, Lost, persist_in_round
 from fedmf_ray.engine.server_actor import ServerActor, load_items
 from fedmf_ray.engine.user_actor import UserActor
@@ -28,7 +28,6 @@ from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.server import Roster
 from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
-from fedmf_ray.storage.key_files import create_keys, load_keys
 
 Events = Callable[..., None]
 """Called with the name of an event and facts about it."""
@@ -37,7 +36,7 @@ Events = Callable[..., None]
 class Crew:
     """User actors and servers, with the matrices that opened the latest rounds.
 
-    users, joined: actors and what each said of its users. servers: actors, in order of their ranges.
+    enrolment: how users get keys. users, joined: actors and what each said of its users. servers: actors, in order of their ranges.
     items: by round, references to each server's message. round: the one whose matrix is the latest.
     """
 
@@ -63,20 +62,17 @@ class Crew:
         self.checkpoints, self._recorded, self._events = checkpoints, recorded, events
         self._population = plan.population.digest()
         self._saved: Checkpoint | None = None
-        self._evaluator: Reference = None
-        self._key: Reference = None
-        self.keys_cpu_s: Reference = None
+        self.enrolment = Enrolment(plan, backend, checkpoints.key if checkpoints else None)
 
     def found(self) -> None:
         """Start a new run: keys, users, and a first matrix that one user encrypts."""
         self._end_all()
-        self._get_keys(create_keys)
+        self.users = [self._start_users() for _ in self.groups]
         try:
-            self.users = [self._start_users(at) for at in range(len(self.groups))]
-            self._join(range(len(self.users)), ())
+            self.enrolment.found(self.users[0], "create_keys")
+            self._join(self.users[0], range(len(self.users)), ())
         except BaseException:  # no key may be written when its folder has been removed
-            with suppress(Exception):
-                self.backend.get(self.keys_cpu_s)
+            self.enrolment.wait()
             raise
         servers = self._plan.terms.blocks.servers
         *items, _ = self.backend.call_split(servers + 1, self.users[0], "encrypt_initial_items")
@@ -215,10 +211,10 @@ class Crew:
         parts = [self.checkpoints.items(checkpoint.round, at, checkpoint) for at in servers]
         items = [self.backend.run(load_items, part) for part in parts]
         self.backend.get(self.backend.run(_all_read, *items))
-        self._get_keys(load_keys)
-        self.users = [self._start_users(at) for at in range(len(self.groups))]
+        self.users = [self._start_users() for _ in self.groups]
+        self.enrolment.found(self.users[0], "load_keys")
         self._saved = checkpoint
-        self._join(range(len(self.users)), (checkpoint,))
+        self._join(self.users[0], range(len(self.users)), (checkpoint,))
         self.items, self.round = {checkpoint.round: items}, checkpoint.round
         self._start_servers()
         self.checkpoints.resume_at(checkpoint)
@@ -230,10 +226,14 @@ class Crew:
 
         def start() -> None:
             backend.end(self.users[at])
-            self.users[at] = self._start_users(at)
-            self._join([at], (saved,))
+            sponsor = next((actor for actor in self.users if backend.alive(actor)), None)
+            self.users[at] = self._start_users()
+            if sponsor is None:  # nobody is left who has the key
+                sponsor = self.users[at]
+                self.enrolment.found(sponsor, "load_keys")
+            self._join(sponsor, [at], (saved,))
 
-        persist_in_round(start, lambda _: self._get_keys(load_keys))  # the key was on the machine that died
+        persist_in_round(start, lambda _: None)
         actor, group = self.users[at], self.groups[at]
         for number in range(saved.round, round_number + 1):
             backend.get(backend.call(actor, "open_round", *self.items[number]))
@@ -261,26 +261,13 @@ class Crew:
             self.backend.end(actor)
         self.users, self.servers = [], []
 
-    def _get_keys(self, ceremony: Callable[..., Any]) -> None:
-        """Make keys, or read them again, on the users' side: this process holds references only."""
-        part = self.checkpoints.key if self.checkpoints else None
-        self._evaluator, self._key, self.keys_cpu_s = self.backend.run_split(
-            3, ceremony, self._plan.scheme, self._plan.terms.blocks.shape, part
-        )
+    def _start_users(self) -> Handle:
+        return self.backend.start(UserActor, self._plan.terms, self._hosting)
 
-    def _start_users(self, at: int) -> Handle:
-        group, plan = self.groups[at], self._plan
-        members = plan.population.members(group.start, group.stop)
-        return self.backend.start(UserActor, members, plan.terms, self._hosting)
-
-    def _join(self, which: Sequence[int], saved: Sequence[Checkpoint]) -> None:
+    def _join(self, sponsor: Handle, which: Sequence[int], saved: Sequence[Checkpoint]) -> None:
         """Actors get the key and make their users, as of a checkpoint if there is one."""
-        backend = self.backend
-        asked = [
-            backend.call(self.users[at], "set_up", self._key, self._evaluator, self._files(at, saved))
-            for at in which
-        ]
-        answers = backend.get(asked)
+        newcomers = [Newcomer(self.users[at], self.groups[at], self._files(at, saved)) for at in which]
+        answers = self.enrolment.join(sponsor, newcomers)
         if len(answers) == len(self.users):
             self.joined = answers
 
@@ -301,7 +288,9 @@ class Crew:
         user_ids = np.concatenate([joined.user_ids for joined in self.joined])
         blocks = np.concatenate([joined.blocks[:, at] for joined in self.joined])
         fresh, roster = self._plan.terms.blocks.fresh, Roster(user_ids, blocks)
-        return self.backend.start(ServerActor, self._evaluator, message, roster, self._recorded, fresh)
+        return self.backend.start(
+            ServerActor, self.enrolment.evaluator, message, roster, self._recorded, fresh
+        )
 
 
 def _all_read(*_: Any) -> None:

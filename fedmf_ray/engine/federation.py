@@ -91,7 +91,7 @@ class Federation:
         # A server that is observed must see every upload; one user's needs no adding up.
         watched = scenario.observe is not None and scenario.observe.who == "server"
         combine = not watched and not plan.scheme.opens and len(groups) < len(self._user_ids)
-        hosting = Hosting(plan.scheme.lightweight, combine, self._tariff)
+        hosting = Hosting(plan.scheme.lightweight, combine, self._tariff, backend.apart)
         limit = scenario.cluster.in_flight or 2 * backend.cpus
         self._crew = Crew(
             plan, hosting, groups, backend, self._attendance, checkpoints, self._recorded, limit, events
@@ -102,7 +102,7 @@ class Federation:
         self._trainer = Trainer(self._crew, combine, plan.scheme.opens, progress)
         self.first_round = self._written = self._crew.round
         self.setup: Row = {
-            "keys_cpu_s": backend.get(self._crew.keys_cpu_s),
+            "keys_cpu_s": self._crew.enrolment.keys_cpu_s,
             "wall_s": time.perf_counter() - started,
             "initial_train_mse": opening.losses.train_mse,
         }

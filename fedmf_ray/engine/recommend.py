@@ -22,7 +22,6 @@ from fedmf_ray.scenario.sources import FileSource, MovieLensSource
 from fedmf_ray.schemes import IN_THE_CLEAR
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
-from fedmf_ray.storage.key_files import load_keys
 from fedmf_ray.storage.run_tables import RunTables
 
 _ALONE = Hosting(together=False, combine=False)
@@ -111,9 +110,8 @@ def _user_of(plan: Plan, who: str, path: Path) -> UserRatings:
 
 def _untrained(plan: Plan, user: UserRatings) -> UserActor:
     """As before the first round. What everybody starts from is no secret: in the clear it is the same."""
-    actor = UserActor([user], plan.terms, _ALONE)
-    evaluator, key = IN_THE_CLEAR.sides(plan.terms.blocks.shape)
-    actor.set_up(key, evaluator)
+    actor = UserActor(plan.terms, _ALONE)
+    actor.set_up([user], sides=IN_THE_CLEAR.sides(plan.terms.blocks.shape))
     *messages, _ = actor.encrypt_initial_items()
     actor.open_round(*messages)
     return actor
@@ -135,11 +133,11 @@ def _restored(plan: Plan, user: UserRatings, checkpoints: Checkpoints, checkpoin
         raise FedMFError(f"{checkpoints.folder}: the ratings have changed since it was written")
     servers = range(checkpoint.servers)
     items = [load_items(checkpoints.items(checkpoint.round, at, checkpoint)) for at in servers]
-    evaluator, key, _ = load_keys(plan.scheme, plan.terms.blocks.shape, checkpoints.key)
     position = int(np.searchsorted(plan.population.user_ids, user.user_id))
     file = next(at for at, (first, stop) in enumerate(checkpoint.groups) if first <= position < stop)
-    actor = UserActor([user], plan.terms, _ALONE)
-    actor.set_up(key, evaluator, [checkpoints.users(checkpoint.round, file, checkpoint)])
+    actor = UserActor(plan.terms, _ALONE)
+    actor.load_keys(plan.scheme, plan.terms.blocks.shape, checkpoints.key)
+    actor.set_up([user], [checkpoints.users(checkpoint.round, file, checkpoint)])
     try:
         actor.open_round(*items)
     except OverflowError as error:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from fedmf_ray.costs.seconds import UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
+from fedmf_ray.engine.collusion import read_uploads
+from fedmf_ray.engine.keeper import Keeper, Sides
 from fedmf_ray.engine.pieces import cut, pairs, runs
-from fedmf_ray.engine.server_actor import join_pieces
+from fedmf_ray.engine.sealing import Box
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.items import Items, mean_change
 from fedmf_ray.learning.ranking import Lists, RankingSums
@@ -29,7 +31,6 @@ from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.users import GeneratedMembers, Members
-from fedmf_ray.schemes import Evaluator, KeyHolder
 from fedmf_ray.storage import user_files
 from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 
@@ -44,30 +45,33 @@ _CACHE_RATINGS = 512
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
-class UserActor:
+class UserActor(Keeper):
     """Hosts one or more users: their ratings and vectors never leave it."""
 
-    def __init__(self, members: Members, terms: Terms, hosting: Hosting) -> None:
+    def __init__(self, terms: Terms, hosting: Hosting) -> None:
         """Stores its arguments only: Ray hides the reason if a constructor fails."""
-        self._members, self._terms, self._hosting = members, terms, hosting
+        super().__init__(hosting.sealed)
+        self._terms, self._hosting = terms, hosting
         self._round = -1
         self._open: tuple[Floats, Items] | None = None
         self._report: Report | None = None
 
-    def set_up(self, key: KeyHolder, evaluator: Evaluator, saved: Sequence[Part] = ()) -> Joined:
-        """Receive both sides of the scheme and make the users, as they were when ``saved`` was written if
-        given."""
-        members = self._members
+    def set_up(
+        self, members: Members | Box, saved: Sequence[Part] = (), sides: Sides | None = None
+    ) -> Joined:
+        """Make the users, as they were when ``saved`` was written if given. sides: of the scheme, unless this
+        actor has them from a session."""
+        members = self._members_in(members) if isinstance(members, Box) else members
         if isinstance(members, GeneratedMembers):
             members = [members.recipe.user(user_id) for user_id in members.user_ids]
         keep_freed_memory()
-        self._key, self._evaluator = key, evaluator
+        self._evaluator, self._key = sides or (self._evaluator, self._key)
+        key = self._key
         if saved:
             self._users, self._ledger = user_files.load(saved, members, self._terms, key)
         else:
             self._users, self._ledger = Users(members, self._terms), Ledger(key, self._terms)
         users, borders = self._users, self._terms.blocks.borders
-        self._members = ()  # nothing is kept twice; a new actor is made with members of its own
         blocks = np.stack([users.upload_rows.within(*border) for border in pairwise(borders)], axis=1)
         together = self._hosting.together
         uploaded = users.upload_rows.block_counts
@@ -88,7 +92,11 @@ class UserActor:
         return (*messages, cpu_clock() - started)
 
     def read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
-        """Decrypt and check one part of the published matrix, for everybody."""
+        """Decrypt and check one part of the published matrix, for all users and nobody else."""
+        reading = self._read_share(part, parts, *messages)
+        return reading._replace(share=self._share_out(reading.share))
+
+    def _read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
         started = cpu_clock()
         share = read_share(messages, part, parts, self._key, self._terms)
         return Reading(share, cpu_clock() - started, sum(message.nbytes for message in messages))
@@ -98,8 +106,8 @@ class UserActor:
         messages; report the users' errors under it. Asked again, it says the same again."""
         readings = [part for part in parts if isinstance(part, Reading)]
         if not readings:
-            readings = [self.read_share(0, 1, *(part for part in parts if isinstance(part, EncryptedItems)))]
-        shares = [reading.share for reading in readings]
+            readings = [self._read_share(0, 1, *(part for part in parts if isinstance(part, EncryptedItems)))]
+        shares = [self._take_in(reading.share) for reading in readings]
         if shares[0].round == self._round and self._report is not None:
             return self._report
         started = cpu_clock()
@@ -113,9 +121,7 @@ class UserActor:
         self._open = tables[0], items
         users.settle(np.concatenate([share.credited for share in shares]))
         self._solve()
-        change = (
-            float("nan") if before is None else mean_change(before, items, setting.factors, setting.biases)
-        )
+        change = mean_change(before, items, setting.factors, setting.biases) if before else float("nan")
         self._report = Report(
             users.user_ids,
             users.errors(items, self._terms),
@@ -225,15 +231,7 @@ class UserActor:
 
     def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
         """What a user who colludes with the servers does with other users' uploads."""
-        layout, table = self._terms.blocks, self._terms.items
-        clear = []
-        for upload in join_pieces(received):
-            items = upload.blocks < layout.item_count
-            integers = self._key.decrypt(upload.ciphertexts)[items].reshape(-1, layout.width)
-            rows = layout.rows_of(upload.blocks[items])
-            real = rows < layout.items  # the last block is filled up
-            clear.append(ClearUpload(upload.user_id, rows[real], table.to_floats(integers[real])))
-        return clear
+        return read_uploads(received, self._key, self._terms)
 
     def recommend(self, user_id: int, count: int, popularity: float) -> tuple[Integers, Floats]:
         """What a user here would be shown, as :meth:`Users.recommend` says."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from gmpy2 import mpz
@@ -67,12 +67,17 @@ class Share:
     """
 
     round: int
-    integers: Integers
+    integers: Integers | NDArray[np.int32]
     credited: Integers
     weighed: list[mpz]
     pads: list[mpz]
     tags: list[mpz]
     fresh: list[mpz]
+
+    def compact(self) -> Share:
+        """The same with integers of half the width, where they fit: less to seal and to open."""
+        narrow = self.integers.astype(np.int32)
+        return replace(self, integers=narrow) if np.array_equal(narrow, self.integers) else self
 
 
 def read_share(

@@ -48,8 +48,8 @@ def alone(chosen):
     plan = Plan.of(chosen)
     evaluator, key, _ = create_keys(plan.scheme, plan.terms.blocks.shape)
     members = plan.population.members(0, chosen.ratings.users)
-    user = UserActor(members, plan.terms, Hosting(plan.scheme.lightweight, combine=False))
-    joined = user.set_up(key, evaluator)
+    user = UserActor(plan.terms, Hosting(plan.scheme.lightweight, combine=False))
+    joined = user.set_up(members, sides=(evaluator, key))
     items, cpu_s = user.encrypt_initial_items()
     assert cpu_s > 0
     return user, ServerActor(evaluator, items, Roster(joined.user_ids, joined.blocks[:, 0])), items

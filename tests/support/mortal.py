@@ -50,7 +50,7 @@ class MortalBackend(SerialBackend):
     """deaths: the number of a call (starting an actor and running a function count, too) to how its callee
     dies, or a function of method and earlier calls of it that says how."""
 
-    name, cpus = "processes that die", 2
+    name, cpus, apart = "processes that die", 2, True
 
     def __init__(self, deaths=None):
         self._deaths = deaths if callable(deaths) else lambda *_: (deaths or {}).get(len(self.made) - 1)
@@ -136,12 +136,15 @@ def _copy(value):
 def survive(scenario, deaths, tmp_path, resume=False):
     """V after the last round, the losses of every round, the events, and the backend."""
     events, backend = [], MortalBackend(deaths)
+    checkpoints = checkpoints_of(tmp_path, scenario)
+    if not resume and checkpoints is not None:
+        checkpoints.clear()  # of another test whose folder has the same name
     federation = Federation(
         scenario,
         Plan.of(scenario),
         backend,
         Silent(),
-        checkpoints_of(tmp_path, scenario),
+        checkpoints,
         lambda event, **facts: events.append((event, facts)),
         resume,
     )

@@ -65,7 +65,7 @@ def build_table(p: int, q: int, window: int) -> paillier.ResidueTable:
     prime_bits = mpz(p).bit_length()
     rows = paillier.table_rows(prime_bits, window)
     shape = (2, rows, 1 << window, 2, -(-prime_bits // 8))
-    # Entries that begin with a cache line fill fewer of them; so they do in Ray's object store.
+    # Entries that begin with a cache line fill fewer of them; so they do where processes share them.
     buffer = np.empty(math.prod(shape) + _CACHE_LINE, np.uint8)
     start = -buffer.ctypes.data % _CACHE_LINE
     entries = buffer[start : start + math.prod(shape)].reshape(shape)

@@ -21,7 +21,7 @@ from fedmf_ray.schemes.tags import Authenticator
 class PackedKeyHolder(KeyHolder):
     """Whole rows as slots of one plaintext, encrypted with the key-holder's residue table.
 
-    Pickles as p, q and the table's bytes, so that Ray shares one copy of the table a machine; the kernel
+    Pickles as p, q and the table's bytes, so that users' processes of a machine share one copy; the kernel
     is chosen where it is unpickled.
     """
 
