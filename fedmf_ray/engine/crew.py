@@ -36,8 +36,9 @@ Events = Callable[..., None]
 class Crew:
     """User actors and servers, with the matrices that opened the latest rounds.
 
-    enrolment: how users get keys. users, joined: actors and what each said of its users. servers: actors, in order of their ranges.
-    items: by round, references to each server's message. round: the one whose matrix is the latest.
+    enrolment: how users get keys. users, joined: actors and what each said of its users. servers: actors, in
+    order of their ranges. items: by round, references to each server's message. round: the one whose matrix
+    is the latest.
     """
 
     def __init__(
