@@ -157,7 +157,7 @@ def _drive(
             if view is not None and experiment.agreed is not None:
                 views.save(view, experiment.agreed, folder.path / "view")
             summary["rounds"] += 1
-            summary["last_round"] = {key: as_json(value) for key, value in row.items()}
+            summary["last_round"] = as_json(row)
             progress.round(row, scenario.stop.rounds)
         ranking = experiment.ranking()
         summary["status"] = experiment.status
@@ -177,7 +177,7 @@ def _drive(
         ended: Row = {**experiment.closing(), **ranked, "wall_s": time.perf_counter() - started}
         failed = sys.exc_info()[0] is not None
         try:
-            folder.finish(summary | ended)
+            folder.finish(as_json(summary | ended))
         except FedMFError:
             if not failed:  # else the first error says more
                 raise

@@ -31,6 +31,14 @@ class CheckpointError(FedMFError):
     """A file of a checkpoint is missing, damaged, or cannot be written."""
 
 
+def unwritable(path: Path, error: OSError) -> CheckpointError:
+    """What there is to say when a file or folder cannot be written."""
+    return CheckpointError(
+        f"{path}: cannot be written: {error.strerror}: set cluster.checkpoint_folder, or FEDMF_STATE, to a "
+        "folder that can, or cluster.checkpoint_every to never"
+    )
+
+
 @dataclass(frozen=True)
 class Part:
     """A file of a checkpoint.
@@ -75,10 +83,7 @@ def write(part: Part, content: bytes) -> str:
         with replacing(part.path, 0o600, sync=True) as file:
             file.write(_MAGIC + digest.digest() + payload)
     except OSError as error:
-        raise CheckpointError(
-            f"{part.path}: cannot be written: {error.strerror}: set cluster.checkpoint_folder, or "
-            "FEDMF_STATE, to a folder that can, or cluster.checkpoint_every to never"
-        ) from error
+        raise unwritable(part.path, error) from error
     return digest.hexdigest()
 
 

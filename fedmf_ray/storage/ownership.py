@@ -103,10 +103,7 @@ def held(state: Path, folder: Path) -> Iterator[None]:
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise FedMFError(
-            f"{state}: checkpoints cannot be written here ({error.strerror}): set FEDMF_STATE or "
-            "cluster.checkpoint_folder, or cluster.checkpoint_every to never"
-        ) from error
+        raise checkpoint_files.unwritable(state, error) from error
     with locked(state / "lock", folder):
         owner = {"folder": str(folder), "state": str(state)}
         checkpoint_files.write(_owner(state), json.dumps(owner).encode())
@@ -143,7 +140,7 @@ def in_use(state: Path) -> bool:
 
 def remove(state: Path) -> None:
     """Remove a state, the key too. What is no part of one stays, and so does the folder then."""
-    if not state.is_dir() or state.is_symlink() or not is_state(state):
+    if not os.path.isdir(state) or state.is_symlink() or not is_state(state):
         return
     with locked(state / "lock", state):
         for _ in range(5):  # a worker that is about to end may still write

@@ -60,7 +60,7 @@ class RunTables:
         writer.writerow(row.values())
         self._tables[ROUNDS].append(text.getvalue().encode())
         self.rows += 1
-        self._known[self.rows] = self._now(self.rows, {key: as_json(value) for key, value in row.items()})
+        self._known[self.rows] = self._now(self.rows, as_json(dict(row)))
 
     def mark(self, rows: int) -> Mark:
         """How the tables were with so many rows. Raises :class:`CheckpointError` if they never were."""
@@ -153,7 +153,9 @@ class _Table:
 
 
 def as_json(value: Any) -> Any:
-    """JSON has no NaN: a loss without a test set is null."""
+    """JSON has no NaN: a loss without a test set, or a measure of lists without a relevant item, is null."""
+    if isinstance(value, dict):
+        return {key: as_json(one) for key, one in value.items()}
     return None if isinstance(value, float) and value - value != 0 else value
 
 
