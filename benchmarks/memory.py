@@ -64,7 +64,7 @@ def main(items: int) -> None:
         enrolment.found(actors[0], "create_keys")
         enrolment.join(actors[0], [Newcomer(actor, range(at, at + 1)) for at, actor in enumerate(actors)])
         start, _ = backend.call_split(2, actors[0], "encrypt_initial_items")
-        backend.get([backend.call(actor, "open_round", start) for actor in actors])
+        backend.get([backend.call(actor, "open_round", 0, start) for actor in actors])
         fates = np.array([IN_TIME], np.int8)
         backend.get([backend.call_split(3, actor, "train", 0, fates, False)[1] for actor in actors])
         largest = max(backend.get([backend.call(actor, "weigh") for actor in actors]))

@@ -109,7 +109,7 @@ class Crew:
             parts = [
                 backend.call(self.users[at], "read_share", at, readers, *messages) for at in range(readers)
             ]
-        calls = (Call(actor, "open_round", tuple(parts)) for actor in self.users)
+        calls = (Call(actor, "open_round", (round_number, *parts)) for actor in self.users)
         return [backend.get(done) for _, (done,) in backend.stream(calls, self.limit)]
 
     def heal(self, round_number: int, published: Sequence[Reference | None] = ()) -> set[int]:
@@ -229,7 +229,9 @@ class Crew:
             backend.end(self.users[at])
             sponsor = next((actor for actor in self.users if backend.alive(actor)), None)
             self.users[at] = self._start_users()
-            if sponsor is None:  # nobody is left who has the key
+            if sponsor is None and len(self.users) > 1:  # one that only seems dead must not be left behind
+                raise Gone("all user actors that have the key have died, or none answers")
+            if sponsor is None:
                 sponsor = self.users[at]
                 self.enrolment.found(sponsor, "load_keys")
             self._join(sponsor, [at], (saved,))
@@ -237,7 +239,7 @@ class Crew:
         persist_in_round(start, lambda _: None)
         actor, group = self.users[at], self.groups[at]
         for number in range(saved.round, round_number + 1):
-            backend.get(backend.call(actor, "open_round", *self.items[number]))
+            backend.get(backend.call(actor, "open_round", number, *self.items[number]))
             if number < round_number:
                 fates = self._attendance.fates(number)[group.start : group.stop]
                 backend.get(backend.call(actor, "replay", fates))

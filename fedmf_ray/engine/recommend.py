@@ -113,7 +113,7 @@ def _untrained(plan: Plan, user: UserRatings) -> UserActor:
     actor = UserActor(plan.terms, _ALONE)
     actor.set_up([user], sides=IN_THE_CLEAR.sides(plan.terms.blocks.shape))
     *messages, _ = actor.encrypt_initial_items()
-    actor.open_round(*messages)
+    actor.open_round(0, *messages)
     return actor
 
 
@@ -139,7 +139,7 @@ def _restored(plan: Plan, user: UserRatings, checkpoints: Checkpoints, checkpoin
     actor.load_keys(plan.scheme, plan.terms.blocks.shape, checkpoints.key)
     actor.set_up([user], [checkpoints.users(checkpoint.round, file, checkpoint)])
     try:
-        actor.open_round(*items)
+        actor.open_round(checkpoint.round, *items)
     except OverflowError as error:
         raise CheckpointError(f"{checkpoints.folder}: was written with other settings: {error}") from error
     return actor

@@ -101,25 +101,26 @@ class UserActor(Keeper):
         share = read_share(messages, part, parts, self._key, self._terms)
         return Reading(share, cpu_clock() - started, sum(message.nbytes for message in messages))
 
-    def open_round(self, *parts: Reading | EncryptedItems) -> Report:
-        """Begin a round with the matrix that all readings together are, or that is read here from the
-        messages; report the users' errors under it. Asked again, it says the same again."""
+    def open_round(self, number: int, *parts: Reading | EncryptedItems) -> Report:
+        """Begin the round of this number with the matrix that all readings together are, or that is read here
+        from the messages; report the users' errors under it. Asked again, it says the same again."""
         readings = [part for part in parts if isinstance(part, Reading)]
         if not readings:
             readings = [self._read_share(0, 1, *(part for part in parts if isinstance(part, EncryptedItems)))]
         shares = [self._take_in(reading.share) for reading in readings]
-        if shares[0].round == self._round and self._report is not None:
+        if shares[0].round == self._round == number and self._report is not None:
             return self._report
         started = cpu_clock()
-        self._ledger.settle(shares)
+        news = self._ledger.settle(shares, number)
         tables = open_tables(shares, self._terms)
         self._decrypt_cpu_s = cpu_clock() - started + sum(reading.cpu_s for reading in readings)
         self._download_bytes = readings[0].download_bytes
         before, setting = self._open and self._open[1], self._terms.setting
-        users, self._round = self._users, shares[0].round
+        users, self._round = self._users, number
         items = self._terms.rule.read(tables, setting, counted=self._round > 0)
         self._open = tables[0], items
-        users.settle(np.concatenate([share.credited for share in shares]))
+        if news:
+            users.settle(np.concatenate([share.credited for share in shares]))
         self._solve()
         change = mean_change(before, items, setting.factors, setting.biases) if before else float("nan")
         self._report = Report(

@@ -19,6 +19,7 @@ from fedmf_ray.schemes import KeyHolder
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_ROUNDS = 1 << 53
 _INITIAL = -1
 """What stands for user and round in the label of the tag under the very first matrix."""
 
@@ -97,19 +98,17 @@ def read_share(
         blocks = np.arange(max(begin, first), max(begin, first, min(end, first + size)))
         try:
             mine = key.decrypt(message.ciphertexts[blocks - first])
-        except (OverflowError, ValueError) as error:
+            if message.tag is not None and authenticator is not None and part == 0:
+                tags.append(authenticator.read(message.tag))
+        except (OverflowError, TypeError, ValueError) as error:
             raise _tampered(round_number, server) from error
         integers.append(mine)
         if authenticator is not None:
-            if message.tag is None:  # no assertion: it must also hold under `python -O`
-                raise _tampered(round_number, server)
             plaintexts = key.plaintexts(mine)
             weighed.append(authenticator.weigh(blocks, plaintexts))
             fresh.append(_weigh_fresh(key, blocks, mine, terms))
             credited = message.credited[part::parts].tolist()
             pads.append(sum((authenticator.pad(user, round_number - 1, first) for user in credited), mpz(0)))
-            if part == 0:
-                tags.append(authenticator.read(message.tag))
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
     return Share(round_number, np.concatenate(integers), credited, weighed, pads, tags, fresh)
@@ -120,20 +119,33 @@ def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms
 
     Whether an id is anybody's, users need not know: a stranger has no tag, and the tags disagree.
     """
-    borders, credited = terms.blocks.borders, messages[0].credited
+    borders = terms.blocks.borders
     for server, (message, first, stop) in enumerate(zip(messages, borders[:-1], borders[1:], strict=True)):
         if not (
-            message.round == messages[0].round
+            _has_types(message)
+            and message.round == messages[0].round
             and message.first == first
             and len(message.ciphertexts) == stop - first
             and (message.tag is None) == (key.authenticator is None)
-            and message.credited.dtype == np.int64
-            and message.credited.ndim == 1
             and (message.credited[:1] >= 0).all()
             and (message.credited[1:] > message.credited[:-1]).all()
-            and np.array_equal(message.credited, credited)
+            and np.array_equal(message.credited, messages[0].credited)
         ):
             raise _tampered(messages[0].round, server)
+
+
+def _has_types(message: EncryptedItems) -> bool:
+    """A server may send anything; ``round`` must also fit where pads are labelled with it."""
+    arrays = (message.ciphertexts, message.credited, *(() if message.tag is None else (message.tag,)))
+    return (
+        all(type(array) is np.ndarray for array in arrays)
+        and type(message.round) is int
+        and 0 <= message.round < _ROUNDS
+        and isinstance(message.first, int | np.integer)
+        and message.ciphertexts.ndim > 0
+        and message.credited.dtype == np.int64
+        and message.credited.ndim == 1
+    )
 
 
 def _weigh_fresh(key: KeyHolder, blocks: Integers, integers: Integers, terms: Terms) -> mpz:
@@ -171,12 +183,17 @@ class Ledger:
             self.balance = [mpz(number) for number in balance]
         self._reset = [mpz(0)] * len(self.balance)
 
-    def settle(self, shares: Sequence[Share]) -> None:
-        """Raise :class:`TamperedError` unless the tables are the sum of what the servers say they are.
+    def settle(self, shares: Sequence[Share], round_number: int) -> bool:
+        """Raise :class:`TamperedError` unless the tables are the sum of what the servers say they are, and
+        those of the round that is to open: the latest one again, or the one after it.
 
-        Tables that have been settled before are held against the same balance again.
+        Pads are labelled with the round. A server that could name an earlier one would get other values under
+        the same pads, and could forge a tag from the difference. Tables that have been settled before are
+        held against the same balance again; returns whether these have not, so that their credits are news.
         """
-        again = shares[0].round == self._round
+        if {share.round for share in shares} != {round_number} or round_number - self._round not in (0, 1):
+            raise _tampered(round_number, 0)
+        again = round_number == self._round
         for server, (before, tag) in enumerate(zip(self.balance, shares[0].tags, strict=True)):
             now = before if again else before + sum(share.pads[server] for share in shares)
             now += 0 if again else self._reset[server]
@@ -185,7 +202,8 @@ class Ledger:
                 raise _tampered(shares[0].round, server)
             self.balance[server] = now % self._modulus
             self._reset[server] = mpz(sum(share.fresh[server] for share in shares))
-        self._round = shares[0].round
+        self._round = round_number
+        return not again
 
 
 def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
@@ -211,9 +229,9 @@ def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
     return tables
 
 
-def _tampered(round_number: int, server: int) -> TamperedError:
+def _tampered(round_number: object, server: int) -> TamperedError:
     return TamperedError(
-        f"round {round_number}: the item matrix of server {server} is not the sum of the "
+        f"round {round_number!r:.20}: the item matrix of server {server} is not the sum of the "
         "uploads that it was credited with: it added, repeated, swapped or left out something"
     )
 

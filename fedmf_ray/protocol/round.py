@@ -103,9 +103,10 @@ class Local:
     def read(self, messages: Sequence[EncryptedItems]) -> None:
         """Check first, then look: which error ends a run must tell a server nothing."""
         share = read_share(messages, 0, 1, self.key, self.terms)
-        self.ledger.settle([share])
+        news = self.ledger.settle([share], self.number)
         self.tables = open_tables([share], self.terms)
         self.items: Items = self.terms.rule.read(self.tables, self.terms.setting, counted=self.number > 0)
-        self.users.settle(share.credited)
+        if news:
+            self.users.settle(share.credited)
         self.users.solve(0, len(self.users), self.items, self.terms)
         self.users.open()

@@ -29,14 +29,14 @@ def final_items(chosen):
     """V after the last round of a scenario, by the actors' own methods in one process."""
     user, server, items = alone(chosen)
     everybody = np.full(chosen.ratings.users, IN_TIME, np.int8)
-    for _ in range(chosen.stop.rounds):
-        user.open_round(items)
+    for number in range(chosen.stop.rounds):
+        user.open_round(number, items)
         uploads, _, _ = user.train(0, everybody, False)
         assert server.receive(uploads).added == len(everybody)
         closed, _, added = server.close(expected=len(everybody))
         assert len(closed.credited) == added == len(everybody)
         items, _ = server.publish()
-    user.open_round(items)
+    user.open_round(chosen.stop.rounds, items)
     return user.items_in_the_clear()
 
 
@@ -125,7 +125,7 @@ def test_how_work_is_cut_does_not_change_a_bit(tmp_path, monkeypatch, scheme):
 def one_actor(chosen):
     """All users of a scenario in one actor that has opened round 0, and the costs of training in it."""
     actor, _, items = alone(chosen)
-    actor.open_round(items)
+    actor.open_round(0, items)
     return actor, actor.train(0, EVERYBODY, False)[1]
 
 
@@ -145,7 +145,7 @@ def test_updates_are_measured_alone_under_encryption_and_shared_by_ratings_in_pl
 
 def test_the_server_actor_never_holds_a_key_a_rating_or_a_vector():
     actor, server, items = alone(small())
-    actor.open_round(items)
+    actor.open_round(0, items)
     uploads, _, _ = actor.train(0, EVERYBODY, False)
     server.receive(uploads)
     state, users, key = pickle.dumps(server), actor._users, actor._key

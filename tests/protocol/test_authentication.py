@@ -207,6 +207,15 @@ MALFORMED = {
     "more blocks": {"ciphertexts": [0, *range(ITEMS)]},
     "blocks of another server": {"first": 1},
     "credits in disorder": {"credited": np.array([2, 1, 3])},
+    "credits in a list": {"credited": [1, 2, 3]},
+    "blocks in a list": {"ciphertexts": None},
+    "a tag that is text": {"tag": "tag"},
+    "a tag that is too short": {"tag": np.zeros(1, np.uint8)},
+    "a round that is text": {"round": "1"},
+    "a huge round": {"round": 2**80},
+    "a round below zero": {"round": -1},
+    "the round before": {"round": 0},
+    "the round after": {"round": 2},
 }
 
 
@@ -217,10 +226,41 @@ def test_a_message_that_no_honest_server_sends_is_noticed(what):
     (message,) = federation.messages
     changes = dict(MALFORMED[what])
     if "ciphertexts" in changes:
-        changes["ciphertexts"] = message.ciphertexts[changes["ciphertexts"]]
+        chosen = changes["ciphertexts"]
+        changes["ciphertexts"] = list(message.ciphertexts) if chosen is None else message.ciphertexts[chosen]
     federation.messages = [dataclasses.replace(message, **changes)]
-    with pytest.raises(TamperedError, match="round 1"):
+    with pytest.raises(TamperedError, match="^round .{1,20}: the item matrix"):
         federation.open()
+
+
+@pytest.mark.parametrize("scheme", ["packed", "elementwise", "plain"])
+@pytest.mark.parametrize("number", [0, 1, 3, 50])
+def test_a_server_cannot_say_which_round_it_is(scheme, number):
+    """With no user credited no pad depends on it. Users who go back would upload other values under the pads
+    of before, and the difference of two such uploads has a tag that a server can compute."""
+    federation = federation_of(scheme)
+    federation.play()
+    federation.publish()
+    federation.messages = [dataclasses.replace(federation.messages[0], round=number)]
+    with pytest.raises(TamperedError, match="^round 2: "):
+        federation.open()
+
+
+def test_a_server_that_says_nothing_new_does_not_pass_for_a_round():
+    federation = federation_of()
+    federation.play()
+    federation.number += 1  # users have uploaded and wait for the next one
+    with pytest.raises(TamperedError, match="^round 2: "):
+        federation.open()
+
+
+def test_who_is_credited_in_a_matrix_that_was_settled_before_is_no_news():
+    federation = federation_of()
+    federation.play(who=[0])
+    counted = federation.users.counted.copy()
+    federation.messages = [dataclasses.replace(federation.messages[0], credited=np.array([1, 2, 3]))]
+    federation.open()
+    assert federation.users.counted.tolist() == counted.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize(("scheme", "servers"), [("packed", 1), ("packed", 3), ("elementwise", 3)])

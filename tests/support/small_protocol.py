@@ -79,7 +79,7 @@ class Federation:
             Roster(self.users.user_ids, self.users.upload_rows.within(*border)) for border in borders
         ]
         self.start_servers()
-        self.past = []
+        self.past, self.number = [], 0
         """Messages that opened each round, and the uploads that came in it."""
         self.open()
 
@@ -103,11 +103,12 @@ class Federation:
     def open(self, parts=1):
         """Users read what has been published."""
         shares = self.shares(parts)
-        self.ledger.settle(shares)
+        news = self.ledger.settle(shares, self.number)
         self.tables = open_tables(shares, self.terms)
         counted = self.round > 0
         self.items = self.terms.rule.read(self.tables, self.terms.setting, counted)
-        self.users.settle(np.concatenate([share.credited for share in shares]))
+        if news:
+            self.users.settle(np.concatenate([share.credited for share in shares]))
         self.users.solve(0, len(self.users), self.items, self.terms)
         self.users.open()
 
@@ -128,6 +129,7 @@ class Federation:
         self.messages = [
             server.publish(opening) for server, opening in zip(self.servers, openings, strict=True)
         ]
+        self.number += 1
 
     def deliver(self, uploads, combine=False):
         receivers = self.combiners() if combine else self.servers
