@@ -249,7 +249,7 @@ class RayBackend:
 
     def end(self, actor: Handle) -> None:
         self._actors.remove(actor)
-        self._watch.silent = [other for other in self._watch.silent if other != actor]
+        self._watch.forget(actor)
         self._ray.kill(actor)
 
     def stream(self, calls: Iterable[Call], limit: int) -> Iterator[tuple[Call, tuple[Reference, ...]]]:

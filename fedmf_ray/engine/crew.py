@@ -26,7 +26,7 @@ from fedmf_ray.learning.ranking import Lists, Ranking, combine_rankings
 from fedmf_ray.planning.participation import Attendance
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.server import Roster
-from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
+from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
 
 Events = Callable[..., None]
@@ -165,11 +165,13 @@ class Crew:
     def checkpoint(self, round_number: int, last: bool) -> None:
         """Save the opening of a round if it is due. If it cannot be written, the run goes on without it."""
         checkpoints = self.checkpoints
-        if checkpoints is None:
-            return
-        if checkpoints.vanished():
+        if checkpoints is not None and checkpoints.vanished():
             reason = f"{checkpoints.folder}: somebody has removed it: the run goes on without checkpoints"
             self._events("checkpoints_gone", round=round_number, reason=reason)
+            self._saved = None
+        if checkpoints is None or checkpoints.gone:
+            self._forget_before(round_number)  # nobody will replay these rounds
+            return
         if not self.servers or not checkpoints.due(round_number, last):
             return  # without servers, all processes are being restored: their checkpoint stays the newest
         if self._saved is not None and self._saved.round == round_number:
@@ -194,7 +196,10 @@ class Crew:
         checkpoint = Checkpoint(round_number, groups, len(self.servers), self._population, digests)
         checkpoints.commit(checkpoint, time.perf_counter() - started)
         self._saved = checkpoint
-        self.items = {number: kept for number, kept in self.items.items() if number >= round_number}
+        self._forget_before(round_number)
+
+    def _forget_before(self, number: int) -> None:
+        self.items = {at: kept for at, kept in self.items.items() if at >= number}
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         assert self.checkpoints is not None
@@ -269,20 +274,14 @@ class Crew:
 
     def _join(self, sponsor: Handle, which: Sequence[int], saved: Sequence[Checkpoint]) -> None:
         """Actors get the key and make their users, as of a checkpoint if there is one."""
-        newcomers = [Newcomer(self.users[at], self.groups[at], self._files(at, saved)) for at in which]
+        newcomers = []
+        for at in which:
+            group = self.groups[at]
+            files = self.checkpoints.files_of(group, saved) if self.checkpoints else ()
+            newcomers.append(Newcomer(self.users[at], group, files))
         answers = self.enrolment.join(sponsor, newcomers)
         if len(answers) == len(self.users):
             self.joined = answers
-
-    def _files(self, at: int, saved: Sequence[Checkpoint]) -> list[Part]:
-        """The files of a checkpoint that hold an actor's users, which may have been grouped differently."""
-        group = self.groups[at]
-        return [
-            self.checkpoints.users(checkpoint.round, number, checkpoint)
-            for checkpoint in saved
-            for number, (first, stop) in enumerate(checkpoint.groups)
-            if self.checkpoints is not None and first < group.stop and stop > group.start
-        ]
 
     def _start_servers(self) -> None:
         self.servers = [self._start_server(at, message) for at, message in enumerate(self.items[self.round])]

@@ -68,6 +68,11 @@ class Watch:
                 del self._calls[owner]
             self._births.pop(owner, None)
 
+    def forget(self, actor: Handle) -> None:
+        """It has been ended: what it was started with may go."""
+        self._births.pop(actor, None)
+        self.silent = [other for other in self.silent if other != actor]
+
     def begin(self) -> None:
         """Somebody starts to wait: what came before was no waiting."""
         self._since = time.monotonic()

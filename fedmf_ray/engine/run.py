@@ -177,7 +177,7 @@ def _drive(
         ended: Row = {**experiment.closing(), **ranked, "wall_s": time.perf_counter() - started}
         failed = sys.exc_info()[0] is not None
         try:
-            folder.finish(as_json(summary | ended))
+            folder.finish(summary | ended)
         except FedMFError:
             if not failed:  # else the first error says more
                 raise

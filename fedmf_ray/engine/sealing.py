@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.errors import FedMFError
+
 Frame = NDArray[np.uint8]
 
 _NONCE_BYTES = 12
@@ -59,17 +61,25 @@ class Session:
         return Sealed(tuple(self._encrypt(part, _bound(label, at, parts)) for at, part in enumerate(parts)))
 
     def open(self, label: str, sealed: Sealed) -> Any:
-        """Raises ``cryptography.exceptions.InvalidTag`` for what nobody in the session sealed."""
+        """Raises :class:`FedMFError` for what nobody in the session sealed under this label."""
         buffers = [self._decrypt(label, sealed, at) for at in range(1, len(sealed.frames))]
         return pickle.loads(self._decrypt(label, sealed, 0), buffers=buffers)
 
     def _decrypt(self, label: str, sealed: Sealed, at: int) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
         frame, bound = memoryview(sealed.frames[at].data), _bound(label, at, sealed.frames)
         pieces = list[bytes]()
         for start in range(0, len(frame), _LONGEST_PIECE):
             piece = frame[start : start + _LONGEST_PIECE]
             nonce, body = piece[:_NONCE_BYTES], piece[_NONCE_BYTES:]
-            pieces.append(self._cipher.decrypt(nonce, body, bound + b"%d" % len(pieces)))
+            try:
+                pieces.append(self._cipher.decrypt(nonce, body, bound + b"%d" % len(pieces)))
+            except InvalidTag:
+                raise FedMFError(
+                    f"{label}: cannot be opened: it was changed, or is of processes that have been "
+                    "replaced: go on with `fedmf-ray resume`"
+                ) from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _encrypt(self, part: memoryview, bound: bytes) -> Frame:

@@ -25,6 +25,8 @@ def keeps_state(scenario: Scenario) -> bool:
 def all_states(scenario: Scenario) -> Path:
     """The folder below which all its runs keep theirs."""
     chosen = scenario.cluster.checkpoint_folder
+    if chosen and not Path(chosen).is_absolute():  # scenario files make it one where they can
+        raise FedMFError(f"cluster.checkpoint_folder: {chosen!r} is no absolute path")
     return Path(chosen) if chosen else state_folder() / "checkpoints"
 
 
@@ -65,7 +67,7 @@ def founded(checkpoints: Checkpoints, path: Path) -> Iterator[None]:
         with held(checkpoints.folder, path):
             yield
     finally:
-        if not (path / "environment.json").exists() or not names(path, checkpoints.folder):
+        if not names(path, checkpoints.folder):
             checkpoints.clear()
 
 

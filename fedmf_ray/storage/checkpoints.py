@@ -14,14 +14,16 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_state_path
 
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 from fedmf_ray.storage.ownership import remove, run_name
@@ -38,7 +40,12 @@ _LONGEST_GAP = 64
 def state_folder() -> Path:
     """Where checkpoints go if the scenario does not say: FEDMF_STATE, or the user's state folder."""
     if chosen := os.environ.get("FEDMF_STATE"):
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError:
+            raise FedMFError(
+                f"FEDMF_STATE: {chosen}: nobody has this name: set it to an absolute path"
+            ) from None
     return user_state_path("fedmf-ray", appauthor=False)
 
 
@@ -67,7 +74,7 @@ class Checkpoints:
 
     tables: of the run, which are synced before a checkpoint counts. settings: what the scenario says.
     written, wall_s: how many since the run started or went on, and what they took. setup: what there is to
-    say of the set-up. resumed: what the run goes on from, if it does.
+    say of the set-up. resumed: what the run goes on from, if it does. gone: somebody has removed them.
     """
 
     def __init__(
@@ -84,7 +91,7 @@ class Checkpoints:
         self.resumed: Checkpoint | None = None
         self._last_round = -1
         self._started = time.monotonic()
-        self._gone = False
+        self.gone = False
 
     @property
     def key_path(self) -> Path:
@@ -106,6 +113,16 @@ class Checkpoints:
         label = f"{run_name(self.folder)} round {round_number} users {group}"
         return Part(self.users_path(round_number, group), label, digest)
 
+    def files_of(self, group: range, saved: Sequence[Checkpoint]) -> list[Part]:
+        """The files of checkpoints that hold users at these positions, who may have been grouped
+        differently."""
+        return [
+            self.users(checkpoint.round, number, checkpoint)
+            for checkpoint in saved
+            for number, (first, stop) in enumerate(checkpoint.groups)
+            if first < group.stop and stop > group.start
+        ]
+
     def items(self, round_number: int, server: int, of: Checkpoint | None = None) -> Part:
         """The file of a server; of: the checkpoint that it must belong to."""
         digest = of.digests[len(of.groups) + server] if of else ""
@@ -119,7 +136,7 @@ class Checkpoints:
 
     def due(self, round_number: int, last: bool) -> bool:
         """Whether to save at the opening of a round; last: no round follows."""
-        if self._gone:
+        if self.gone:
             return False
         if last or self._last_round < 0:
             return True
@@ -132,9 +149,9 @@ class Checkpoints:
 
     def vanished(self) -> bool:
         """Whether somebody has removed what was written: true once, and nothing is written after that."""
-        if self._gone or not self.written or self.folder.is_dir():
+        if self.gone or not (self.written or self.resumed) or self.folder.is_dir():
             return False
-        self._gone = True
+        self.gone = True
         return True
 
     def commit(self, checkpoint: Checkpoint, cost_s: float) -> None:
@@ -160,12 +177,12 @@ class Checkpoints:
     def rounds(self) -> list[int]:
         """The numbers of all that there are, the newest first."""
         try:
-            found = sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
+            names = [path.name for path in self.folder.iterdir()]
         except OSError as error:
             if isinstance(error, FileNotFoundError):
                 return []
             raise CheckpointError(f"{self.folder}: cannot be read: {error.strerror}") from error
-        return found[::-1]
+        return sorted((int(name) for name in names if re.fullmatch("[0-9]+", name)), reverse=True)
 
     def read(self, number: int) -> Checkpoint:
         """One of them. Raises :class:`CheckpointError` if its list is damaged, or the run's tables do not

@@ -64,7 +64,9 @@ def _is_plain(name: str) -> bool:
 
 def owner_of(state: Path) -> Owner | None:
     """None if it has none; raises :class:`CheckpointError` if it cannot be read."""
-    if not (state / "owner").exists():
+    if not os.access(state, os.R_OK | os.X_OK) and os.path.isdir(state):
+        raise CheckpointError(f"{state}: cannot be read: it belongs to somebody else")
+    if not os.path.lexists(state / "owner"):
         return None
     try:
         tree = json.loads(checkpoint_files.read(_owner(state)))
@@ -90,7 +92,7 @@ def check_owner(state: Path, folder: Path) -> None:
         raise FedMFError(
             f"{folder}: is a copy of {owner.folder}, to which the checkpoints belong: go on with that one"
         )
-    if not _same(owner.state, state) and (owner.state / "owner").exists():
+    if not _same(owner.state, state) and os.path.exists(owner.state / "owner"):
         raise FedMFError(f"{state}: is a copy of {owner.state}: go on with that one")
 
 
@@ -154,7 +156,10 @@ def remove(state: Path) -> None:
 
 def is_state(folder: Path) -> bool:
     """Whether a folder holds nothing but what a run's state may hold."""
-    return all(_PARTS.fullmatch(path.name) for path in folder.iterdir())
+    try:
+        return all(_PARTS.fullmatch(name) for name in os.listdir(folder))
+    except OSError:  # somebody else's
+        return False
 
 
 @dataclass(frozen=True)
@@ -184,8 +189,14 @@ def abandoned(base: Path, results: Path) -> Iterator[Abandoned]:
             if owner is not None:
                 gone = "does not name it" if owner.folder.is_dir() else "is not there"
                 reason = f"its run folder {owner.folder} {gone}"
-        files = (path for path in state.rglob("*") if path.is_file() and not path.is_symlink())
-        yield Abandoned(state, sum(path.stat().st_size for path in files), reason)
+        yield Abandoned(state, sum(_sizes(state)), reason)
+
+
+def _sizes(state: Path) -> Iterator[int]:
+    for folder, _, files in os.walk(state):
+        for name in files:
+            with suppress(OSError):  # it has just been removed
+                yield os.lstat(os.path.join(folder, name)).st_size
 
 
 def states(base: Path, scenario: str = "*") -> Iterator[Path]:
@@ -202,7 +213,7 @@ def _owner(state: Path) -> Part:
 def _same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
-    except OSError:
+    except (OSError, ValueError):
         return one == other
 
 

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.files import append, sync_folder, write, writing
 from fedmf_ray.scenario.schema import Scenario
-from fedmf_ray.storage.run_tables import Mark, RunTables
+from fedmf_ray.storage.run_tables import Mark, RunTables, as_json
 
 _PACKAGES = ("fedmf-ray", "ray", "numpy", "phe", "gmpy2", "pandas", "matplotlib")
 
@@ -42,6 +42,14 @@ def check_writable(results: Path) -> Path:
     """Make the path absolute and refuse, before any work, one that cannot be written."""
     results = results.expanduser().absolute()
     there = next(folder for folder in (results, *results.parents) if os.path.lexists(folder))
+    try:
+        os.lstat(results)
+    except (FileNotFoundError, NotADirectoryError):  # the first is as it should be, the second is told below
+        pass
+    except OSError as error:  # a name that is too long
+        raise FedMFError(
+            f"{results}: results cannot be written here: {error.strerror}; use --results"
+        ) from error
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise FedMFError(
             f"{results}: results cannot be written here ({there} is not a writable folder); use --results"
@@ -180,4 +188,4 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _write_json(path: Path, value: Mapping[str, Any], sync: bool = False) -> None:
-    write(path, json.dumps(value, indent=2, allow_nan=False) + "\n", sync)
+    write(path, json.dumps(as_json(value), indent=2, allow_nan=False) + "\n", sync)

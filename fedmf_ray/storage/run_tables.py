@@ -156,6 +156,8 @@ def as_json(value: Any) -> Any:
     """JSON has no NaN: a loss without a test set, or a measure of lists without a relevant item, is null."""
     if isinstance(value, dict):
         return {key: as_json(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(one) for one in value]
     return None if isinstance(value, float) and value - value != 0 else value
 
 

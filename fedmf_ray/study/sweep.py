@@ -11,6 +11,7 @@ Called again, it runs the cells that are not complete, so a study can go on afte
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,11 +23,14 @@ import pandas as pd
 from fedmf_ray.engine.backends import Backend, open_backend
 from fedmf_ray.engine.progress import Progress
 from fedmf_ray.engine.run import COMPLETE, ENDED, preflight, resume, run_into
-from fedmf_ray.engine.state import check_outside, forget
+from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, forget
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.files import write
+from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.ownership import Busy, locked
-from fedmf_ray.storage.run_folder import check_writable, read_json
+from fedmf_ray.storage.run_folder import check_own_files, check_writable, read_json
+from fedmf_ray.storage.run_tables import RunTables
 from fedmf_ray.study.cells import Cell, Study, table_value
 
 
@@ -78,6 +82,8 @@ def run_study(study: Study, results: Path, progress: StudyProgress, folder: Path
         path.mkdir(parents=True, exist_ok=True)
         with locked(path / ".lock", path):
             write(path / "study.yaml", study.text)
+            # Another process may have held the lock until now.
+            missing = [cell for cell in missing if _state(path, cell).status not in ENDED]
             try:
                 _run_all(path, missing, len(study.cells), progress, failures)
             finally:
@@ -126,9 +132,26 @@ def _went_on(folder: Path, progress: Progress) -> bool:
         resume(folder, progress)
     except (DivergenceError, Busy):
         raise
-    except FedMFError:  # nothing to go on from, or damaged
+    except CheckpointError:  # nothing to go on from, or damaged
+        return False
+    except FedMFError:
+        if _can_go_on(folder):
+            raise  # a disk that is full, workers that die: what there is stays for the next time
         return False
     return True
+
+
+def _can_go_on(folder: Path) -> bool:
+    """Whether a cell has a checkpoint that belongs to it."""
+    try:
+        scenario = scenario_file.load(folder / "scenario.yaml")
+        checkpoints = checkpoints_of(folder, scenario, RunTables(folder))
+        check_own_files(folder)
+        if checkpoints is not None:
+            check_state(checkpoints, folder, scenario)
+        return checkpoints is not None
+    except FedMFError:
+        return False
 
 
 def _write_tables(path: Path, states: list[CellState]) -> None:
@@ -148,7 +171,7 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
             except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
                 why = " ".join(str(error).split())
                 raise FedMFError(f"{file}: cannot be read: {why}: remove its cell to run it again") from error
-            for measure, value in _ranking(path, state.cell).items():
+            for measure, value in _ranking(path, state.cell).items() if len(table) else ():
                 if measure not in ("k", "users"):
                     table.loc[table.index[-1], measure] = value
             rounds.append(pd.concat([pd.DataFrame([keys] * len(table), index=table.index), table], axis=1))
@@ -158,11 +181,11 @@ def _write_tables(path: Path, states: list[CellState]) -> None:
 
 
 def _check_same(path: Path, study: Study) -> None:
-    if not path.exists() or not any(path.iterdir()):
+    if not os.path.exists(path) or not any(path.iterdir()):
         return
     try:
         known = (path / "study.yaml").read_text(encoding="utf-8")
-    except OSError:
+    except (OSError, ValueError):  # also of bytes that are no text
         raise FedMFError(f"{path}: is not empty and holds no study: choose another folder") from None
     if known != study.text:
         raise FedMFError(f"{path}: holds a study of another scenario: choose another folder, or no folder")

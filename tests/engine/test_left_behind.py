@@ -11,10 +11,12 @@ from click.testing import CliRunner
 from fedmf_ray import files
 from fedmf_ray.cli.main import cli
 from fedmf_ray.engine import run as runs
+from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.progress import Silent
-from fedmf_ray.engine.run import checkpoints_of, resume, run
+from fedmf_ray.engine.run import checkpoints_of, resume, run, run_into
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.storage.ownership import held
+from fedmf_ray.storage.checkpoint_files import CheckpointError
+from fedmf_ray.storage.ownership import held, is_state, owner_of
 from tests.support.mortal import CTRL_C, MortalBackend
 from tests.support.small_runs import losses_of, small
 
@@ -50,6 +52,21 @@ class TestSetUp:
                 seen += 1
         assert seen > 5
 
+    def test_a_folder_whose_name_is_too_long_is_refused_first(self, state, tmp_path):
+        with pytest.raises(FedMFError, match="results cannot be written here: File name too long; use --res"):
+            run(small(**PLAIN), tmp_path / ("a" * 300), Silent())
+        with pytest.raises(FedMFError, match="cannot be written: File name too long"):
+            run_into(tmp_path / ("a" * 300), small(**PLAIN), Silent())
+        assert left(state) == []
+
+    @pytest.mark.parametrize("folder", ["~there-is-no-such-user/x", "relative/x"])
+    def test_a_state_folder_that_is_nowhere_is_refused(self, monkeypatch, tmp_path, folder):
+        with pytest.raises(FedMFError, match="cluster.checkpoint_folder: .* is no absolute path"):
+            run(small(**PLAIN, cluster__checkpoint_folder=folder), tmp_path, Silent())
+        monkeypatch.setenv("FEDMF_STATE", "~there-is-no-such-user/x")
+        with pytest.raises(FedMFError, match="FEDMF_STATE: .*: nobody has this name"):
+            run(small(**PLAIN), tmp_path, Silent())
+
     def test_that_is_refused_leaves_nothing(self, state, tmp_path):
         with pytest.raises(FedMFError, match="the initial item matrix"):
             run(small(model__init_scale=100.0), tmp_path / "results", Silent())
@@ -73,16 +90,16 @@ class TestSetUp:
 
 
 class Removes(Silent):
-    """Somebody removes a folder after the second round."""
+    """Somebody removes a folder after a round, the second at first."""
 
-    def __init__(self, folder):
-        self._folder, self.notes = folder, []
+    def __init__(self, folder, number=1):
+        self._folder, self._number, self.notes = folder, number, []
 
     def note(self, text):
         self.notes.append(text)
 
     def round(self, row, rounds):
-        if row["round"] == 1:
+        if row["round"] == self._number:
             shutil.rmtree(self._folder)
 
 
@@ -99,6 +116,26 @@ class TestWhileItRuns:
         assert left(state) == []
         with pytest.raises(FedMFError, match="no checkpoint to go on from"):
             resume(folder, Silent(), ["stop.rounds=7"])
+
+    def test_a_state_that_vanishes_after_a_resume_is_noticed_too(self, state, tmp_path):
+        chosen = small(**PLAIN, stop__rounds=2, cluster__checkpoint_every=3)
+        folder = run(chosen, tmp_path / "results", Silent())
+        resume(folder, Removes(state, 2), ["stop.rounds=8", "cluster.checkpoint_every=4"])
+        events = [json.loads(line)["event"] for line in (folder / "events.jsonl").read_text().splitlines()]
+        assert events == ["resumed", "checkpoints_gone"]
+        assert left(state) == []
+
+    def test_matrices_of_rounds_that_nobody_replays_are_forgotten(self, tmp_path, monkeypatch):
+        kept = []
+        real = Crew.checkpoint
+
+        def counted(self, number, last):
+            real(self, number, last)
+            kept.append(len(self.items))
+
+        monkeypatch.setattr(Crew, "checkpoint", counted)
+        run(small(**PLAIN, stop__rounds=5, cluster__checkpoint_every="never"), tmp_path, Silent())
+        assert set(kept) == {1}
 
     def test_results_that_are_removed_are_one_line(self, state, tmp_path):
         with pytest.raises(FedMFError, match=r"users.csv.gz: cannot be written: No such file") as caught:
@@ -172,6 +209,26 @@ class TestClean:
         assert self.clean("--yes").exit_code == 0
         assert not lost_state.exists()
         assert (state / "checkpoints" / "photos" / "2026" / "a.jpg").exists()
+
+    def test_a_state_of_somebody_else_is_in_nobodys_way(self, two, monkeypatch):
+        """As root may read everything, a folder that cannot be listed is played."""
+        _, lost, kept_state, lost_state = two
+        shutil.rmtree(lost)
+        real, real_access = os.listdir, os.access
+
+        def listdir(path):
+            if path == kept_state:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return real(path)
+
+        monkeypatch.setattr(os, "listdir", listdir)
+        monkeypatch.setattr(os, "access", lambda path, mode: path != kept_state and real_access(path, mode))
+        assert not is_state(kept_state)
+        with pytest.raises(CheckpointError, match="cannot be read: it belongs to somebody else"):
+            owner_of(kept_state)
+        assert self.clean("--yes").exit_code == 0
+        assert kept_state.exists()
+        assert not lost_state.exists()
 
     def test_lists_what_an_earlier_version_left(self, two):
         *_, lost_state = two

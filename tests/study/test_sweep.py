@@ -6,38 +6,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from fedmf_ray.engine.progress import Silent
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.population import Population
-from fedmf_ray.study import cells, sweep
-
-BASE = {
-    "ratings": {"source": "synthetic", "users": 3, "items": 6, "sparsity": 0.3},
-    "model": {"factors": 3, "learning_rate": 0.02},
-    "protocol": {"scheme": "plain"},
-    "stop": {"rounds": 2},
-    "cluster": {"backend": "serial"},
-}
-
-
-class Watch(Silent):
-    """Remembers which cells were run."""
-
-    def __init__(self):
-        self.seen = []
-
-    def cell(self, done, total, name):
-        self.seen.append(name)
-
-
-@pytest.fixture
-def load(tmp_path):
-    def from_sweep(swept, **changes):
-        path = tmp_path / "study-x.yaml"
-        path.write_text(yaml.safe_dump(BASE | changes | {"sweep": swept}, sort_keys=False))
-        return cells.load(path)
-
-    return from_sweep
+from fedmf_ray.study import sweep
+from tests.support.small_studies import Watch
 
 
 def test_lists_are_crossed_and_zipped_lists_go_together(load):
@@ -223,44 +195,3 @@ def test_cells_run_on_a_ray_that_is_there(load, tmp_path, local_ray):
     study = load({"seed": [1, 2]}, cluster={"backend": "ray", "users_per_actor": 3})
     assert not sweep.run_study(study, tmp_path, Watch()).incomplete
     assert local_ray.is_initialized()  # the test's own Ray is left alone
-
-
-@pytest.mark.parametrize("name", ["{0}", "../../../victim", "victim", "photos/2026"])
-def test_an_edited_cell_removes_nothing_of_others(load, tmp_path, monkeypatch, name):
-    """A cell that is run again or has ended loses its own checkpoints, whatever its folder says they are."""
-    monkeypatch.setenv("FEDMF_STATE", str(tmp_path / "state"))
-    victims = [tmp_path / "victim", tmp_path / "state" / "checkpoints" / "photos" / "2026"]
-    for victim in victims:
-        (victim / "users").mkdir(parents=True)
-        (victim / "users" / "key").write_text("not yours")
-    study = load({"seed": [1]})
-    path = sweep.run_study(study, tmp_path / "results", Watch()).path
-    (path / "cells" / "0000" / "summary.json").unlink()
-    tree = json.loads((path / "cells" / "0000" / "environment.json").read_text())
-    tree["checkpoints"] = name.format(tmp_path / "victim")
-    (path / "cells" / "0000" / "environment.json").write_text(json.dumps(tree))
-    assert not sweep.run_study(study, tmp_path / "results", Watch()).incomplete
-    assert all((victim / "users" / "key").read_text() == "not yours" for victim in victims)
-
-
-def test_a_link_among_the_cells_is_not_followed(load, tmp_path):
-    study = load({"seed": [1]})
-    path = sweep.run_study(study, tmp_path / "results", Watch()).path
-    (path / "cells").rename(tmp_path / "mine")
-    (path / "cells").symlink_to(tmp_path / "mine")
-    (tmp_path / "mine" / "0000" / "summary.json").unlink()
-    (state,) = sweep.run_study(study, tmp_path / "results", Watch()).incomplete
-    assert "cells: is a link" in state.reason
-    assert (tmp_path / "mine" / "0000" / "rounds.csv").exists()
-
-
-def test_two_sweeps_of_one_study_do_not_run_at_once(load, tmp_path):
-    study = load({"seed": [1, 2]})
-
-    class Second(Watch):
-        def cell(self, done, total, name):
-            with pytest.raises(FedMFError, match="another process is at work on it"):
-                sweep.run_study(study, tmp_path, Watch())
-            super().cell(done, total, name)
-
-    assert not sweep.run_study(study, tmp_path, Second()).incomplete
