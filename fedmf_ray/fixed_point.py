@@ -78,6 +78,10 @@ def first_beyond(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> tu
     """
     if not values.size:
         return None
+    # One maximum of all takes a fifth of the time of one per column, and most tables have one bound.
+    least = bounds.min()
+    if values.max() <= least and -values.min() <= least:  # neither if NaN
+        return None
     limits = np.resize(bounds, values.shape[1])
     if (values.max(axis=0) <= limits).all() and (-values.min(axis=0) <= limits).all():  # neither if NaN
         return None

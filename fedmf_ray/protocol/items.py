@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from gmpy2 import mpz
@@ -111,7 +112,7 @@ def read_share(
             pads.append(sum((authenticator.pad(user, round_number - 1, first) for user in credited), mpz(0)))
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
-    return Share(round_number, np.concatenate(integers), credited, weighed, pads, tags, fresh)
+    return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh)
 
 
 def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> None:
@@ -212,7 +213,7 @@ def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
 
     Raises :class:`DivergenceError` for an entry beyond its bound.
     """
-    tables = terms.blocks.cut(np.concatenate([share.integers for share in shares]))
+    tables = terms.blocks.cut(_joined([share.integers for share in shares]))
     row, bound = _first_beyond(tables[0], terms), terms.setting.point.value_bound
     if row is not None:
         raise DivergenceError(
@@ -227,6 +228,11 @@ def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
                 f"a sum is over its bound, training has diverged: {terms.rule.calmer}",
             )
     return tables
+
+
+def _joined(arrays: Sequence[Any]) -> Any:
+    """Of a single one, no copy is made."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _tampered(round_number: object, server: int) -> TamperedError:
