@@ -248,7 +248,8 @@ class RayBackend:
         return RayGauges()
 
     def end(self, actor: Handle) -> None:
-        self._actors.remove(actor)
+        if actor in self._actors:
+            self._actors.remove(actor)
         self._watch.forget(actor)
         self._ray.kill(actor)
 
