@@ -222,7 +222,7 @@ LIARS = {
     Deterministic: "same bytes twice",
     DeterministicUnderNonces: "told apart: what a key-holder protects .byte",
     LowByte: "told apart: what a key-holder protects .byte 0",
-    LowBit: "told apart: what .* protects .byte 6",
+    LowBit: r"told apart: what .* protects .byte (6|39)\)",
     OnePadPerRow: "and the one 33 further on",
     CounterThatStartsAgain: "told apart: the difference of what .* and .* protect",
     PadsForTwoRows: "told apart: the difference of two rows of",
@@ -232,4 +232,4 @@ LIARS = {
     OpenSums: "told apart: sums once they are opened",
     Silence: "uploads name their blocks",
 }
-"""With what is found out first."""
+"""With what is found out first. Where both columns give it away, chance decides which is named."""
