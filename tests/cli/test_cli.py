@@ -62,7 +62,8 @@ def test_run_prints_the_folder_and_draws_the_picture(quickstart, tmp_path):
     ):
         assert words in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("round")]
-    assert [line.partition(":")[0] for line in lines] == ["round 1 of 2", "round 2 of 2"]
+    assert [line.partition(":")[0] for line in lines] == ["round 0 (1 of 2)", "round 1 (2 of 2)"]
+    assert all("test RMSE" in line and "train" in line and line.endswith(" left") for line in lines)
     assert "\x1b" not in done.stderr  # a log is no place for bars and colours
 
 
