@@ -14,7 +14,6 @@ from fedmf_ray.engine.state import check_state, checkpoints_of
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.plan import Plan
-from fedmf_ray.ratings.movielens import cache_folder, titles
 from fedmf_ray.ratings.names import shortened
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.scenario import file as scenario_file
@@ -74,14 +73,13 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
         raise FedMFError(f"{path}: ran without checkpoints: nothing is left of its users")
     check_state(checkpoints, path, scenario)
     plan = Plan.of(scenario)
-    films = titles(source.dataset, cache_folder()) if isinstance(source, MovieLensSource) else {}
     user, names = _user_of(plan, str(who), path), plan.population.names
 
     def shown(rows: NDArray[np.int64], stars: NDArray[np.float64]) -> list[Shown]:
         known = dict(zip(user.test_items.tolist(), user.test_values.tolist(), strict=True))
         ids = plan.population.item_ids[rows].tolist()
         return [
-            Shown(films.get(item) or f"item {names.item(item)}", value, known.get(row))
+            Shown(names.title(item), value, known.get(row))
             for row, item, value in zip(rows.tolist(), ids, stars.tolist(), strict=True)
         ]
 
