@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-def losses(row: dict[str, Any]) -> str:
+def losses(row: Mapping[str, Any]) -> str:
     """``test RMSE 0.6833, train 0.4159``: what counts first; the training error alone without a test set."""
     train, test = math.sqrt(row["train_mse"]), row["test_rmse"]
     return f"train RMSE {train:.4f}" if test != test else f"test RMSE {test:.4f}, train {train:.4f}"

@@ -17,8 +17,8 @@ _SERVER = {
 }
 
 _USERS = {
-    1: "of an item's only rater it shows all steps; 3 hides them",
-    2: "of an item's two raters, each can work out the other's steps; 3 hides them",
+    1: "an item's only rater shows in it; 3 hides it",
+    2: "an item's two raters can work out each other's steps; 3 hides them",
 }
 """What the item matrix tells users (docs/threat-model.md), by ``protocol.min_raters``."""
 
@@ -34,12 +34,10 @@ def who_reads(scenario: Mapping[str, Any]) -> list[str]:
     costed = protocol.get("charge") or protocol["scheme"]
     lines = [_server(protocol, costed)]
     if protocol.get("charge"):
-        lines.append(
-            "the simulation itself computed in the clear, and charged the costs of that scheme"
-        )
+        lines.append("the simulation itself computed in the clear, and charged the costs of that scheme")
     raters = int(protocol.get("min_raters", 1))
     users = _USERS.get(raters, f"items with fewer raters than {raters} are not trained")
-    lines.append(f"every user reads the item matrix: {users} (protocol.min_raters: {raters})")
+    lines.append(f"users read the item matrix: {users} (protocol.min_raters: {raters})")
     return lines
 
 

@@ -56,9 +56,12 @@ def test_run_prints_the_folder_and_draws_the_picture(quickstart, tmp_path):
     for words in (
         "warning: 1024-bit keys",
         "4 users",
-        "test_rmse",
+        "quality     test RMSE",
         "complete after 2 rounds",
-        "s per round",
+        "protection  packed, 1024 bits: the server sees which rows",
+        "per round as deployed: slowest user + server (protocol_s, measured)",
+        f"picture     out/quickstart/{folder.name}/plots/convergence.png",
+        f"next        fedmf-ray recommend out/quickstart/{folder.name} --user 1",
     ):
         assert words in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("round")]
