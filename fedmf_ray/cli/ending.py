@@ -34,7 +34,7 @@ def show_run(folder: Path) -> None:
 def show_next(folder: Path, picture: Path) -> None:
     """Where the picture is, and three commands to go on with."""
     here = _from_here(folder)
-    stderr.print(f"[bold]picture[/]     {escaped(_from_here(picture))}", soft_wrap=True)
+    stderr.print(f"\n[bold]picture[/]     {escaped(_from_here(picture))}", soft_wrap=True)
     commands = [f"fedmf-ray report {here}", f"fedmf-ray compare {here} OTHER_RUN"]
     run = read_run(folder)
     if not is_central(run.scenario) and run.scenario["cluster"].get("checkpoint_every") != "never":

@@ -96,5 +96,6 @@ def _end(folder: Path, user: str | None = None) -> None:
     save(convergence([read_run(folder)]), folder / "plots" / "convergence.png")
     show_run(folder)
     if user is not None:
+        console.stderr.print()
         show_recommendations(recommend_to(folder, user, 8), console.stderr, before=False)
     show_next(folder, folder / "plots" / "convergence.png")

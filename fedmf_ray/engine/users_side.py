@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +107,11 @@ class UsersSide:
         if self.plan.population.slices is not None:
             return self.plan.population.slices[position]
         return ratings.user(self.plan.population.user_ids[position])  # type: ignore[union-attr]
+
+    @property
+    def titles(self) -> Mapping[int, str]:
+        """Title by item, where the source of the ratings has some."""
+        return self.plan.population.names.titles
 
     def title(self, row: int) -> str:
         """What an item is called: its title, or ``item ID``."""

@@ -163,7 +163,7 @@ def test_the_command_prints_three_lists(data, tmp_path):
     printed = CliRunner().invoke(cli, ["recommend", str(folder), "--user", "3", "-n", "4"])
     assert printed.exit_code == 0, printed.output
     head, *lines = printed.output.splitlines()
-    assert head.split("   ")[0] == "user 3 rated highest"
+    assert head.split("  ")[0] == "user 3 rated highest"
     assert "after 7 rounds" in head
     assert len([line for line in lines if line.count("Film [") == 3]) == 4
 
