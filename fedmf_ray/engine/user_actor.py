@@ -152,7 +152,7 @@ class UserActor(Keeper):
         """Open the sums of a closed round, for schemes in which that takes a user: an answer per server, and
         the CPU seconds that it took."""
         started = cpu_clock()
-        return (*self._key.open(closed), cpu_clock() - started)
+        return (*self._ledger.open(closed), cpu_clock() - started)
 
     def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.
@@ -179,7 +179,9 @@ class UserActor(Keeper):
             added_up = self._users.update(begin, end, self._items, self._terms, census)
             update_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
             started = cpu_clock()
-            uploads = self._users.uploads(begin, end, self._round, added_up, self._key, self._terms)
+            uploads = self._users.uploads(
+                begin, end, self._round, added_up, self._key, self._terms, self._ledger.heads
+            )
             encrypt_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
             for user, pieces in enumerate(uploads, start=begin - first):
                 upload_bytes[user] = sum(piece.nbytes for piece in pieces)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from fedmf_ray.errors import DivergenceError, FedMFError
+from fedmf_ray.errors import DivergenceError
 from fedmf_ray.fixed_point import first_beyond
-from fedmf_ray.protocol.messages import NOBODY, EncryptedItems
+from fedmf_ray.protocol.ledger import INITIAL, tampered
+from fedmf_ray.protocol.ledger import Ledger as Ledger
+from fedmf_ray.protocol.ledger import TamperedError as TamperedError
+from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Proof
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.schemes import KeyHolder
 
@@ -21,13 +24,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _ROUNDS = 1 << 53
-_INITIAL = -1
-"""What stands for user and round in the label of the tag under the very first matrix."""
-
-
-class TamperedError(FedMFError):
-    """The server added something else than what it says it added."""
-
 
 def initial_tables(terms: Terms) -> list[Floats]:
     """What opens round 0: the item table from the rule's start, and zeros in the shared ones."""
@@ -48,9 +44,15 @@ def encrypt_items(tables: Sequence[Floats], key: KeyHolder, terms: Terms) -> lis
     integers, messages = terms.blocks.join(tables), []
     for first, stop in itertools.pairwise(terms.blocks.borders):
         mine, tags = integers[first:stop], []
+        if key.keeps_heads:
+            begun = key.begin(first, mine, terms.blocks.fresh)
+            messages.append(
+                EncryptedItems(0, first, begun.sums, begun.tags, NOBODY, begun.head, begun.proof)
+            )
+            continue
         if key.authenticator is not None:
             blocks, plaintexts = np.arange(first, stop), key.plaintexts(mine)
-            tags = [key.authenticator.tag(blocks, plaintexts, _INITIAL, _INITIAL, first)]
+            tags = [key.authenticator.tag(blocks, plaintexts, INITIAL, INITIAL, first)]
         wire = key.encrypt(mine, tags)
         tag = wire[-1, 0] if tags else None
         messages.append(EncryptedItems(0, first, wire[: len(mine)], tag, NOBODY))
@@ -65,7 +67,8 @@ class Share:
     of the users whose uploads the servers say they added to the tables before. weighed, pads, tags: for each
     server, its share of the weighted sum, of the pads of the users that were credited, and (one share only)
     the number in the sum of tags. fresh: its share of the weighted sum of fresh blocks, which the next round
-    starts without. Empty where nothing is tagged.
+    starts without. Empty where nothing is tagged, or tables are sealed. heads: for each server, what came before
+    its tables and their own, where schemes keep heads.
     """
 
     round: int
@@ -75,6 +78,7 @@ class Share:
     pads: list[mpz]
     tags: list[mpz]
     fresh: list[mpz]
+    heads: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def compact(self) -> Share:
         """The same with integers of half the width, where they fit: less to seal and to open."""
@@ -98,11 +102,11 @@ def read_share(
         first, size = message.first, len(message.ciphertexts)
         blocks = np.arange(max(begin, first), max(begin, first, min(end, first + size)))
         try:
-            mine = key.decrypt(message.ciphertexts[blocks - first])
+            mine = key.read(message, blocks - first)
             if message.tag is not None and authenticator is not None and part == 0:
                 tags.append(authenticator.read(message.tag))
         except (OverflowError, TypeError, ValueError) as error:
-            raise _tampered(round_number, server) from error
+            raise tampered(round_number, server) from error
         integers.append(mine)
         if authenticator is not None:
             plaintexts = key.plaintexts(mine)
@@ -112,7 +116,8 @@ def read_share(
             pads.append(sum((authenticator.pad(user, round_number - 1, first) for user in credited), mpz(0)))
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
-    return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh)
+    heads = [(one.proof.before, one.head) for one in messages if one.proof is not None]
+    return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads)
 
 
 def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> None:
@@ -127,12 +132,13 @@ def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms
             and message.round == messages[0].round
             and message.first == first
             and len(message.ciphertexts) == stop - first
-            and (message.tag is None) == (key.authenticator is None)
+            and (message.tag is not None) == (key.authenticator is not None or key.keeps_heads)
+            and (message.proof is not None) == key.keeps_heads
             and (message.credited[:1] >= 0).all()
             and (message.credited[1:] > message.credited[:-1]).all()
             and np.array_equal(message.credited, messages[0].credited)
         ):
-            raise _tampered(messages[0].round, server)
+            raise tampered(messages[0].round, server)
 
 
 def _has_types(message: EncryptedItems) -> bool:
@@ -146,6 +152,17 @@ def _has_types(message: EncryptedItems) -> bool:
         and message.ciphertexts.ndim > 0
         and message.credited.dtype == np.int64
         and message.credited.ndim == 1
+        and (message.proof is None or _is_proof(message.proof, len(message.ciphertexts)))
+    )
+
+
+def _is_proof(proof: object, blocks: int) -> bool:
+    return (
+        isinstance(proof, Proof)
+        and type(proof.before) is bytes
+        and type(proof.rest) is bytes
+        and type(proof.seals) is np.ndarray
+        and len(proof.seals) == blocks
     )
 
 
@@ -160,51 +177,6 @@ def _cut(count: int, part: int, parts: int, at_once: int) -> int:
     """Where a part begins. Key-holders may work on several blocks at once, and users are charged for all
     parts: only the last one may leave such a batch unfilled."""
     return count if part == parts else min(count, at_once * round(count * part / parts / at_once))
-
-
-class Ledger:
-    """What the sums of tags should be: a user's memory from one round to the next.
-
-    balance: for each server, the pads of everything that it has been credited with up to ``round``, and the
-    weighted sums of fresh blocks that it has reset since.
-    """
-
-    def __init__(
-        self, key: KeyHolder, terms: Terms, balance: Sequence[int] | None = None, round_number: int = 0
-    ) -> None:
-        authenticator, firsts = key.authenticator, terms.blocks.borders[:-1]
-        self.balance: list[mpz] = []
-        self._round = round_number
-        if authenticator is None:
-            return
-        self._modulus = authenticator.modulus
-        if balance is None:
-            self.balance = [authenticator.pad(_INITIAL, _INITIAL, first) for first in firsts]
-        else:
-            self.balance = [mpz(number) for number in balance]
-        self._reset = [mpz(0)] * len(self.balance)
-
-    def settle(self, shares: Sequence[Share], round_number: int) -> bool:
-        """Raise :class:`TamperedError` unless the tables are the sum of what the servers say they are, and
-        those of the round that is to open: the latest one again, or the one after it.
-
-        Pads are labelled with the round. A server that could name an earlier one would get other values under
-        the same pads, and could forge a tag from the difference. Tables that have been settled before are
-        held against the same balance again; returns whether these have not, so that their credits are news.
-        """
-        if {share.round for share in shares} != {round_number} or round_number - self._round not in (0, 1):
-            raise _tampered(round_number, 0)
-        again = round_number == self._round
-        for server, (before, tag) in enumerate(zip(self.balance, shares[0].tags, strict=True)):
-            now = before if again else before + sum(share.pads[server] for share in shares)
-            now += 0 if again else self._reset[server]
-            weighed = sum(share.weighed[server] for share in shares)
-            if (tag - weighed - now) % self._modulus != 0:
-                raise _tampered(shares[0].round, server)
-            self.balance[server] = now % self._modulus
-            self._reset[server] = mpz(sum(share.fresh[server] for share in shares))
-        self._round = round_number
-        return not again
 
 
 def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
@@ -233,13 +205,6 @@ def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
 def _joined(arrays: Sequence[Any]) -> Any:
     """Of a single one, no copy is made."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _tampered(round_number: object, server: int) -> TamperedError:
-    return TamperedError(
-        f"round {round_number!r:.20}: the item matrix of server {server} is not the sum of the "
-        "uploads that it was credited with: it added, repeated, swapped or left out something"
-    )
 
 
 def _first_beyond(rows: Floats, terms: Terms) -> int | None:

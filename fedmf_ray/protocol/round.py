@@ -85,7 +85,7 @@ class Local:
         for upload in self.train(absent):
             deliver(upload, self.servers)  # add
         closed = [server.close() for server in self.servers]
-        openings = self.key.open(closed) if self._opens else [None] * len(closed)
+        openings = self.ledger.open(closed) if self._opens else [None] * len(closed)
         messages = [server.publish(one) for server, one in zip(self.servers, openings, strict=True)]
         self.number += 1
         self.read(messages)
@@ -97,7 +97,9 @@ class Local:
         for user in range(len(self.users)):
             if user not in absent:
                 added = self.users.update(user, user + 1, self.items, self.terms, census)
-                uploads += self.users.uploads(user, user + 1, self.number, added, self.key, self.terms)
+                uploads += self.users.uploads(
+                    user, user + 1, self.number, added, self.key, self.terms, self.ledger.heads
+                )
         return uploads
 
     def read(self, messages: Sequence[EncryptedItems]) -> None:

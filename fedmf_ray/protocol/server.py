@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.protocol.messages import NOBODY, Closed, EncryptedItems, Opening, PartialSum, Upload
-from fedmf_ray.schemes import Aggregate, Evaluator
+from fedmf_ray.schemes import Evaluator, Tags
 
 Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
@@ -60,9 +60,8 @@ class Server:
         inside = (fresh >= self._first) & (fresh < self._first + self._shape[0])
         self._fresh = fresh[inside] - self._first
         self._sum = evaluator.aggregate(self._reset(items.ciphertexts))
-        self._tags: Aggregate | None = None
-        if items.tag is not None:
-            self._tags = evaluator.aggregate(items.tag[None, None])
+        self._tags: Tags | None = None if items.tag is None else evaluator.tags(items.tag)
+        self._head = items.head
         self._added = np.zeros(len(roster.user_ids), bool)
         self.closed = False
         """Whether the set of uploads of this round is fixed."""
@@ -86,6 +85,8 @@ class Server:
             raise UploadRefused(upload, f"this is round {self._round}")
         if at is None:
             raise UploadRefused(upload, "no such user")
+        if type(upload.head) is not bytes or upload.head != self._head:
+            raise UploadRefused(upload, "is for other tables than those that opened this round")
         if self._added[at]:
             raise UploadRefused(upload, "has uploaded already")
         if self.closed:
@@ -102,7 +103,7 @@ class Server:
             raise UploadRefused(upload, f"blocks are not strictly increasing within {self._first} to {last}")
         self._check_tag(upload)
         try:
-            self._add(rows, ciphertexts, upload.tag)
+            self._add(rows, upload)
         except ValueError as error:
             raise UploadRefused(upload, str(error)) from error
         self._added[at] = True
@@ -113,9 +114,9 @@ class Server:
         at = self._roster.position(upload.user_id)
         if at is None or not self._added[at]:
             return
-        negate = self._evaluator.negate
-        tag = None if upload.tag is None else negate(upload.tag[None, None])[0, 0]
-        self._add(upload.blocks - self._first, negate(upload.ciphertexts), tag)
+        if self._tags is not None and upload.tag is not None:
+            self._tags.remove(upload.user_id, upload.tag)
+        self._sum.add(upload.blocks - self._first, self._evaluator.negate(upload.ciphertexts))
         self._added[at] = False
 
     def merge(self, partial: PartialSum) -> None:
@@ -130,35 +131,46 @@ class Server:
             return
         if before.any():
             raise ValueError("a partial sum holds users that have been added already, and others")
-        self._add(partial.blocks - self._first, partial.ciphertexts, partial.tag)
+        if self._tags is not None:
+            self._tags.merge(partial.tags)
+        self._sum.merge(partial.blocks - self._first, partial.sums)
         self._added[positions] = True
+
+    def partial(self, rows: Integers) -> PartialSum:
+        """What has been added to some rows since the sums started from zeros."""
+        tags = None if self._tags is None else self._tags.partial()
+        return PartialSum(self._round, self.added, rows + self._first, self._sum.partial(rows), tags)
 
     def close(self) -> Closed:
         """Fix the set of uploads of this round. Says whose they are, and what an opener needs of the sums;
         asked again, the same again."""
         self.closed = True
         tags = None if self._tags is None else self._tags.closing()
-        return Closed(self._round, self._first, self.added, self._sum.closing(), tags)
+        return Closed(self._round, self._first, self.added, self._sum.closing(), tags, self._head)
 
     def publish(self, opening: Opening | None = None) -> EncryptedItems:
         """End the round: the tables with everything that arrived, which open the next one.
 
-        opening: an opener's answer, for schemes whose sums must be opened first.
+        opening: an opener's answer, for schemes whose sums must be opened first. Raises :class:`ValueError`
+        for one of something else; nothing changes then.
         """
+        credited, proof = self.added, None
         if opening is not None:
             if (opening.round, opening.first) != (self._round, self._first):
                 raise ValueError(f"an opening of round {opening.round} is not for round {self._round} here")
+            if opening.closed != self._evaluator.digest(self.close()):
+                raise ValueError("an opening of another set of uploads")
             self._sum.open(opening.sums)
             if self._tags is not None:
                 self._tags.open(opening.tags)
-        credited = self.added
+            self._head, proof = opening.head, opening.proof
         self._round += 1
         self._added[:] = False
         self.closed = False
-        tag, wire = None if self._tags is None else self._tags.wire()[0, 0], self._sum.wire()
+        tag, wire = None if self._tags is None else self._tags.wire(), self._sum.wire()
         if len(self._fresh):
             self._sum = self._evaluator.aggregate(self._reset(wire))
-        return EncryptedItems(self._round, self._first, wire, tag, credited)
+        return EncryptedItems(self._round, self._first, wire, tag, credited, self._head, proof)
 
     def _reset(self, wire: Wire) -> Wire:
         """What a round starts from: the tables that opened it, without the sums of the round before."""
@@ -173,20 +185,22 @@ class Server:
             raise UploadRefused(upload, "has a tag" if self._tags is None else "has no tag")
         if upload.tag is not None and not isinstance(upload.tag, np.ndarray):
             raise UploadRefused(upload, "its tag is not an array")
-        if upload.tag is not None and (upload.tag.dtype != np.uint8 or upload.tag.shape != self._shape[2:]):
-            raise UploadRefused(upload, f"its tag of {upload.tag.shape} is not one ciphertext")
+        if self._tags is None or upload.tag is None:
+            return
+        if upload.tag.dtype != np.uint8 or upload.tag.shape != self._tags.shape:
+            raise UploadRefused(upload, f"its tag of {upload.tag.shape} is not of the agreed shape")
 
-    def _add(self, rows: Integers, ciphertexts: Wire, tag: Wire | None) -> None:
+    def _add(self, rows: Integers, upload: Upload) -> None:
         """Both sums, or neither: a malformed tag is found before anything is added."""
-        if self._tags is not None and tag is not None:
-            self._tags.add(np.array([0]), tag[None, None])
-            try:
-                self._sum.add(rows, ciphertexts)
-            except ValueError:
-                self._tags.add(np.array([0]), self._evaluator.negate(tag[None, None]))
-                raise
-        else:
-            self._sum.add(rows, ciphertexts)
+        if self._tags is None or upload.tag is None:
+            self._sum.add(rows, upload.ciphertexts)
+            return
+        self._tags.add(upload.user_id, upload.tag)
+        try:
+            self._sum.add(rows, upload.ciphertexts)
+        except ValueError:
+            self._tags.remove(upload.user_id, upload.tag)
+            raise
 
 
 class Combiner:
@@ -201,7 +215,7 @@ class Combiner:
         """items: of the round, only its shape matters; roster: of the users here."""
         zeros = evaluator.zeros(items.ciphertexts.shape)
         tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
-        start = EncryptedItems(items.round, items.first, zeros, tag, NOBODY)
+        start = EncryptedItems(items.round, items.first, zeros, tag, NOBODY, items.head)
         self._server, self._first = Server(evaluator, start, roster, fresh), items.first
         self._touched = np.zeros(len(zeros), bool)
 
@@ -214,11 +228,7 @@ class Combiner:
 
     def finish(self) -> PartialSum:
         """The sum of everything received, of the blocks that it touches."""
-        total = self._server.publish()
-        blocks = np.flatnonzero(self._touched)
-        return PartialSum(
-            total.round - 1, total.credited, blocks + self._first, total.ciphertexts[blocks], total.tag
-        )
+        return self._server.partial(np.flatnonzero(self._touched))
 
 
 def deliver(pieces: Sequence[Upload], servers: Sequence[Server | Combiner]) -> None:

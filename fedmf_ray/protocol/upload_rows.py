@@ -7,7 +7,6 @@ import math
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +14,10 @@ from numpy.typing import NDArray
 from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.schemes import Piece
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-class Piece(NamedTuple):
-    """What of some users' blocks is one user's and goes to one server: blocks[begin:end].
-
-    first: the block with which the server's range begins.
-    """
-
-    user: int
-    first: int
-    begin: int
-    end: int
 
 
 class UploadRows:
@@ -92,13 +80,12 @@ class UploadRows:
             integers[blocks.values >= layout.item_count] = shared.reshape(-1, layout.columns)
         return blocks.values, integers
 
-    def pieces(self, first: int, stop: int) -> list[Piece]:
-        """For each of a contiguous range of users (numbered from 0) and each server, which of their blocks it
-        gets."""
+    def pieces(self, first: int, stop: int, user_ids: Sequence[int]) -> list[Piece]:
+        """For each of a contiguous range of users and each server, which of their blocks it gets."""
         blocks, borders = self._blocks.part(first, stop), self._layout.borders
         starts = blocks.starts.tolist()
         pieces = []
-        for user, (begin, end) in enumerate(itertools.pairwise(starts)):
+        for user, (begin, end) in zip(user_ids, itertools.pairwise(starts), strict=True):
             cuts = [begin, end]
             if len(borders) > 2:
                 cuts = (begin + np.searchsorted(blocks.values[begin:end], borders)).tolist()

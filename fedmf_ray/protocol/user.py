@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ from fedmf_ray.tables import RATERS
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+NO_HEADS: Mapping[int, bytes] = MappingProxyType({})
 
 
 class Contribution(NamedTuple):
@@ -189,11 +191,19 @@ class Users:
                 )
 
     def uploads(
-        self, first: int, stop: int, round_number: int, added: Contribution, key: KeyHolder, terms: Terms
+        self,
+        first: int,
+        stop: int,
+        round_number: int,
+        added: Contribution,
+        key: KeyHolder,
+        terms: Terms,
+        heads: Mapping[int, bytes] = NO_HEADS,
     ) -> list[list[Upload]]:
         """What a contiguous range of users uploads: for each of them one encrypted piece per server.
 
-        added: as :meth:`update` returns it.
+        added: as :meth:`update` returns it. heads: of the tables that they read, by the first block of a
+        server, where schemes keep heads.
         """
         mine, shared = slice(self.train.starts[first], self.train.starts[stop]), None
         if len(terms.blocks.tables) > 1:
@@ -201,21 +211,13 @@ class Users:
             users = zip(*(added.shared[name] for name in names), strict=True)
             shared = np.stack([terms.blocks.join_shared(values) for values in users])
         blocks, integers = self.upload_rows.filled(first, stop, mine, added.steps, shared)
-        pieces, user_ids = self.upload_rows.pieces(first, stop), self.user_ids[first:stop].tolist()
-        tags = []
-        if key.authenticator is not None:
-            for user, server_first, begin, end in pieces:
-                plaintexts = key.plaintexts(integers[begin:end])
-                label = user_ids[user], round_number, server_first
-                tags.append(key.authenticator.tag(blocks[begin:end], plaintexts, *label))
-        wire = key.encrypt(integers, tags)
+        pieces = self.upload_rows.pieces(first, stop, self.user_ids[first:stop].tolist())
+        full_text = terms.part_text_sparsity == 0
+        wire, tags = key.protect(round_number, integers, blocks, pieces, heads, full_text)
         uploads = [
-            Upload(round_number, user_ids[user], blocks[begin:end], wire[begin:end], None)
-            for user, _, begin, end in pieces
+            Upload(round_number, user_id, blocks[begin:end], wire[begin:end], tag, heads.get(to, b""))
+            for (user_id, to, begin, end), tag in zip(pieces, tags or [None] * len(pieces), strict=True)
         ]
-        if tags:
-            rows = wire[len(integers) :, 0]
-            uploads = [replace(upload, tag=tag) for upload, tag in zip(uploads, rows, strict=True)]
         servers = terms.blocks.servers
         return [uploads[at : at + servers] for at in range(0, len(uploads), servers)]
 

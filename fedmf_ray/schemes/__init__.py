@@ -26,12 +26,16 @@ from fedmf_ray.schemes.base import (
     Aggregate,
     Evaluator,
     KeyHolder,
+    Known,
+    Piece,
     Reads,
     Rows,
     Scheme,
     Secrets,
     Shape,
+    Tags,
 )
+from fedmf_ray.schemes.masked import Masked
 from fedmf_ray.schemes.paillier.scheme import Elementwise, Packed
 from fedmf_ray.schemes.plain import Plain
 
@@ -42,13 +46,17 @@ __all__ = [
     "Elementwise",
     "Evaluator",
     "KeyHolder",
+    "Known",
+    "Masked",
     "Packed",
+    "Piece",
     "Plain",
     "Reads",
     "Rows",
     "Scheme",
     "Secrets",
     "Shape",
+    "Tags",
     "protection",
     "scheme_of",
 ]
@@ -65,7 +73,7 @@ def _check(name: str, offered: object) -> type[Scheme]:
 SCHEMES: Registry[type[Scheme]] = Registry("scheme", "fedmf_ray.schemes", _check)
 """Schemes by name, as classes: the fields of a scheme are its own settings."""
 
-for _scheme in (Plain, Elementwise, Packed):
+for _scheme in (Plain, Elementwise, Packed, Masked):
     SCHEMES.register(_scheme.name, _scheme)
 
 IN_THE_CLEAR = Plain()

@@ -11,24 +11,43 @@ Two types keep the roles apart. A :class:`KeyHolder` encrypts and decrypts and l
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-import numpy as np
-from gmpy2 import mpz
-from numpy.typing import NDArray
-
 from fedmf_ray.checks import CHECKS
-from fedmf_ray.schemes.tags import Authenticator
+from fedmf_ray.schemes.messages import Closed, Opening
+from fedmf_ray.schemes.sides import (
+    Aggregate,
+    Evaluator,
+    Integers,
+    KeyHolder,
+    Known,
+    Piece,
+    Secrets,
+    Shape,
+    Tags,
+    Wire,
+)
 
-Integers = NDArray[np.int64]
-Wire = NDArray[np.uint8]
-
-Secrets = Mapping[str, NDArray[Any]]
-"""What a user's side must keep to read again what it has protected, as named arrays for a checkpoint."""
-
+__all__ = [
+    "Aggregate",
+    "Closed",
+    "Evaluator",
+    "Integers",
+    "KeyHolder",
+    "Known",
+    "Opening",
+    "Piece",
+    "Reads",
+    "Rows",
+    "Scheme",
+    "Secrets",
+    "Shape",
+    "Tags",
+    "Wire",
+]
 
 class Reads(str, Enum):
     """What the server of a scheme can read, alone. Each includes those before it."""
@@ -41,17 +60,6 @@ class Reads(str, Enum):
     """The sums over users, as every user can."""
     EVERYTHING = "everything"
     """Each upload."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What is fixed about the rows that a scheme protects.
-
-    columns: integers per row. value_bits: bits that hold any of their sums, sign included.
-    """
-
-    columns: int
-    value_bits: int
 
 
 @dataclass(frozen=True)
@@ -75,116 +83,6 @@ class Rows:
     def blocks(self, rows: int) -> int:
         """How many blocks of so many rows."""
         return -(-self.items // rows)
-
-
-@dataclass(frozen=True)
-class Closed:
-    """A server has closed a round: whose uploads are in its sum, and what an opener needs of it.
-
-    credited: (k,) increasing ids. sums, tags: what the scheme's aggregates give (None without an opening).
-    """
-
-    round: int
-    first: int
-    credited: Integers
-    sums: Any = None
-    tags: Any = None
-
-
-@dataclass(frozen=True)
-class Opening:
-    """What an opener gives back to the server whose range begins with block ``first``.
-
-    sums, tags: for the scheme's aggregates.
-    """
-
-    round: int
-    first: int
-    sums: Any
-    tags: Any
-
-
-class KeyHolder:
-    """A user's side: it can read everything. Subclasses pickle."""
-
-    authenticator: Authenticator | None = None
-    """Makes and checks tags; None where nothing is hidden from the server anyway."""
-
-    at_once: int = 1
-    """Rows that it works on at once: fewer may take as long."""
-
-    def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
-        """(rows, columns) int64 within ``value_bits`` to (rows, pieces, bytes) uint8.
-
-        numbers: of tags; each is one row more, protected in its first piece. None come without an
-        authenticator.
-        """
-        raise NotImplementedError
-
-    def decrypt(self, wire: Wire) -> Integers:
-        """(rows, pieces, bytes) uint8 to (rows, columns) int64, for sums too.
-
-        Raises ``OverflowError`` when a plaintext lies outside what a row can hold.
-        """
-        raise NotImplementedError
-
-    def plaintexts(self, integers: Integers) -> list[mpz]:
-        """The signed numbers that :meth:`encrypt` would encrypt, row by row: what tags are made of."""
-        return [mpz(q) for q in integers.ravel().tolist()]
-
-    def open(self, closed: Sequence[Closed]) -> list[Opening]:
-        """Open the sums of a closed round, for schemes that say ``opens``.
-
-        closed: a :class:`Closed` per server, with what its aggregates gave as
-        :meth:`Aggregate.closing`; tags are None where nothing is tagged. Returns an
-        :class:`~fedmf_ray.protocol.messages.Opening` for each. Asked again, by whoever takes over, it must
-        reveal nothing that the first answer did not.
-        """
-        raise NotImplementedError
-
-    def secrets(self) -> Secrets:
-        """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again. Nothing
-        that the server may have is among them."""
-        return {}
-
-
-class Aggregate:
-    """A sum of protected rows in the making."""
-
-    def add(self, rows: Integers, wire: Wire) -> None:
-        """Add protected rows to the given rows of the sum.
-
-        Raises ``ValueError`` with the reason if a ciphertext is malformed; nothing is added then.
-        """
-        raise NotImplementedError
-
-    def wire(self) -> Wire:
-        """The sum as it stands, or as it was opened."""
-        raise NotImplementedError
-
-    def closing(self) -> Any:
-        """What an opener needs of this sum, for schemes that say ``opens``."""
-        return None
-
-    def open(self, opening: Any) -> None:
-        """Take an opener's answer, for schemes that say ``opens``."""
-        raise NotImplementedError
-
-
-class Evaluator:
-    """The server's side: public values only, validates and adds. Subclasses pickle."""
-
-    def aggregate(self, wire: Wire) -> Aggregate:
-        """Start a sum from protected rows."""
-        raise NotImplementedError
-
-    def zeros(self, shape: tuple[int, ...]) -> Wire:
-        """Rows of zeros that anybody can make: where a partial sum starts."""
-        raise NotImplementedError
-
-    def negate(self, wire: Wire) -> Wire:
-        """What takes protected rows out of a sum again, to the last bit."""
-        raise NotImplementedError
 
 
 class Scheme(ABC):

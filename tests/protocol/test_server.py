@@ -66,7 +66,7 @@ class TestServer:
             (dataclasses.replace(good, ciphertexts=good.ciphertexts[..., :-1]), "agreed shape"),
             (dataclasses.replace(good, ciphertexts=np.zeros_like(good.ciphertexts)), "a ciphertext"),
             (dataclasses.replace(good, tag=None), "has no tag"),
-            (dataclasses.replace(good, tag=good.tag[:-1]), "not one ciphertext"),
+            (dataclasses.replace(good, tag=good.tag[:-1]), "its tag of .255,. is not of the agreed shape"),
             (dataclasses.replace(good, tag=np.zeros_like(good.tag)), "a ciphertext"),
         ]:
             with pytest.raises(UploadRefused, match=reason):

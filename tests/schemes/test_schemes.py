@@ -6,7 +6,7 @@ from gmpy2 import mpz
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.schemes import SCHEMES as REGISTRY
-from fedmf_ray.schemes import Elementwise, Packed, Plain, Rows, Shape
+from fedmf_ray.schemes import Elementwise, Masked, Packed, Plain, Rows, Shape
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
 from fedmf_ray.schemes.paillier.keys import check_key_bits, key_warning
 from fedmf_ray.testing.schemes import SchemeTests
@@ -38,6 +38,18 @@ class TestElementwise(PaillierTests):
 
 class TestPacked(PaillierTests):
     scheme = Packed(1024)
+
+
+class TestMasked(SchemeTests):
+    scheme = Masked()
+
+    def malformed(self, evaluator, wire):
+        """A row that only an opener publishes, one that takes out what nobody added, and a repeated nonce."""
+        published, negative, again = (wire.copy() for _ in range(3))
+        published[-1, 0, 0] = 2
+        negative[:, 0, 0] = 255
+        again[0, 0, 1:13] = again[-1, 0, 1:13]
+        return [published, negative, again]
 
 
 class TestPadded(SchemeTests):

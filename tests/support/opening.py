@@ -19,7 +19,7 @@ class Asking(Plain):
 
 
 class AskingKeyHolder(PlainKeyHolder):
-    def open(self, closed):
+    def open(self, closed, known=None):
         return [Opening(one.round, one.first, one.sums, None) for one in closed]
 
 

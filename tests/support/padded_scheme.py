@@ -79,7 +79,7 @@ class PaddedKeyHolder(KeyHolder):
     def number(self, sign, nonce, value):
         return (value - sign * self.pad(nonce)) % MODULUS
 
-    def open(self, closed):
+    def open(self, closed, known=None):
         return [Opening(one.round, one.first, self._open(one.sums), self._open(one.tags)) for one in closed]
 
     def _open(self, sums):

@@ -120,12 +120,14 @@ class Federation:
     def uploads(self):
         """Of all users in the open round: a list of pieces each."""
         count = len(self.users)
-        return self.users.uploads(0, count, self.round, self.contribution(), self.key, self.terms)
+        return self.users.uploads(
+            0, count, self.round, self.contribution(), self.key, self.terms, self.ledger.heads
+        )
 
     def publish(self):
         """Servers close and publish; a user opens the sums if the scheme needs it."""
         closed = [server.close() for server in self.servers]
-        openings = self.key.open(closed) if self.scheme.opens else [None] * len(closed)
+        openings = self.ledger.open(closed) if self.scheme.opens else [None] * len(closed)
         self.messages = [
             server.publish(opening) for server, opening in zip(self.servers, openings, strict=True)
         ]

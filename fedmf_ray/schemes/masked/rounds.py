@@ -1,0 +1,46 @@
+"""What follows from the users' secret for the tables of one head: masks and pads that no other head has."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.schemes.masked.streams import Stream, derive, mac
+
+Bytes = NDArray[np.uint8]
+Integers = NDArray[np.int64]
+
+
+class Round:
+    """head: of the tables; b"" stands for no tables at all."""
+
+    def __init__(self, secret: bytes, head: bytes) -> None:
+        self._secret, self._head = secret, head
+
+    @cached_property
+    def uploads(self) -> Stream:
+        """Masks of what is uploaded in the round that these tables open, by nonce."""
+        return Stream(derive(self._secret, "masks of uploads", self._head))
+
+    @cached_property
+    def _pad_key(self) -> bytes:
+        return derive(self._secret, "pads of tags", self._head)
+
+    def pad(self, user_id: int, round_number: int, first: int, nonce: bytes) -> int:
+        """Of the tag of an upload in that round."""
+        return int.from_bytes(mac(self._pad_key, user_id, round_number, first, nonce), "little")
+
+    @cached_property
+    def tables_pad(self) -> int:
+        """Of the tag of these tables."""
+        return int.from_bytes(derive(self._secret, "pad of tables", self._head), "little")
+
+    @cached_property
+    def _seal_pads(self) -> Stream:
+        return Stream(derive(self._secret, "pads of seals", self._head))
+
+    def seal_pads(self, blocks: Integers) -> Bytes:
+        """(k, 16) of the seals of these tables, a number for each block."""
+        return self._seal_pads.numbers(blocks)

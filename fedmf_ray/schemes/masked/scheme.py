@@ -1,0 +1,39 @@
+"""The scheme ``masked`` as an object."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fedmf_ray.schemes.base import Evaluator, KeyHolder, Reads, Rows, Scheme, Secrets, Shape
+from fedmf_ray.schemes.masked.bits import BitLayout
+from fedmf_ray.schemes.masked.server import MaskedEvaluator
+from fedmf_ray.schemes.masked.streams import KEY_BYTES
+from fedmf_ray.schemes.masked.users import MaskedKeyHolder
+from fedmf_ray.schemes.masked.wire import HEADER_BYTES, TAG_BYTES
+
+
+@dataclass(frozen=True)
+class Masked(Scheme):
+    """Values under one-time masks that all users can make and the server cannot. A user opens each round."""
+
+    name: ClassVar[str] = "masked"
+    server_reads: ClassVar[Reads] = Reads.ROWS
+    lightweight: ClassVar[bool] = True
+    opens: ClassVar[bool] = True
+    unit_rows: ClassVar[tuple[int, int]] = (16, 1024)
+
+    def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
+        secret = secrets["secret"].tobytes() if secrets else os.urandom(KEY_BYTES)
+        return MaskedEvaluator(shape), MaskedKeyHolder(secret, shape)
+
+    def block_bytes(self, shape: Shape) -> int:
+        return HEADER_BYTES + BitLayout.of(shape).row_bytes
+
+    def tag_bytes(self) -> int:
+        return TAG_BYTES
+
+    def layout(self, rows: Rows) -> str:
+        each = self.block_bytes(rows.shape(1))
+        return f"masked integers, {rows.value_bits} bits per value, {each:,} bytes per row"

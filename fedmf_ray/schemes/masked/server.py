@@ -1,0 +1,194 @@
+"""The servers' side: sums of masked rows modulo 2^b, lists of nonces, and no key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.schemes.sides import Aggregate, Evaluator, Integers, Shape, Tags, Wire
+from fedmf_ray.schemes.masked import field, heads
+from fedmf_ray.schemes.masked import wire as wires
+from fedmf_ray.schemes.masked.bits import BitLayout
+from fedmf_ray.schemes.masked.wire import HEADER_BYTES, Sums, TagSums
+from fedmf_ray.schemes.messages import Closed
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class MaskedEvaluator(Evaluator):
+    """Adds words modulo 2^b. shape: of the rows."""
+
+    shape: Shape
+
+    def aggregate(self, wire: Wire) -> MaskedAggregate:
+        return MaskedAggregate(BitLayout.of(self.shape), wire)
+
+    def zeros(self, shape: tuple[int, ...]) -> Wire:
+        return np.zeros(shape, np.uint8)
+
+    def negate(self, wire: Wire) -> Wire:
+        layout, rows = BitLayout.of(self.shape), wire[:, 0]
+        negative = wire.copy()
+        negative[:, 0, 0] = np.where(rows[:, 0] == wires.UPLOADED, wires.TAKEN_OUT, wires.UPLOADED)
+        layout.pack(-layout.unpack(rows[:, HEADER_BYTES:]), negative[:, 0, HEADER_BYTES:])
+        return negative
+
+    def tags(self, tag: Wire) -> Tags:
+        return MaskedTags(tag)
+
+    def digest(self, closed: Closed) -> bytes:
+        rest = wires.rest_of(closed.sums, closed.tags)
+        return heads.closed_digest(closed.head, closed.round, closed.first, closed.credited, rest)
+
+
+@dataclass(frozen=True)
+class _Partial:
+    """What a combiner has added to some rows. nonces: (k, 12), rows: (k,) the position of each among these."""
+
+    words: NDArray[Any]
+    rows: Integers
+    nonces: Bytes
+    whole: Bytes
+
+
+class MaskedAggregate(Aggregate):
+    """A sum and the nonces that are in it."""
+
+    def __init__(self, layout: BitLayout, wire: Wire) -> None:
+        self._layout = layout
+        self._begin(wire)
+
+    def _begin(self, wire: Wire) -> None:
+        rows = wire[:, 0]
+        self._start = rows[:, :HEADER_BYTES].copy()
+        self._words = self._layout.unpack(rows[:, HEADER_BYTES:])
+        self._rows: list[Integers] = []
+        self._nonces: list[Bytes] = []
+        self._whole: list[Bytes] = []
+
+    def add(self, rows: Integers, wire: Wire) -> None:
+        """Also takes out again, row by row, what was added before."""
+        if not len(rows):
+            return
+        flat = wire[:, 0]
+        kinds, nonces = flat[:, 0], np.ascontiguousarray(flat[:, 1:HEADER_BYTES])
+        if (kinds == wires.UPLOADED).all():
+            if wires.repeated(nonces):
+                raise ValueError("a nonce comes twice")
+            self._note(rows, nonces)
+        elif (kinds == wires.TAKEN_OUT).all():
+            self._forget(rows, nonces)
+        else:
+            raise ValueError("a row is not of the kind that users upload")
+        total = self._words.take(rows, axis=0)
+        total += self._layout.unpack(flat[:, HEADER_BYTES:])
+        self._words[rows] = total
+
+    def _note(self, rows: Integers, nonces: Bytes) -> None:
+        if len(rows) == len(self._words) > 1 and np.array_equal(
+            nonces, wires.counted_nonces(nonces[0], len(rows))
+        ):
+            self._whole.append(nonces[:1])
+        else:
+            self._rows.append(rows)
+            self._nonces.append(nonces)
+
+    def _forget(self, rows: Integers, nonces: Bytes) -> None:
+        """Raises ``ValueError`` for what was never added."""
+        if len(rows) == len(self._words):
+            for at, first in enumerate(self._whole):
+                if np.array_equal(first[0], nonces[0]):
+                    del self._whole[at]
+                    return
+        there, theirs = self._listed()
+        places = {(row, nonce.tobytes()): at for at, (row, nonce) in enumerate(zip(there.tolist(), theirs))}
+        out = [places.get((row, nonce.tobytes())) for row, nonce in zip(rows.tolist(), nonces)]
+        if None in out:
+            raise ValueError("takes out what was never added")
+        kept = np.ones(len(there), bool)
+        kept[np.array(out, np.int64)] = False
+        self._rows, self._nonces = [there[kept]], [theirs[kept]]
+
+    def _listed(self) -> tuple[Integers, Bytes]:
+        if not self._rows:
+            return np.empty(0, np.int64), np.empty((0, wires.NONCE_BYTES), np.uint8)
+        return np.concatenate(self._rows), np.concatenate(self._nonces)
+
+    def _wholes(self) -> Bytes:
+        none = np.empty((0, wires.NONCE_BYTES), np.uint8)
+        return np.concatenate([none, *self._whole])
+
+    def wire(self) -> Wire:
+        rows, _ = self._listed()
+        if len(rows) or self._whole:
+            raise RuntimeError("a sum that nobody has opened")
+        out = np.empty((len(self._words), 1, HEADER_BYTES + self._layout.row_bytes), np.uint8)
+        out[:, 0, :HEADER_BYTES] = self._start
+        self._layout.pack(self._words, out[:, 0, HEADER_BYTES:])
+        return out
+
+    def closing(self) -> Sums:
+        rows, nonces = self._listed()
+        places = rows.astype(np.uint64) << np.uint64(40) | wires.prefixes(nonces) >> np.uint64(24)
+        order = np.argsort(places)
+        totals = np.empty((len(self._words), self._layout.row_bytes), np.uint8)
+        self._layout.pack(self._words, totals)
+        counts = np.bincount(rows, minlength=len(self._words)).astype(np.uint32)
+        return Sums(self._start, totals, counts, nonces[order], wires.sorted_nonces(self._wholes()))
+
+    def open(self, opening: Any) -> None:
+        self._begin(opening)
+
+    def partial(self, rows: Integers) -> Any:
+        at, nonces = self._listed()
+        return _Partial(self._words[rows], np.searchsorted(rows, at), nonces, self._wholes())
+
+    def merge(self, rows: Integers, partial: Any) -> None:
+        self._words[rows] += partial.words
+        if len(partial.nonces):
+            self._rows.append(rows[partial.rows])
+            self._nonces.append(partial.nonces)
+        self._whole += list(partial.whole[:, None])
+
+
+class MaskedTags(Tags):
+    """Adds tags modulo p, and remembers whose they are and under which nonce."""
+
+    shape = (wires.TAG_BYTES,)
+
+    def __init__(self, tag: Wire) -> None:
+        self._start = tag
+        self._tags: dict[int, Wire] = {}
+
+    def add(self, user_id: int, tag: Wire) -> None:
+        if int.from_bytes(tag[wires.NONCE_BYTES :].tobytes(), "little") >= field.P:
+            raise ValueError("its tag is not a number modulo p")
+        self._tags[user_id] = tag
+
+    def remove(self, user_id: int, tag: Wire) -> None:
+        del self._tags[user_id]
+
+    def wire(self) -> Wire:
+        if self._tags:
+            raise RuntimeError("a sum of tags that nobody has opened")
+        return self._start
+
+    def closing(self) -> TagSums:
+        user_ids = np.array(sorted(self._tags), np.int64)
+        mine = np.array([self._tags[user_id] for user_id in user_ids.tolist()], np.uint8)
+        mine = mine.reshape(len(user_ids), wires.TAG_BYTES)
+        total = field.to_int(self._start) + sum(map(field.to_int, mine[:, wires.NONCE_BYTES :]))
+        return TagSums(user_ids, mine[:, : wires.NONCE_BYTES].copy(), field.to_bytes(total))
+
+    def open(self, opening: Any) -> None:
+        self.__init__(opening)  # type: ignore[misc]
+
+    def partial(self) -> Any:
+        return dict(self._tags)
+
+    def merge(self, partial: Any) -> None:
+        self._tags |= partial

@@ -1,0 +1,243 @@
+"""The users' side: masks and tags uploads, opens sums, and reads what an opener has published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from fedmf_ray.schemes.masked import field, heads
+from fedmf_ray.schemes.masked import wire as wires
+from fedmf_ray.schemes.masked.bits import BitLayout
+from fedmf_ray.schemes.masked.checks import check
+from fedmf_ray.schemes.masked.rounds import Round
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, fresh_nonces
+from fedmf_ray.schemes.masked.weights import Weights
+from fedmf_ray.schemes.masked.wire import HEADER_BYTES, Sums
+from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
+from fedmf_ray.schemes.sides import Integers, KeyHolder, Known, Piece, Secrets, Shape, Wire
+
+Bytes = NDArray[np.uint8]
+
+_OPENED_ROWS = 1 << 11
+"""Nonces whose masks are made and added up at once: they stay in a cache."""
+
+_ROUNDS = 8
+"""Heads of which keys are kept: those of a round and the next, for each server."""
+
+
+class MaskedKeyHolder(KeyHolder):
+    """All users have one secret of 32 bytes, which is made for one run.
+
+    head: of the tables that opened the round in which it encrypts and decrypts uploads.
+    """
+
+    keeps_heads = True
+
+    def __init__(self, secret: bytes, shape: Shape, head: bytes = b"") -> None:
+        self._secret, self._shape, self._head = secret, shape, head
+        self._layout = BitLayout.of(shape)
+        self._rounds: dict[bytes, Round] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._secret, self._shape, self._head)
+
+    def secrets(self) -> Secrets:
+        return {"secret": np.frombuffer(self._secret, np.uint8)}
+
+    def at(self, head: bytes) -> MaskedKeyHolder:
+        return self if head == self._head else type(self)(self._secret, self._shape, head)
+
+    def first_heads(self, firsts: Sequence[int]) -> list[bytes]:
+        return [derive(self._secret, "the first head", first) for first in firsts]
+
+    def _round(self, head: bytes) -> Round:
+        if head not in self._rounds:
+            while len(self._rounds) >= _ROUNDS:
+                del self._rounds[next(iter(self._rounds))]
+            self._rounds[head] = Round(self._secret, head)
+        return self._rounds[head]
+
+    @cached_property
+    def _tables(self) -> Stream:
+        return Stream(derive(self._secret, "masks of tables"))
+
+    @cached_property
+    def _base_key(self) -> bytes:
+        return derive(self._secret, "bases")
+
+    @cached_property
+    def _weights(self) -> Weights:
+        return Weights(self._secret, "weights of tags", self._shape)
+
+    @cached_property
+    def _seal_weights(self) -> Weights:
+        return Weights(self._secret, "weights of seals", self._shape)
+
+    def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
+        if len(numbers):
+            raise ValueError("tags are made by `protect`")
+        uploads = self._round(self._head).uploads
+        return self._masked(wires.UPLOADED, uploads, fresh_nonces(len(integers)), integers)
+
+    def protect(
+        self,
+        round_number: int,
+        integers: Integers,
+        blocks: Integers,
+        pieces: Sequence[Piece],
+        heads: Mapping[int, bytes],
+        full_text: bool,
+    ) -> tuple[Wire, list[Wire]]:
+        rounds = {first: self._round(head) for first, head in heads.items()}
+        nonces = self._nonces(len(integers), pieces if full_text else ())
+        if len(rounds) == 1:
+            (one_round,) = rounds.values()
+            wire = self._masked(wires.UPLOADED, one_round.uploads, nonces, integers)
+        else:
+            wire = np.empty((len(integers), 1, HEADER_BYTES + self._layout.row_bytes), np.uint8)
+            for first, one_round in rounds.items():
+                mine = [np.arange(one.begin, one.end) for one in pieces if one.first == first]
+                at = np.concatenate([np.empty(0, np.int64), *mine])
+                wire[at] = self._masked(wires.UPLOADED, one_round.uploads, nonces[at], integers[at])
+        numbers = self._weights.numbers(blocks, integers, [(one.begin, one.end) for one in pieces])
+        tags = []
+        for one, nonce, number in zip(pieces, fresh_nonces(len(pieces)), numbers, strict=True):
+            pad = rounds[one.first].pad(one.user_id, round_number, one.first, nonce.tobytes())
+            tags.append(np.concatenate([nonce, field.to_bytes(number + pad)]))
+        return wire, tags
+
+    def _nonces(self, rows: int, whole: Sequence[Piece]) -> Bytes:
+        """One for each row; those of pieces that are all of a server's rows count."""
+        nonces = fresh_nonces(len(whole) or rows)
+        if not whole:
+            return nonces
+        each = [wires.counted_nonces(n, one.end - one.begin) for n, one in zip(nonces, whole, strict=True)]
+        return np.concatenate(each)
+
+    def _masked(self, kind: int, stream: Stream, nonces: Bytes, integers: Integers) -> Wire:
+        layout = self._layout
+        out = np.empty((len(integers), 1, HEADER_BYTES + layout.row_bytes), np.uint8)
+        out[:, 0, 0], out[:, 0, 1:HEADER_BYTES] = kind, nonces
+        words = stream.words(nonces, layout.columns, layout.word)
+        layout.pack(words + integers.astype(layout.word), out[:, 0, HEADER_BYTES:])
+        return out
+
+    def decrypt(self, wire: Wire) -> Integers:
+        rows = wire[:, 0]
+        words = self._layout.unpack(rows[:, HEADER_BYTES:])
+        words -= self._masks(rows[:, :HEADER_BYTES])
+        return self._layout.signed(words)
+
+    def _masks(self, headers: Bytes) -> NDArray[Any]:
+        """(rows, columns) what is on rows of any kind."""
+        layout, kinds, nonces = self._layout, headers[:, 0], headers[:, 1:]
+        streams = {wires.TABLES: self._tables, wires.UPLOADED: self._round(self._head).uploads}
+        for kind, stream in streams.items():
+            if len(kinds) and (kinds == kind).all():
+                return stream.words(nonces, layout.columns, layout.word)
+        masks = np.zeros((len(headers), layout.columns), layout.word)
+        for kind, stream in streams.items():
+            at = kinds == kind
+            masks[at] = stream.words(nonces[at], layout.columns, layout.word)
+        at = kinds == wires.TAKEN_OUT
+        masks[at] = -streams[wires.UPLOADED].words(nonces[at], layout.columns, layout.word)
+        return masks
+
+    def begin(self, first: int, integers: Integers, fresh: Integers) -> Opening:
+        (before,), rest = self.first_heads([first]), fresh_nonces(3).tobytes()[: heads.HEAD_BYTES]
+        closed = heads.closed_digest(before, -1, first, np.array([], np.int64), rest)
+        return self._published(-1, first, integers, fresh, before, closed, rest)
+
+    def open(self, closed: Sequence[Closed], known: Known | None = None) -> list[Opening]:
+        return [self._open(one, known) for one in closed]
+
+    def _open(self, closed: Closed, known: Known | None) -> Opening:
+        check(closed, known)
+        integers, fresh = self.at(closed.head)._opened(closed.sums), np.array([], np.int64)
+        if known is not None:
+            fresh = known.fresh
+            self._check_tags(closed, integers)
+        rest = wires.rest_of(closed.sums, closed.tags)
+        digest = heads.closed_digest(closed.head, closed.round, closed.first, closed.credited, rest)
+        return self._published(closed.round, closed.first, integers, fresh, closed.head, digest, rest)
+
+    def _opened(self, sums: Sums) -> Integers:
+        """(rows, columns) the sums without any mask."""
+        layout, uploads = self._layout, self._round(self._head).uploads
+        words = layout.unpack(sums.totals)
+        words -= self._masks(sums.start)
+        rows = np.repeat(np.arange(len(words)), sums.counts)
+        for first in range(0, len(rows), _OPENED_ROWS):
+            some = slice(first, first + _OPENED_ROWS)
+            masks = uploads.words(sums.nonces[some], layout.columns, layout.word)
+            starts = np.flatnonzero(np.diff(rows[some], prepend=-1))
+            words[rows[some][starts]] -= np.add.reduceat(masks, starts, axis=0)
+        for nonce in sums.whole:
+            words -= uploads.words(wires.counted_nonces(nonce, len(words)), layout.columns, layout.word)
+        return layout.signed(words)
+
+    def _check_tags(self, closed: Closed, integers: Integers) -> None:
+        """Raises ``ValueError`` unless the opened sums are what the tags of those credited say."""
+        tags, one_round = closed.tags, self._round(closed.head)
+        (weighed,) = self._weights.numbers(
+            np.arange(len(integers)) + closed.first, integers, [(0, len(integers))]
+        )
+        pads = sum(
+            one_round.pad(user_id, closed.round, closed.first, nonce.tobytes())
+            for user_id, nonce in zip(tags.user_ids.tolist(), tags.nonces, strict=True)
+        )
+        if (field.to_int(tags.total) - one_round.tables_pad - pads - weighed) % field.P:
+            raise ValueError(
+                "the sums do not add up: the server, or a user whose upload is in them, sent something else "
+                "than it says"
+            )
+
+    def _published(
+        self,
+        round_number: int,
+        first: int,
+        integers: Integers,
+        fresh: Integers,
+        before: bytes,
+        closed: bytes,
+        rest: bytes,
+    ) -> Opening:
+        """Tables under the base that follows from what was closed: the same list gives the same bytes."""
+        base = heads.base_of(self._base_key, closed)
+        head = heads.next_head(before, closed, base)
+        blocks = np.arange(len(integers)) + first
+        nonces = Stream(derive(base, "nonces")).numbers(blocks)[:, :NONCE_BYTES]
+        wire = self._masked(wires.TABLES, self._tables, nonces, integers)
+        kept = ~np.isin(blocks, fresh)
+        (number,) = self._weights.numbers(blocks[kept], integers[kept], [(0, int(kept.sum()))])
+        tag = field.to_bytes(number + self._round(head).tables_pad)
+        proof = Proof(before, rest, self._seals(head, blocks, integers))
+        return Opening(round_number, first, wire, tag, head, closed, proof)
+
+    def _seals(self, head: bytes, blocks: Integers, integers: Integers) -> Bytes:
+        """(rows, 16): the weighted sum of each row modulo p, under a pad of its own."""
+        sums = self._seal_weights.sums(integers)
+        sums[:, : field.LIMBS] += self._round(head).seal_pads(blocks).view("<u2")
+        return field.reduced(sums)
+
+    def read(self, message: EncryptedItems, rows: Integers) -> Integers:
+        """Raises ``ValueError`` unless the head follows from the one before, and every seal fits."""
+        proof, number = message.proof, message.round - 1
+        if not isinstance(proof, Proof):
+            raise ValueError("it has no proof")
+        closed = heads.closed_digest(proof.before, number, message.first, message.credited, proof.rest)
+        head = heads.next_head(proof.before, closed, heads.base_of(self._base_key, closed))
+        if head != message.head:
+            raise ValueError("its head does not follow from the one before")
+        wire = message.ciphertexts[rows]
+        if (wire[:, 0, 0] != wires.TABLES).any():
+            raise ValueError("a row was not published by an opener")
+        integers = self.decrypt(wire)
+        if not np.array_equal(self._seals(head, rows + message.first, integers), proof.seals[rows]):
+            raise ValueError("a seal does not fit its row")
+        return integers

@@ -1,0 +1,71 @@
+"""Secret weights: they bind rows of integers to numbers modulo p = 2^127 - 1 that add up.
+
+The weight of a value is the product of one for its row and one for its column: the number of a block of rows is
+
+    sum over rows of a[row] * (sum over columns of c[column] * x[row, column])    (mod p).
+
+Whoever does not know the weights and changes some x is right with probability 2/p at most: a row that changed
+keeps its inner sum with probability 1/p, and if that changed, so does the outer sum but for one a[row] of p. Row
+sums are products of matrices (:mod:`.field`), and outer weights are one for a row, not for each value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.schemes.sides import Integers, Shape
+from fedmf_ray.schemes.masked import field
+from fedmf_ray.schemes.masked.streams import Stream, derive
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+_MOST_ROWS = 1 << 20
+"""Of one exact sum over rows."""
+
+
+class Weights:
+    """Of rows of one shape, for one purpose."""
+
+    def __init__(self, secret: bytes, purpose: str, shape: Shape) -> None:
+        self._bits = shape.value_bits
+        columns = Stream(derive(secret, f"{purpose}, columns"))
+        self._columns = _limbs(columns, np.arange(shape.columns))
+        self._stream = Stream(derive(secret, f"{purpose}, rows"))
+        self._rows = np.empty((0, field.LIMBS))
+
+    def sums(self, integers: Integers) -> Integers:
+        """(rows, 8 or more) sums over columns, not yet reduced."""
+        return field.weighted_rows(integers, self._columns, self._bits)
+
+    def numbers(self, blocks: Integers, integers: Integers, cuts: Sequence[tuple[int, int]]) -> list[int]:
+        """For each of some ranges of rows, the number modulo p that stands for it. blocks: (rows,) numbers."""
+        inner = field.reduced(self.sums(integers))
+        outer = self._of(blocks)
+        fine = [
+            (at, begin, min(begin + _MOST_ROWS, end))
+            for at, (first, end) in enumerate(cuts)
+            for begin in range(first, end, _MOST_ROWS)
+        ]
+        totals = [0] * len(cuts)
+        for (at, *_), number in zip(
+            fine, field.combined(outer, inner, [(b, e) for _, b, e in fine]), strict=True
+        ):
+            totals[at] = (totals[at] + number) % field.P
+        return totals
+
+    def _of(self, blocks: Integers) -> Floats:
+        if len(blocks) and int(blocks.max()) >= len(self._rows):
+            count = max(1024, 1 << int(blocks.max()).bit_length())
+            self._rows = _limbs(self._stream, np.arange(count))
+        return self._rows[blocks]
+
+
+def _limbs(stream: Stream, labels: Integers) -> Floats:
+    """(k, 8) of pseudorandom numbers below 2^127."""
+    numbers = stream.numbers(labels).copy()
+    numbers[:, -1] &= 0x7F
+    return field.limbs_of(numbers)

@@ -1,0 +1,99 @@
+"""How rows, tags and what an opener gets look on the wire.
+
+A row is its kind (1 byte), its nonce (12), and its values modulo 2^b with b bits each. A tag of an upload is a
+nonce (12) and a number modulo p (16); that of tables is a number alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES
+
+Bytes = NDArray[np.uint8]
+Integers = NDArray[np.int64]
+
+BARE, UPLOADED, TABLES, TAKEN_OUT = 0, 1, 2, 255
+"""Kinds of rows: zeros that anybody can make; what a user uploads; what an opener publishes; an upload with
+the opposite sign, which cancels it."""
+
+HEADER_BYTES = 1 + NONCE_BYTES
+NUMBER_BYTES = 16
+TAG_BYTES = NONCE_BYTES + NUMBER_BYTES
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Closed sums of rows, as an opener needs them.
+
+    start: (rows, 13) kind and nonce of what each sum began with. totals: (rows, bytes) packed. counts: (rows,)
+    uint32, how many nonces of uploads are in each. nonces: (k, 12) row after row, sorted in each. whole: (u, 12)
+    sorted first nonces of uploads of all rows, whose others follow by counting.
+    """
+
+    start: Bytes
+    totals: Bytes
+    counts: NDArray[np.uint32]
+    nonces: Bytes
+    whole: Bytes
+
+    @property
+    def nbytes(self) -> int:
+        arrays = (self.start, self.totals, self.counts, self.nonces, self.whole)
+        return sum(array.nbytes for array in arrays)
+
+
+@dataclass(frozen=True)
+class TagSums:
+    """Closed tags: (u,) increasing ids of users, (u, 12) nonces of their tags, (16,) the sum with that of the
+    tables before."""
+
+    user_ids: Integers
+    nonces: Bytes
+    total: Bytes
+
+    @property
+    def nbytes(self) -> int:
+        return self.user_ids.nbytes + self.nonces.nbytes + self.total.nbytes
+
+
+def rest_of(sums: Sums, tags: TagSums | None) -> bytes:
+    """A digest of the lists of nonces, which are sorted: order of arrival says nothing."""
+    whole = hashlib.sha256(b"fedmf-ray list 1")
+    arrays = [sums.start, sums.counts, sums.nonces, sums.whole]
+    if tags is not None:
+        arrays += [tags.user_ids, tags.nonces]
+    for array in arrays:
+        whole.update(f"{array.dtype.str}{array.shape}".encode())
+        whole.update(np.ascontiguousarray(array).data)
+    return whole.digest()
+
+
+def counted_nonces(first: Bytes, rows: int) -> Bytes:
+    """(rows, 12): the nonces of an upload of all rows, from its (12,) first one: the last four bytes count."""
+    nonces = np.empty((rows, 3), "<u4")
+    nonces[:] = np.ascontiguousarray(first).view("<u4")
+    nonces[:, 2] += np.arange(rows, dtype=np.uint32)
+    return nonces.view(np.uint8)
+
+
+def prefixes(nonces: Bytes) -> NDArray[np.uint64]:
+    """(k,) the first eight bytes."""
+    words = np.ascontiguousarray(nonces).view("<u4")
+    return words[:, 0] | words[:, 1].astype(np.uint64) << np.uint64(32)
+
+
+def repeated(nonces: Bytes) -> bool:
+    """Whether any comes twice."""
+    starts = np.sort(prefixes(nonces))
+    if not (starts[1:] == starts[:-1]).any():
+        return False
+    return len(np.unique(nonces, axis=0)) < len(nonces)
+
+
+def sorted_nonces(nonces: Bytes) -> Bytes:
+    return nonces[np.lexsort(nonces.T[::-1])] if len(nonces) else nonces

@@ -1,0 +1,265 @@
+"""The two sides of a scheme: users, who can read everything, and servers, who add.
+
+A :class:`KeyHolder` encrypts and decrypts and lives with users; an :class:`Evaluator` validates and adds, is
+built from public values alone, and is all that a server ever holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening
+from fedmf_ray.schemes.tags import Authenticator
+
+Integers = NDArray[np.int64]
+Wire = NDArray[np.uint8]
+
+Secrets = Mapping[str, NDArray[Any]]
+"""What a user's side must keep to read again what it has protected, as named arrays for a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is fixed about the rows that a scheme protects.
+
+    columns: integers per row. value_bits: bits that hold any of their sums, sign included.
+    """
+
+    columns: int
+    value_bits: int
+
+
+class Piece(NamedTuple):
+    """What of some protected rows is one user's and goes to one server: rows begin to end (exclusive).
+
+    first: the block with which the server's range begins.
+    """
+
+    user_id: int
+    first: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an opener knows itself of the round that a server has closed.
+
+    heads: of the tables that it read, by the first block of a server. fresh: blocks that started from zero.
+    least, most: how many users may have uploaded.
+    """
+
+    round: int
+    heads: Mapping[int, bytes]
+    fresh: Integers
+    least: int
+    most: int
+
+
+class KeyHolder:
+    """A user's side: it can read everything. Subclasses pickle."""
+
+    authenticator: Authenticator | None = None
+    """Makes and checks tags; None where nothing is hidden from the server anyway."""
+
+    keeps_heads: bool = False
+    """Whether published tables are named by heads and checked by seals, instead of by tags that add up."""
+
+    at_once: int = 1
+    """Rows that it works on at once: fewer may take as long."""
+
+    def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
+        """(rows, columns) int64 within ``value_bits`` to (rows, pieces, bytes) uint8.
+
+        numbers: of tags; each is one row more, protected in its first piece. None come without an
+        authenticator.
+        """
+        raise NotImplementedError
+
+    def decrypt(self, wire: Wire) -> Integers:
+        """(rows, pieces, bytes) uint8 to (rows, columns) int64, for sums too.
+
+        Raises ``OverflowError`` when a plaintext lies outside what a row can hold.
+        """
+        raise NotImplementedError
+
+    def plaintexts(self, integers: Integers) -> list[mpz]:
+        """The signed numbers that :meth:`encrypt` would encrypt, row by row: what tags are made of."""
+        return [mpz(q) for q in integers.ravel().tolist()]
+
+    def protect(
+        self,
+        round_number: int,
+        integers: Integers,
+        blocks: Integers,
+        pieces: Sequence[Piece],
+        heads: Mapping[int, bytes],
+        full_text: bool,
+    ) -> tuple[Wire, list[Wire]]:
+        """What users upload in a round: protected rows, and a tag for each piece (none without tags).
+
+        integers: (rows, columns); blocks: (rows,) which each is. heads: of the tables that users read, by the
+        first block of a server, for schemes that keep heads. full_text: each piece is all of a server's.
+        """
+        tags = []
+        if self.authenticator is not None:
+            for user_id, first, begin, end in pieces:
+                plaintexts = self.plaintexts(integers[begin:end])
+                label = user_id, round_number, first
+                tags.append(self.authenticator.tag(blocks[begin:end], plaintexts, *label))
+        wire = self.encrypt(integers, tags)
+        return wire[: len(integers)], list(wire[len(integers) :, 0])
+
+    def open(self, closed: Sequence[Closed], known: Known | None = None) -> list[Opening]:
+        """Open the sums of a closed round, for schemes that say ``opens``.
+
+        closed: a :class:`Closed` per server, with what its aggregates gave as
+        :meth:`Aggregate.closing`; tags are None where nothing is tagged. known: what they are held against;
+        without it, sums are opened as they are. Returns an :class:`Opening` for each. Asked again, by
+        whoever takes over, it must reveal nothing that the first answer did not. Raises ``ValueError`` with
+        the reason for what it does not open.
+        """
+        raise NotImplementedError
+
+    def at(self, head: bytes) -> KeyHolder:
+        """The same in the round that the tables of this head have opened."""
+        return self
+
+    def first_heads(self, firsts: Sequence[int]) -> list[bytes]:
+        """For schemes that keep heads: what comes before the first tables of each server."""
+        raise NotImplementedError
+
+    def begin(self, first: int, integers: Integers, fresh: Integers) -> Opening:
+        """For schemes that keep heads: the first tables of a server. fresh: blocks that start each round from
+        zero."""
+        raise NotImplementedError
+
+    def read(self, message: EncryptedItems, rows: Integers) -> Integers:
+        """(k, columns) some rows of published tables. Schemes that keep heads check that the message follows
+        from the one before, and the seals of these rows. Raises ``OverflowError`` or ``ValueError``."""
+        return self.decrypt(message.ciphertexts[rows])
+
+    def secrets(self) -> Secrets:
+        """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again. Nothing
+        that the server may have is among them."""
+        return {}
+
+
+class Aggregate:
+    """A sum of protected rows in the making."""
+
+    def add(self, rows: Integers, wire: Wire) -> None:
+        """Add protected rows to the given rows of the sum.
+
+        Raises ``ValueError`` with the reason if a ciphertext is malformed; nothing is added then.
+        """
+        raise NotImplementedError
+
+    def wire(self) -> Wire:
+        """The sum as it stands, or as it was opened."""
+        raise NotImplementedError
+
+    def closing(self) -> Any:
+        """What an opener needs of this sum, for schemes that say ``opens``."""
+        return None
+
+    def open(self, opening: Any) -> None:
+        """Take an opener's answer, for schemes that say ``opens``."""
+        raise NotImplementedError
+
+    def partial(self, rows: Integers) -> Any:
+        """What has been added to these rows since the sum started from zeros, for :meth:`merge` elsewhere."""
+        return self.wire()[rows]
+
+    def merge(self, rows: Integers, partial: Any) -> None:
+        """Add what :meth:`partial` gave."""
+        self.add(rows, partial)
+
+
+class Evaluator:
+    """The server's side: public values only, validates and adds. Subclasses pickle."""
+
+    def aggregate(self, wire: Wire) -> Aggregate:
+        """Start a sum from protected rows."""
+        raise NotImplementedError
+
+    def tags(self, tag: Wire) -> Tags:
+        """Start a sum of tags from that of published tables."""
+        return AddedTags(self, tag)
+
+    def digest(self, closed: Closed) -> bytes:
+        """Of what was closed, as an opening of it must have it."""
+        return b""
+
+    def zeros(self, shape: tuple[int, ...]) -> Wire:
+        """Rows of zeros that anybody can make: where a partial sum starts."""
+        raise NotImplementedError
+
+    def negate(self, wire: Wire) -> Wire:
+        """What takes protected rows out of a sum again, to the last bit."""
+        raise NotImplementedError
+
+
+class Tags:
+    """A sum of the tags of uploads in the making. shape: of one tag."""
+
+    shape: tuple[int, ...]
+
+    def add(self, user_id: int, tag: Wire) -> None:
+        """Raises ``ValueError`` with the reason if it is malformed."""
+        raise NotImplementedError
+
+    def remove(self, user_id: int, tag: Wire) -> None:
+        """Take out again what was added."""
+        raise NotImplementedError
+
+    def wire(self) -> Wire:
+        """(bytes,) the sum."""
+        raise NotImplementedError
+
+    def closing(self) -> Any:
+        """What an opener needs of it."""
+        raise NotImplementedError
+
+    def open(self, opening: Any) -> None:
+        """Take an opener's answer."""
+        raise NotImplementedError
+
+    def partial(self) -> Any:
+        """What has been added since the sum started from zero, for :meth:`merge` elsewhere."""
+        return self.wire()
+
+    def merge(self, partial: Any) -> None:
+        raise NotImplementedError
+
+
+class AddedTags(Tags):
+    """Tags that are protected as rows are."""
+
+    def __init__(self, evaluator: Evaluator, tag: Wire) -> None:
+        self.shape = tag.shape
+        self._evaluator, self._sum = evaluator, evaluator.aggregate(tag[None, None])
+
+    def add(self, user_id: int, tag: Wire) -> None:
+        self._sum.add(np.array([0]), tag[None, None])
+
+    def remove(self, user_id: int, tag: Wire) -> None:
+        self._sum.add(np.array([0]), self._evaluator.negate(tag[None, None]))
+
+    def wire(self) -> Wire:
+        return self._sum.wire()[0, 0]
+
+    def closing(self) -> Any:
+        return self._sum.closing()
+
+    def open(self, opening: Any) -> None:
+        self._sum.open(opening)
+
+    def merge(self, partial: Any) -> None:
+        self._sum.add(np.array([0]), partial[None, None])
