@@ -57,6 +57,8 @@ def show_recommendations(found: Recommendations) -> None:
     out.print(table)
     if any(one.held_out is not None for one in (*found.before, *found.after)):
         out.print("★ rated by this user, and held out from training", style="dim")
+    if found.scored:
+        out.print("lists show scores: this rule predicts no ratings", style="dim")
     if found.popularity:
         out.print(
             f"after training, sorted by stars + {found.popularity:g} ln(1 + number of raters) "

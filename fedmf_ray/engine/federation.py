@@ -25,7 +25,7 @@ from fedmf_ray.engine.progress import Progress
 from fedmf_ray.engine.training import Trainer, Training
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.metrics import Losses, combine
-from fedmf_ray.planning.layout import layout_line
+from fedmf_ray.planning.layout import layout_line, notes
 from fedmf_ray.planning.participation import ABSENT, IN_TIME, Attendance, Fates
 from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
@@ -111,12 +111,7 @@ class Federation:
     def _announce(self, progress: Progress, actors: int) -> None:
         plan = self._plan
         progress.note(f"{len(self._user_ids)} users in {actors} actors, {plan.terms.blocks.items} items")
-        progress.note(layout_line(plan))
-        if plan.terms.census(0):
-            progress.note(
-                "a census comes first: in round 1 users count the raters of each item, and learn nothing"
-            )
-        for note in plan.scheme.notes():
+        for note in notes(plan):
             progress.note(note)
 
     def _facts(self, groups: list[range], hosting: Hosting) -> Row:

@@ -39,7 +39,7 @@ class Shown:
 @dataclass(frozen=True)
 class Recommendations:
     """Of one user, by its id in the file. rounds: after how many. liked: what it rated highest, of what it
-    trained on.
+    trained on. scored: the numbers of ``before`` and ``after`` are scores of a rule that predicts no ratings.
 
     before, after: what its actor would show with the first item matrix, and with the latest. popularity: the
     stars for it by which ``after`` is sorted, beside those that are expected.
@@ -51,6 +51,7 @@ class Recommendations:
     before: list[Shown]
     after: list[Shown]
     popularity: float
+    scored: bool = False
 
 
 def recommend(path: Path, who: int | str, count: int) -> Recommendations:
@@ -92,7 +93,13 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
     rounds, actor = _trained(plan, user, checkpoints)
     after = shown(*actor.recommend(*wanted))
     return Recommendations(
-        names.user(user.user_id), rounds, liked, before, after, scenario.metrics.popularity
+        names.user(user.user_id),
+        rounds,
+        liked,
+        before,
+        after,
+        scenario.metrics.popularity,
+        scored=not plan.terms.rule.predicts,
     )
 
 

@@ -13,6 +13,7 @@ from fedmf_ray.learning.rules import RULES, Rule
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_USERS
 from fedmf_ray.scenario import bounds
+from fedmf_ray.scenario.fitting import rule_problem
 from fedmf_ray.scenario.own_keys import OpenSection, known
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
@@ -32,8 +33,9 @@ class Model(OpenSection):
     factors: bounds.Factors = 100
     rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
-    exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed
-    plug-in, whose settings stand under its name."""
+    exactly, items take curvature-scaled steps, and there is no learning rate; ``item_item``: lists from one
+    round of sums over pairs of liked items, after a census, and no predictions of ratings; or a rule of an
+    installed plug-in. A rule's own settings stand under its name."""
     biases: bool = False
     """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone."""
     mean: bounds.Stars = 0.0
@@ -279,13 +281,13 @@ class Scenario(Section):
         return self
 
     @model_validator(mode="after")
-    def _popularity_is_known(self) -> Scenario:
-        counted = self.model.central or self.protocol.min_raters > 1 or self.model.rule_object.counts
-        if self.metrics.popularity and not counted:
-            raise ValueError(
-                f"metrics.popularity: rule {self.model.rule} does not count raters: set it to 0, "
-                "or protocol.min_raters above 1, or model.rule to ridge"
-            )
+    def _rule_can_run_so(self) -> Scenario:
+        if self.model.central:
+            return self
+        rule, least, popularity = self.model.rule_object, self.protocol.min_raters, self.metrics.popularity
+        problem = rule_problem(rule, self.stop.rounds, least, popularity)
+        if problem:
+            raise ValueError(problem)
         return self
 
     def to_yaml(self) -> str:
