@@ -94,7 +94,9 @@ def setting_of(scenario: Scenario, items: int, users: int) -> Setting:
     point = FixedPoint(
         protocol.fraction_bits, protocol.value_bound, protocol.update_bound, contributors=users
     )
-    if not model.rule_object.predicts:  # its vectors hold one number: what it says of ratings
+    if not (
+        model.central or model.rule_object.predicts
+    ):  # its vectors hold one number: what it says of ratings
         return Setting(items, 1, False, model.steps, protocol.min_raters, point)
     return Setting(items, model.factors, model.biases, model.steps, protocol.min_raters, point)
 

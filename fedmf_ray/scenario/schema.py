@@ -8,12 +8,14 @@ import yaml
 from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from fedmf_ray.learning.blocks import Steps
+from fedmf_ray.learning.list_baselines import LISTS, Ease, Ials
 from fedmf_ray.learning.ranking import ALWAYS, MEASURES, Lists
 from fedmf_ray.learning.rules import RULES, Rule
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_USERS
 from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.fitting import rule_problem
+from fedmf_ray.scenario.observe import Observe
 from fedmf_ray.scenario.own_keys import OpenSection, known
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
@@ -24,12 +26,13 @@ from fedmf_ray.schemes.paillier.keys import LARGEST_KEY_BITS, check_key_bits
 class Model(OpenSection):
     """Matrix factorisation."""
 
-    choices = ("rule",)
+    choices = ("rule", "algorithm")
 
-    algorithm: Literal["fedmf", "regular_mf", "biases", "popularity"] = "fedmf"
+    algorithm: Literal["fedmf", "regular_mf", "biases", "popularity", "ease", "ials"] = "fedmf"
     """The others are central baselines: one process, no protection, same data. ``regular_mf``: gradient
     descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
-    everybody, and the mean of all ratings as the prediction."""
+    everybody, and the mean of all ratings as the prediction; ``ease`` and ``ials``: the best lists, and each
+    user's own mean as the prediction."""
     factors: bounds.Factors = 100
     rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
@@ -75,6 +78,16 @@ class Model(OpenSection):
         """The rule with its settings."""
         return RULES.get(self.rule)(**(self.own.get(self.rule) or {}))
 
+    @property
+    def lists_object(self) -> Ease | Ials | None:
+        """The central model of lists with its settings, if it is one."""
+        kind = LISTS.get(self.algorithm)
+        return kind(**(self.own.get(self.algorithm) or {})) if kind else None
+
+    @classmethod
+    def offered(cls) -> set[str]:
+        return {*RULES.names(), *LISTS}
+
     @field_validator("rule")
     @classmethod
     def _rule_is_known(cls, value: str) -> str:
@@ -86,6 +99,11 @@ class Model(OpenSection):
         problem = self.rule_object.problem(self.steps, self.biases)
         if problem:
             raise ValueError(f"rule: {problem}")
+        if self.algorithm in LISTS:
+            self.check_own(LISTS[self.algorithm])
+            lists = self.lists_object
+            if lists is not None and (problem := lists.problem()):
+                raise ValueError(problem)
         return self
 
 
@@ -130,6 +148,10 @@ class Protocol(OpenSection):
         if self.charge and not (base.lightweight and base.server_reads == Reads.EVERYTHING):
             raise ValueError(f"charge: {self.charge} needs scheme: plain, a {self.scheme} run is measured")
         return self
+
+    @classmethod
+    def offered(cls) -> set[str]:
+        return set(SCHEMES.names())
 
     def scheme_of(self, name: str) -> Scheme:
         """A scheme with the settings that it finds here."""
@@ -220,30 +242,6 @@ class Cluster(Section):
         return bounds.whole_or(value, ("auto", "never"), bounds.MOST_ROUNDS)
 
 
-class Observe(Section):
-    """What an adversary gets to see of a run, for ``fedmf-ray audit``; not for runs to be published."""
-
-    who: Literal["server", "user"]
-    """``server``: uploads as they arrive, and V if it is in the clear. ``user``: V of each round."""
-    rounds: Annotated[list[bounds.Round], Field(min_length=1, max_length=10_000)] | None = None
-    """Which rounds are recorded; the first two and the last two if not given."""
-    collusion: bool = False
-    """The server has a key-holder decrypt everything for it."""
-    largest_gb: bounds.Gigabytes = 2.0
-    """A view that would be larger stops the run before it starts."""
-
-    @model_validator(mode="after")
-    def _a_server_colludes(self) -> Observe:
-        if self.collusion and self.who != "server":
-            raise ValueError("collusion: needs who: server")
-        return self
-
-    def recorded(self, rounds: int) -> frozenset[int]:
-        """The numbers of the rounds to record, of so many."""
-        chosen = self.rounds or (0, 1, rounds - 2, rounds - 1)
-        return frozenset(number for number in chosen if 0 <= number < rounds)
-
-
 class Scenario(Section):
     """One experiment."""
 
@@ -283,6 +281,11 @@ class Scenario(Section):
     @model_validator(mode="after")
     def _rule_can_run_so(self) -> Scenario:
         if self.model.central:
+            if self.metrics.popularity and self.model.algorithm in LISTS:
+                named = self.model.algorithm
+                raise ValueError(
+                    f"metrics.popularity: is in stars, and the scores of {named} are not: set it to 0"
+                )
             return self
         rule, least, popularity = self.model.rule_object, self.protocol.min_raters, self.metrics.popularity
         problem = rule_problem(rule, self.stop.rounds, least, popularity)

@@ -77,7 +77,7 @@ def test_an_actor_that_dies_at_the_end_is_replaced(local_ray, tmp_path):
     assert events == ["user_actor_died"]
 
 
-@pytest.mark.parametrize("algorithm", ["regular_mf", "biases", "popularity"])
+@pytest.mark.parametrize("algorithm", ["regular_mf", "biases", "popularity", "ease", "ials"])
 def test_central_baselines_are_measured_alike(tmp_path, algorithm):
     found = ranked(tmp_path, model__algorithm=algorithm, model__rule="batch")
     assert found["users"] == ranked(tmp_path)["users"]

@@ -26,6 +26,10 @@ from fedmf_ray.tables import BIAS, FACTORS, ITEMS, RATERS, Column, Table
 Floats = NDArray[np.float64]
 
 
+SCALE = 0.5, 5.0
+"""The lowest and the highest rating, where nobody says otherwise."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """What everybody has agreed on that a rule may need.
@@ -41,7 +45,7 @@ class Setting:
     steps: Steps
     min_raters: int
     point: FixedPoint
-    scale: tuple[float, float] = (0.5, 5.0)
+    scale: tuple[float, float] = SCALE
 
     @property
     def predictors(self) -> int:

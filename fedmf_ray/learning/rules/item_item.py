@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import RatingBlock, Steps
 from fedmf_ray.learning.items import Items
+from fedmf_ray.learning.likings import likings, user_means
 from fedmf_ray.learning.rules.base import Learned, Memory, Rule, Setting
 from fedmf_ray.tables import RATERS, Column, Table
 
@@ -37,9 +38,6 @@ PAIRS = "pairs"
 
 _MOST_ITEMS = 500
 """Items of T if ``top_items`` does not say."""
-
-_STAR_BITS = 20
-"""Ratings come less their mean; adding it again leaves their last bits open, and levels are cut at halves."""
 
 _SCORE_BITS = 30
 """Fraction bits of scores. LAPACK's last bits depend on the CPU: what ties should tie everywhere."""
@@ -129,9 +127,7 @@ class ItemItem(Rule):
     def solve(self, items: Items, block: RatingBlock, setting: Setting) -> Floats:
         """(users, predictors) the mean of each one's ratings, and zeros."""
         vectors = np.zeros((len(block.starts) - 1, setting.predictors))
-        for user, (begin, end) in enumerate(zip(block.starts[:-1], block.starts[1:], strict=True)):
-            if end > begin:
-                vectors[user, 0] = np.add.reduce(block.values[begin:end]) / (end - begin)
+        vectors[:, 0] = user_means(block)
         return vectors
 
     def learn(
@@ -153,10 +149,7 @@ class ItemItem(Rule):
 
     def liking(self, values: Floats, setting: Setting) -> Floats:
         """(n,) x, from 0 a third up the scale or below to 1 at its top. values: ratings less the mean."""
-        low, high = setting.scale
-        third, grid = low + (high - low) / 3, float(1 << _STAR_BITS)
-        stars = np.rint((values + setting.steps.mean) * grid) / grid
-        return np.clip((stars - third) / (high - third), 0.0, 1.0)
+        return likings(values, setting.steps.mean, setting.scale)
 
     def levels_of(self, values: Floats, setting: Setting) -> Floats:
         """(n,) whole levels, 0 to L; halves go to the even one."""
