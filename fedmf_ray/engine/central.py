@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.federation import Round
+from fedmf_ray.engine.measured import of_round
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.learning import baselines
 from fedmf_ray.learning.baselines import Epoch
@@ -91,6 +92,7 @@ class Central:
                     "cpu_s": cpu,
                     "wall_s": wall,
                     "users": len(self._users),
+                    **of_round(number, self._scenario.metrics, True, self.ranking),
                 },
                 {},
             )

@@ -18,6 +18,7 @@ from fedmf_ray.costs.tariff import Tariff
 from fedmf_ray.engine.answers import Hosting, Report
 from fedmf_ray.engine.backends import Backend
 from fedmf_ray.engine.crew import Crew, Events
+from fedmf_ray.engine.measured import of_round
 from fedmf_ray.engine.observation import agreed_of, recorded_rounds, view_of
 from fedmf_ray.engine.persistence import Lost, persist, persist_in_round
 from fedmf_ray.engine.pricing import tariff
@@ -32,6 +33,7 @@ from fedmf_ray.planning.plan import Plan
 from fedmf_ray.privacy.views import Agreed, View
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.storage.checkpoints import Checkpoints
+from fedmf_ray.tables import RATERS
 
 Row = dict[str, Any]
 Columns = dict[str, NDArray[Any]]
@@ -225,6 +227,7 @@ class Federation:
             "refused": len(work.refused),
             "user_actors": len(crew.users),
             "wall_s": wall_s,
+            **of_round(number, self._scenario.metrics, RATERS in self._plan.terms.items, self.ranking),
         }
         slowdowns = self._deployment.slowdowns(costs.user_id)
         return Round(row, user_columns(number, self._basis, costs, slowdowns, parts), view), opening

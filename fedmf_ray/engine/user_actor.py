@@ -17,12 +17,12 @@ from fedmf_ray.costs.seconds import UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.collusion import read_uploads
-from fedmf_ray.engine.keeper import Keeper, Sides
+from fedmf_ray.engine.keeper import Sides
+from fedmf_ray.engine.lister import Lister
 from fedmf_ray.engine.pieces import cut, pairs, runs
 from fedmf_ray.engine.sealing import Box
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.items import Items
-from fedmf_ray.learning.ranking import Lists, RankingSums
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
@@ -45,7 +45,7 @@ _CACHE_RATINGS = 512
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
-class UserActor(Keeper):
+class UserActor(Lister):
     """Hosts one or more users: their ratings and vectors never leave it."""
 
     def __init__(self, terms: Terms, hosting: Hosting) -> None:
@@ -235,14 +235,6 @@ class UserActor(Keeper):
     def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
         """What a user who colludes with the servers does with other users' uploads."""
         return read_uploads(received, self._key, self._terms)
-
-    def recommend(self, user_id: int, count: int, popularity: float) -> tuple[Integers, Floats]:
-        """What a user here would be shown, as :meth:`Users.recommend` says."""
-        return self._users.recommend(user_id, self._items, self._terms, count, popularity)
-
-    def rank(self, lists: Lists) -> RankingSums:
-        """How good lists would be for the users here, under the open round's matrix."""
-        return self._users.rank(self._items, self._terms, lists)
 
     def ping(self) -> int:
         """Answers, if it lives, with the number of its process."""

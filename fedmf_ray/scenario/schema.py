@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.list_baselines import LISTS, Ease, Ials
-from fedmf_ray.learning.ranking import ALWAYS, MEASURES, Lists
+from fedmf_ray.learning.ranking import ALWAYS, COUNTED, MEASURES, Lists
 from fedmf_ray.learning.rules import RULES, Rule
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_USERS
@@ -164,18 +164,19 @@ class Protocol(OpenSection):
 
 
 class Metrics(Section):
-    """What is measured beside errors, once, after the last round. No user is charged for it."""
+    """What is measured beside errors, after the last round. No user is charged for it."""
 
     top_k: bounds.ListLength | None = None
-    """Length of the lists for hit rate, precision, recall and NDCG; not measured if not given."""
+    """Length of the lists for hit rate, precision, recall, NDCG and MAP; not measured if not given."""
+    every: bounds.Rounds | None = None
+    """Lists are measured after every so many rounds, too, in columns of ``rounds.csv``."""
     relevant_from: bounds.Stars = 4.0
     """Held-out ratings from here on are what a list should find."""
     popularity: bounds.Weighting = 0.0
     """Lists are sorted by the expected rating plus this many stars times ln(1 + number of raters): a model of
     ratings knows nothing of what people choose to watch. Users read the numbers from the item matrix."""
-
     measures: list[bounds.Word] = Field(default_factory=list, max_length=100)
-    """Measures of lists beside these four, by the names under which installed plug-ins offer them."""
+    """Measures of lists beside these, by the names under which installed plug-ins offer them."""
 
     @property
     def lists(self) -> Lists | None:
@@ -186,14 +187,15 @@ class Metrics(Section):
 
     @model_validator(mode="after")
     def _lists_are_measured(self) -> Metrics:
-        if self.measures and not self.top_k:
-            raise ValueError("measures: are of lists: set top_k to their length")
+        for key in ("measures", "every"):
+            if getattr(self, key) and not self.top_k:
+                raise ValueError(f"{key}: of lists: set top_k to their length")
         return self
 
     @field_validator("measures")
     @classmethod
     def _measures_exist(cls, value: list[str]) -> list[str]:
-        others = [name for name in MEASURES.names() if name not in ALWAYS]
+        others = [name for name in MEASURES.names() if name not in ALWAYS | COUNTED]
         for name in value:
             MEASURES.get(known(name, others))
         return value
