@@ -50,6 +50,11 @@ class FixedPoint:
         return 1 + peak.bit_length()
 
     @property
+    def round_bits(self) -> int:
+        """Bits that hold the sum of one round alone, sign included."""
+        return 1 + (self.contributors * self._grid(self.update_bound)).bit_length()
+
+    @property
     def scale(self) -> float:
         """What a value is multiplied by: a power of two, so that nothing is lost."""
         return float(1 << self.fraction_bits)

@@ -37,6 +37,12 @@ class Column:
     point: FixedPoint
     meaning: Meaning = "kept"
 
+    @property
+    def slot_bits(self) -> int:
+        """Bits that hold any of its sums. A fresh one starts each round from zero, so it is what all users
+        add in one round and no more."""
+        return self.point.slot_bits if self.meaning == "kept" else self.point.round_bits
+
 
 @dataclass(frozen=True)
 class Table:
@@ -79,7 +85,7 @@ class Table:
     @cached_property
     def slot_bits(self) -> int:
         """Bits that hold any of its sums: the widest column counts."""
-        return max(column.point.slot_bits for column in self.columns)
+        return max(column.slot_bits for column in self.columns)
 
     @cached_property
     def value_bounds(self) -> Floats:

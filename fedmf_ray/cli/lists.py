@@ -34,6 +34,8 @@ def show_recommendations(found: Recommendations, console: Console = out, before:
         _side_by_side(console, untrained)
     if any(one.held_out is not None for one in (*found.before, *found.after)):
         console.print("★ what this user gave it: a rating that was held out from training", style="dim")
+    if found.scored:
+        console.print("lists show scores: this rule predicts no ratings", style="dim")
     if found.popularity:
         console.print(
             f"after training, sorted by stars + {found.popularity:g} ln(1 + number of raters) "

@@ -31,7 +31,8 @@ from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Contribution, Users
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme
-from fedmf_ray.tables import RATERS
+from fedmf_ray.schemes.base import Shape
+from fedmf_ray.tables import FACTORS, RATERS, Column
 
 _BUDGET_S = 1.0
 _FEWEST, _MOST = 5, 100
@@ -57,6 +58,8 @@ class Columns(NamedTuple):
     factors: int
     biases: bool
     min_raters: int
+    shape: Shape | None = None
+    """Of the blocks that a rule with shared tables makes: these are most of them, and full."""
 
 
 def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
@@ -73,7 +76,8 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         user.uploads(0, 1, 0, step, key, terms)[0][0]
         for user, step, terms in zip(raters, steps, (small, large), strict=True)
     ]
-    readers = _terms(rule, columns, _MANY_RATINGS, update_bound=1e6)  # nobody trains: any step will do
+    rated = max(_MANY_RATINGS, rule.unit_items)
+    readers = _terms(rule, columns, rated, update_bound=1e6)  # nobody trains: any step will do
     items = _items_that_all_rated(readers)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
     receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
@@ -112,6 +116,18 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         # What reading takes without any credits is in the line of decryption.
         credit=Line(0.0, _line(_CREDITED, lambda at: read_share([credited[at]], 0, 1, key, small)).each),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Blocks(Batch):
+    """Rows of so many numbers in slots of so many bits, for work that does not depend on what they mean."""
+
+    width: int = 1
+    slot_bits: int = 2
+
+    def columns(self, setting: Setting) -> tuple[Column, ...]:
+        point = FixedPoint(0, 2.0 ** (self.slot_bits - 2), 1.0, 1)
+        return (Column(FACTORS, self.width, point),)
 
 
 class _Receiving:
@@ -169,7 +185,11 @@ def _line(
 
 
 def _protected(scheme: Scheme, rule: Rule, columns: Columns, items: int) -> Terms:
-    """Rows as wide as the rule's, or shorter ones where the scheme says that the width does not matter."""
+    """Rows as wide as the rule's, or shorter ones where the scheme says that the width does not matter. With
+    shared tables, rows are the rule's blocks."""
+    if columns.shape is not None:
+        width = scheme.unit_width(columns.shape.columns)
+        return _terms(_Blocks(width, columns.shape.value_bits), Columns(1, False, 1), items)
     terms = _terms(rule, columns, items)
     width = scheme.unit_width(terms.items.width)
     return terms if width == terms.items.width else _terms(Batch(), Columns(width, False, 1), items)

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.federation import Round
+from fedmf_ray.engine.measured import of_round
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.learning import baselines
 from fedmf_ray.learning.baselines import Epoch
 from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.learning.items import item_side, user_side
+from fedmf_ray.learning.likings import likings
+from fedmf_ray.learning.list_baselines import Ease, Ials, ease, ials
 from fedmf_ray.learning.metrics import combine, error_sums
 from fedmf_ray.learning.ranking import combine_rankings, ranking_sums
+from fedmf_ray.learning.rules.base import SCALE
 from fedmf_ray.learning.start import Start
 from fedmf_ray.planning.placement import check_process
 from fedmf_ray.planning.plan import setting_of
@@ -88,6 +92,7 @@ class Central:
                     "cpu_s": cpu,
                     "wall_s": wall,
                     "users": len(self._users),
+                    **of_round(number, self._scenario.metrics, True, self.ranking),
                 },
                 {},
             )
@@ -101,17 +106,24 @@ class Central:
             return baselines.biases(self._train, self._items, self._steps)
         if model.algorithm == "popularity":
             return iter([baselines.overall_mean(self._train, self._items)])
+        settings = model.lists_object
+        if settings is not None:
+            liked = likings(self._train.values, self._steps.mean, SCALE)
+            if isinstance(settings, Ease):
+                return iter([ease(self._train, liked, self._items, settings)])
         start = Start(model.init, model.init_scale, seed)
         setting = setting_of(self._scenario, self._items, len(self._users))
         vectors = start.users([user.user_id for user in self._users], setting)
         matrix = np.zeros((self._items, setting.predictors))
         matrix[:, : model.factors] = start.items(self._items, model.factors)
+        if isinstance(settings, Ials):
+            return ials(vectors[:, : model.factors], matrix[:, : model.factors], self._train, liked, settings)
         sides = user_side(vectors, model.biases), item_side(matrix, model.factors, model.biases)
         return baselines.regular_mf(*sides, self._train, self._steps, model.biases)
 
     def _scores(self, epoch: Epoch) -> Callable[[int], Floats]:
-        """What each user is ranked by: what it would rate, or how many have rated."""
-        if self._scenario.model.algorithm == "popularity":
-            raters = baselines.popularity(self._train, self._items)
-            return lambda _user: raters
+        """What each user is ranked by: what it would rate, or what the model has instead."""
+        scores = epoch.scores
+        if scores is not None:
+            return lambda user: scores[user if len(scores) > 1 else 0]
         return lambda user: np.add.reduce(epoch.user_vectors[user] * epoch.item_matrix, axis=1)

@@ -18,11 +18,12 @@ import numpy as np
 from fedmf_ray.engine.answers import Hosting, Joined, Report
 from fedmf_ray.engine.backends import Backend, Call, Handle, Reference
 from fedmf_ray.engine.enrolment import Enrolment, Newcomer
+from fedmf_ray.engine.measured import ranking_of
 from fedmf_ray.engine.persistence import Gone, Lost, persist_in_round
 from fedmf_ray.engine.server_actor import ServerActor, load_items
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.learning.ranking import Lists, Ranking, combine_rankings
+from fedmf_ray.learning.ranking import Lists, Ranking
 from fedmf_ray.planning.participation import Attendance
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.server import Roster
@@ -147,13 +148,10 @@ class Crew:
 
     def rank(self, lists: Lists) -> Ranking | None:
         """How good users' lists are; None if users cannot say, which does not end the run."""
-
-        def ask() -> Ranking:
-            asked = [self.backend.call(user, "rank", lists) for user in self.users]
-            return combine_rankings(self.backend.get(asked), lists.k)
-
         try:
-            return persist_in_round(ask, lambda _: self.heal(self.round))
+            return persist_in_round(
+                lambda: ranking_of(self.backend, self.users, lists), lambda _: self.heal(self.round)
+            )
         except (Lost, FedMFError) as error:
             self._events("ranking_failed", round=self.round, reason=str(error))
         return None

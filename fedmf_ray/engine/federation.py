@@ -18,6 +18,7 @@ from fedmf_ray.costs.tariff import Tariff
 from fedmf_ray.engine.answers import Hosting, Report
 from fedmf_ray.engine.backends import Backend
 from fedmf_ray.engine.crew import Crew, Events
+from fedmf_ray.engine.measured import of_round
 from fedmf_ray.engine.observation import agreed_of, recorded_rounds, view_of
 from fedmf_ray.engine.persistence import Lost, persist, persist_in_round
 from fedmf_ray.engine.pricing import tariff
@@ -25,13 +26,14 @@ from fedmf_ray.engine.progress import Progress
 from fedmf_ray.engine.training import Trainer, Training
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.metrics import Losses, combine
-from fedmf_ray.planning.layout import layout_line
+from fedmf_ray.planning.layout import layout_line, notes
 from fedmf_ray.planning.participation import ABSENT, IN_TIME, Attendance, Fates
 from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.privacy.views import Agreed, View
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.storage.checkpoints import Checkpoints
+from fedmf_ray.tables import RATERS
 
 Row = dict[str, Any]
 Columns = dict[str, NDArray[Any]]
@@ -111,12 +113,7 @@ class Federation:
     def _announce(self, progress: Progress, actors: int) -> None:
         plan = self._plan
         progress.note(f"{len(self._user_ids)} users in {actors} actors, {plan.terms.blocks.items} items")
-        progress.note(layout_line(plan))
-        if plan.terms.census(0):
-            progress.note(
-                "a census comes first: in round 0 users count the raters of each item, and learn nothing"
-            )
-        for note in plan.scheme.notes():
+        for note in notes(plan):
             progress.note(note)
 
     def _facts(self, groups: list[range], hosting: Hosting) -> Row:
@@ -230,6 +227,7 @@ class Federation:
             "refused": len(work.refused),
             "user_actors": len(crew.users),
             "wall_s": wall_s,
+            **of_round(number, self._scenario.metrics, RATERS in self._plan.terms.items, self.ranking),
         }
         slowdowns = self._deployment.slowdowns(costs.user_id)
         return Round(row, user_columns(number, self._basis, costs, slowdowns, parts), view), opening

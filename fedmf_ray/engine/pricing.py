@@ -21,7 +21,8 @@ def tariff(plan: Plan, actors: int, asked: int, backend: Backend) -> Tariff:
     busy = min(actors, backend.cpus)
     setting, scheme = plan.terms.setting, plan.scheme
     # Regularisers and step sizes change no work: cells that differ in these alone are charged alike.
-    columns = Columns(setting.factors, setting.biases, min(2, setting.min_raters))
+    shape = plan.terms.blocks.shape if len(plan.terms.blocks.shared) else None
+    columns = Columns(setting.factors, setting.biases, min(2, setting.min_raters), shape)
     at = (backend.name, busy, scheme, plan.terms.rule, columns)
     if at not in _unit_costs:
 

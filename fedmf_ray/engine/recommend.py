@@ -26,7 +26,7 @@ class Shown:
 @dataclass(frozen=True)
 class Recommendations:
     """Of one user, by its id in the file. rounds: after how many. liked: what it rated highest, of what it
-    trained on.
+    trained on. scored: the numbers of ``before`` and ``after`` are scores of a rule that predicts no ratings.
 
     before, after: what its actor would show with the first item matrix, and with the latest. popularity: the
     stars for it by which ``after`` is sorted, beside those that are expected.
@@ -38,6 +38,7 @@ class Recommendations:
     before: list[Shown]
     after: list[Shown]
     popularity: float
+    scored: bool = False
 
 
 def recommend(path: Path, who: int | str, count: int) -> Recommendations:
@@ -59,7 +60,8 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
     before = shown(*side.recommended_untrained(position, count))
     after = shown(*side.recommended(position, count))
     popularity = side.scenario.metrics.popularity
-    return Recommendations(names.user(user.user_id), side.round, liked, before, after, popularity)
+    scored = not side.plan.terms.rule.predicts
+    return Recommendations(names.user(user.user_id), side.round, liked, before, after, popularity, scored)
 
 
 def position_of(population: Population, who: str, path: Path) -> int:

@@ -17,12 +17,12 @@ from fedmf_ray.costs.seconds import UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.collusion import read_uploads
-from fedmf_ray.engine.keeper import Keeper, Sides
+from fedmf_ray.engine.keeper import Sides
+from fedmf_ray.engine.lister import Lister
 from fedmf_ray.engine.pieces import cut, pairs, runs
 from fedmf_ray.engine.sealing import Box
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.learning.items import Items, mean_change
-from fedmf_ray.learning.ranking import Lists, RankingSums
+from fedmf_ray.learning.items import Items
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
@@ -45,7 +45,7 @@ _CACHE_RATINGS = 512
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
-class UserActor(Keeper):
+class UserActor(Lister):
     """Hosts one or more users: their ratings and vectors never leave it."""
 
     def __init__(self, terms: Terms, hosting: Hosting) -> None:
@@ -75,7 +75,9 @@ class UserActor(Keeper):
         blocks = np.stack([users.upload_rows.within(*border) for border in pairwise(borders)], axis=1)
         together = self._hosting.together
         uploaded = users.upload_rows.block_counts
-        work, most = (users.rating_counts, _CALL_RATINGS) if together else (uploaded, _CALL_BLOCKS)
+        # What each adds to shared tables takes as much memory as so many ratings.
+        self._work = users.rating_counts + self._terms.blocks.shared_numbers
+        work, most = (self._work, _CALL_RATINGS) if together else (uploaded, _CALL_BLOCKS)
         self._calls = cut(work, most)
         tariff = self._hosting.tariff
         self._charged_blocks = users.upload_rows.under(tariff.blocks) if tariff else uploaded
@@ -122,7 +124,7 @@ class UserActor(Keeper):
         if news:
             users.settle(np.concatenate([share.credited for share in shares]))
         self._solve()
-        change = mean_change(before, items, setting.factors, setting.biases) if before else float("nan")
+        change = self._terms.rule.change(before, items, setting) if before else float("nan")
         self._report = Report(
             users.user_ids,
             users.errors(items, self._terms),
@@ -210,7 +212,7 @@ class UserActor(Keeper):
         """Move the vectors of all who took part in the open round as they did then; nothing is uploaded."""
         census = self._terms.census(self._round)
         for begin, end in runs(fates != ABSENT):
-            for first, stop in pairs(cut(self._users.rating_counts[begin:end], _CACHE_RATINGS) + begin):
+            for first, stop in pairs(cut(self._work[begin:end], _CACHE_RATINGS) + begin):
                 self._users.update(first, stop, self._items, self._terms, census)
 
     def partial_sums(self) -> tuple[Any, ...]:
@@ -236,14 +238,6 @@ class UserActor(Keeper):
         """What a user who colludes with the servers does with other users' uploads."""
         return read_uploads(received, self._key, self._terms)
 
-    def recommend(self, user_id: int, count: int, popularity: float) -> tuple[Integers, Floats]:
-        """What a user here would be shown, as :meth:`Users.recommend` says."""
-        return self._users.recommend(user_id, self._items, self._terms, count, popularity)
-
-    def rank(self, lists: Lists) -> RankingSums:
-        """How good lists would be for the users here, under the open round's matrix."""
-        return self._users.rank(self._items, self._terms, lists)
-
     def ping(self) -> int:
         """Answers, if it lives, with the number of its process."""
         return os.getpid()
@@ -259,7 +253,7 @@ class UserActor(Keeper):
         """The chosen ones of a contiguous range of users, in contiguous groups that are worked on at once."""
         for begin, end in runs(chosen):
             if self._hosting.together:
-                counts = self._users.rating_counts[first + begin : first + end]
+                counts = self._work[first + begin : first + end]
                 yield from pairs(cut(counts, _CACHE_RATINGS) + first + begin)
             else:
                 # One at a time: on a device of its own, too, an update comes between other work.

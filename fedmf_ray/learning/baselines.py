@@ -17,13 +17,15 @@ Floats = NDArray[np.float64]
 class Epoch(NamedTuple):
     """Vectors after one pass over all ratings, and how far they moved (mean absolute change).
 
-    Predictions are inner products of the two, and the mean.
+    Predictions are inner products of the two, and the mean. scores: (users, items) what lists are sorted by,
+    or (1, items) if all users have one list; predictions if not given.
     """
 
     user_vectors: Floats
     item_matrix: Floats
     user_change: float
     item_change: float
+    scores: Floats | None = None
 
 
 def regular_mf(
@@ -86,5 +88,6 @@ def popularity(block: RatingBlock, items: int) -> Floats:
 
 def overall_mean(block: RatingBlock, items: int) -> Epoch:
     """The mean of all ratings as everybody's prediction for everything: what popularity knows of ratings."""
-    users = len(block.starts) - 1
-    return Epoch(np.ones((users, 1)), np.full((items, 1), float(np.mean(block.values))), 0.0, 0.0)
+    users, mean = len(block.starts) - 1, float(np.mean(block.values))
+    raters = popularity(block, items)[None]
+    return Epoch(np.ones((users, 1)), np.full((items, 1), mean), 0.0, 0.0, raters)

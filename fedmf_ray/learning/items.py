@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ class Items:
     raters: (items,) n_j; None where rows have no such column, or nobody is in it yet.
     learned: (items,) bool, for which rows users upload more than zeros; None if for all that they rated.
     columns: the item table's columns by name, (items, count) each, as they stand in it.
-    shared: the shared tables by name, (rows, width) each.
+    shared: the shared tables by name, (rows, width) each. derived: what a rule has worked out from these
+    tables, once for all users of a process.
     """
 
     vectors: Floats
@@ -28,6 +30,7 @@ class Items:
     learned: NDArray[np.bool_] | None = None
     columns: Mapping[str, Floats] = field(default_factory=dict)
     shared: Mapping[str, Floats] = field(default_factory=dict)
+    derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def item_side(values: Floats, factors: int, bias: bool) -> Floats:

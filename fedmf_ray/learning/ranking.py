@@ -1,11 +1,16 @@
-"""How good lists of recommendations are: hit rate, precision, recall, NDCG and others at k, as sums that
+"""How good lists of recommendations are: hit rate, precision, recall, NDCG, MAP and others at k, as sums that
 users give.
 
 For each user, all items that it did not train on are ranked by predicted rating, or by that and by how many
-rated them (:func:`ranked_by`); of equal ones the first row comes first. What it held out and rated at least
-``relevant_from`` is *relevant*. Users with nothing relevant are left out: there is nothing to be found for
-them. (Herlocker et al., ACM TOIS 22(1), 2004; NDCG with gains of 1 and the ideal list of min(k, relevant)
-items: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.)
+rated them (:func:`ranked_by`), or by the scores of a rule that makes lists alone; of equal ones the first row
+comes first. What it held out and rated at least ``relevant_from`` is *relevant*. Users with nothing relevant
+are left out: there is nothing to be found for them. Where fewer than k items are left to be shown, a list is
+shorter: its empty places count as misses, in precision too. (Herlocker et al., ACM TOIS 22(1), 2004; NDCG
+with gains of 1 and the ideal list of min(k, relevant) items: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002.)
+
+All but MAP are those of ``trec_eval`` at the same cut-off, which a test holds to the last digits
+(``success``, ``P``, ``recall``, ``ndcg_cut``). Its ``map_cut`` divides by all relevant items, so that no list
+of k can reach 1 where more are relevant; here it is min(k, relevant).
 
 ``MEASURES`` is the one list of measures. One is added to it below, or by the entry point group
 ``fedmf_ray.metrics`` of an installed package; :mod:`fedmf_ray.testing.metrics` has the tests that it must
@@ -75,6 +80,23 @@ def ndcg(listed: Listed) -> float:
     return float(np.add.reduce(discounts[: len(listed.found)][listed.found]) / ideal)
 
 
+def mean_average_precision(listed: Listed) -> float:
+    """Precision at the place of each relevant item in the list, added up, over min(k, relevant)."""
+    hits, places = np.cumsum(listed.found), np.arange(1, len(listed.found) + 1)
+    return float(np.add.reduce((hits / places)[listed.found]) / min(listed.k, listed.relevant))
+
+
+def popularity(listed: Listed) -> float:
+    """Popularity bias: mean raters of what is in the list, relative to those of the k most-rated items. 1 for
+    a list of bestsellers, 0 for items that nobody rated. (The average recommendation popularity of Yin et
+    al., PVLDB 5(9), 2012, made comparable between data sets.)"""
+    if listed.raters is None:
+        return 0.0
+    k = len(listed.rows)
+    most = np.add.reduce(np.partition(listed.raters, len(listed.raters) - k)[len(listed.raters) - k :])
+    return float(np.add.reduce(listed.raters[listed.rows]) / most) if most else 0.0
+
+
 @lru_cache(maxsize=8)
 def _discounts(k: int) -> Floats:
     return np.asarray(1 / np.log2(np.arange(2, k + 2)))
@@ -85,10 +107,17 @@ ALWAYS: dict[str, Measure] = {
     "precision": precision,
     "recall": recall,
     "ndcg": ndcg,
+    "map": mean_average_precision,
 }
 """What every run with lists reports; others are asked for by name (``metrics.measures``)."""
 
-for _name, _measure in ALWAYS.items():
+COUNTED: dict[str, Measure] = {"popularity": popularity}
+"""The same, of runs in which raters are counted."""
+
+COVERAGE = "coverage"
+"""The share of items that is in anybody's list: of all lists together, not a mean over users."""
+
+for _name, _measure in (ALWAYS | COUNTED).items():
     MEASURES.register(_name, _measure)
 
 
@@ -101,6 +130,14 @@ class Lists(NamedTuple):
     popularity: float = 0.0
     measures: tuple[str, ...] = ()
 
+    def all_measures(self, counted: bool) -> dict[str, Measure]:
+        """Those that a run reports, by name. counted: raters are counted."""
+        return ALWAYS | (COUNTED if counted else {}) | {name: MEASURES.get(name) for name in self.measures}
+
+    def names(self, counted: bool) -> list[str]:
+        """Of the measures that a run reports, that of all lists together included."""
+        return [*self.all_measures(counted), COVERAGE]
+
     def less(self, mean: float) -> Lists:
         """The same for ratings relative to a mean."""
         return self._replace(relevant_from=self.relevant_from - mean)
@@ -108,14 +145,16 @@ class Lists(NamedTuple):
 
 class RankingSums(NamedTuple):
     """Of each user, an entry each: whether it counts (0 or 1), and its measures by name (0 if it does
-    not)."""
+    not). shown: (items,) bool, what is in any of their lists; sealed where it leaves a process of users."""
 
     counts: Floats
     measures: Mapping[str, Floats]
+    shown: Any = None
 
 
 class Ranking(NamedTuple):
-    """Means over the users that count. k: the length of lists. users: how many those are."""
+    """Means over the users that count, and the coverage of their lists. k: the length of lists. users: how
+    many those are."""
 
     k: int
     users: int
@@ -150,21 +189,23 @@ def ranking_sums(
     ``lists.relevant_from`` is on the scale of the values of ``test``.
     """
     users = len(train.starts) - 1
-    measures = ALWAYS | {name: MEASURES.get(name) for name in lists.measures}
+    measures = lists.all_measures(raters is not None)
     counts, sums = np.zeros(users), {name: np.zeros(users) for name in measures}
+    shown: NDArray[np.bool_] | None = None
     for user in range(users):
         held_out = test.part(user, user + 1)
         relevant = held_out.items[held_out.values >= lists.relevant_from]
         if not len(relevant):
             continue
         sorted_by = ranked_by(scores(user), raters, lists.popularity).copy()
+        shown = np.zeros(len(sorted_by), bool) if shown is None else shown
         sorted_by[train.part(user, user + 1).items] = -np.inf
         rows = _first(sorted_by, lists.k)
         listed = Listed(rows, np.isin(rows, relevant), len(relevant), lists.k, raters)
-        counts[user] = 1.0
+        counts[user], shown[rows] = 1.0, True
         for name, measure in measures.items():
             sums[name][user] = measure(listed)
-    return RankingSums(counts, sums)
+    return RankingSums(counts, sums, shown)
 
 
 def _first(expected: Floats, k: int) -> NDArray[np.int64]:
@@ -178,12 +219,21 @@ def _first(expected: Floats, k: int) -> NDArray[np.int64]:
     return order[np.isfinite(expected[order])]
 
 
-def combine_rankings(parts: Iterable[RankingSums], k: int) -> Ranking:
-    """Means over all users. ``math.fsum`` rounds once, so the order of users does not matter."""
+def coverage(shown: Iterable[NDArray[np.bool_] | None]) -> float:
+    """The share of items that is in anybody's list, NaN if there are no lists. shown: (items,) of some users
+    each, or None of users without lists."""
+    parts = [part for part in shown if part is not None]
+    return float(np.logical_or.reduce(parts).mean()) if parts else math.nan
+
+
+def combine_rankings(parts: Iterable[RankingSums], k: int, covered: float | None = None) -> Ranking:
+    """Means over all users. ``math.fsum`` rounds once, so the order of users does not matter. covered: as of
+    :func:`coverage`, where what is shown is sealed."""
     parts = list(parts)
     users = math.fsum(np.concatenate([part.counts for part in parts]).tolist())
     means = {}
     for name in parts[0].measures:
         total = math.fsum(np.concatenate([part.measures[name] for part in parts]).tolist())
         means[name] = total / users if users else math.nan
+    means[COVERAGE] = coverage(part.shown for part in parts) if covered is None else covered
     return Ranking(k, int(users), means)

@@ -1,4 +1,5 @@
-"""One line about how item rows are laid out, and about a small change that would save ciphertexts."""
+"""What a run says before it starts: how rows are laid out, a small change that would save ciphertexts, and
+what is unusual about its rounds."""
 
 from __future__ import annotations
 
@@ -11,13 +12,38 @@ _FEWER_BITS = (1, 2, 3)
 """How many fraction bits fewer are tried for the advice."""
 
 
+def notes(plan: Plan) -> list[str]:
+    """Lines worth reading once before a run."""
+    lines = [layout_line(plan)]
+    if plan.terms.census(0):
+        lines.append(
+            "a census comes first: in round 1 users count the raters of each item, and learn nothing"
+        )
+    if not plan.terms.rule.predicts:
+        lines.append(
+            f"rule {plan.terms.rule.name} makes lists and predicts no ratings: errors are those of each "
+            "user's own mean"
+        )
+    return [*lines, *plan.scheme.notes()]
+
+
 def layout_line(plan: Plan) -> str:
     """How rows are laid out; of a calibrated run, how those of the charged scheme would be."""
     if plan.charged:
         return (
             f"{plan.scheme.name} integers, charged as {plan.charged.scheme.name}: {layout_line(plan.charged)}"
         )
-    return plan.scheme.layout(_rows(plan)) + _advice(plan)
+    return plan.scheme.layout(_rows(plan)) + _shared(plan) + _advice(plan)
+
+
+def _shared(plan: Plan) -> str:
+    """How much the rule's shared tables take, which everybody uploads."""
+    blocks = plan.terms.blocks
+    if not len(blocks.shared):
+        return ""
+    numbers, bytes_ = blocks.shared_numbers, len(blocks.shared) * plan.scheme.block_bytes(blocks.shape)
+    names = " and ".join(table.name for table in blocks.tables[1:])
+    return f"; {names}: {numbers:,} more numbers in {bytes_ / 1e6:,.3g} MB, which every user uploads"
 
 
 def _advice(plan: Plan) -> str:

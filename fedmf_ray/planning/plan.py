@@ -69,6 +69,9 @@ def _terms(scenario: Scenario, population: Population, scheme: Scheme) -> Terms:
     model, servers = scenario.model, scenario.cluster.server_shards
     rule = model.rule_object
     setting = setting_of(scenario, len(population.item_ids), len(population.user_ids))
+    unfit = rule.unfit(setting)
+    if unfit:
+        raise FedMFError(f"model.{unfit}")
     rows = rows_of(rule, setting, scenario.protocol.part_text_sparsity, servers)
     blocks = Blocks(rule.tables(setting), scheme.rows_per_block(rows), servers)
     if servers > blocks.count:
@@ -91,6 +94,10 @@ def setting_of(scenario: Scenario, items: int, users: int) -> Setting:
     point = FixedPoint(
         protocol.fraction_bits, protocol.value_bound, protocol.update_bound, contributors=users
     )
+    if not (
+        model.central or model.rule_object.predicts
+    ):  # its vectors hold one number: what it says of ratings
+        return Setting(items, 1, False, model.steps, protocol.min_raters, point)
     return Setting(items, model.factors, model.biases, model.steps, protocol.min_raters, point)
 
 
@@ -99,4 +106,5 @@ def rows_of(rule: Rule, setting: Setting, part_text_sparsity: float, servers: in
     items, *shared = rule.tables(setting)
     bits = max(table.slot_bits for table in (items, *shared))
     most, full_text = items.rows // servers, part_text_sparsity == 0
-    return Rows(items.rows, items.width, bits, most, full_text)
+    numbers = sum(table.rows * table.width for table in shared)
+    return Rows(items.rows, items.width, bits, most, full_text, numbers)

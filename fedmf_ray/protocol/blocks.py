@@ -62,6 +62,11 @@ class Blocks:
         """Of all tables."""
         return self.starts[-1]
 
+    @cached_property
+    def shared_numbers(self) -> int:
+        """Numbers in all shared tables."""
+        return sum(table.rows * table.width for table in self.tables[1:])
+
     @property
     def shared(self) -> Integers:
         """(k,) the blocks of shared tables, which everybody uploads in every round."""

@@ -43,4 +43,4 @@ class Terms:
 
     def census(self, round_number: int) -> bool:
         """Whether users only count themselves in this round: nobody may learn before counts are known."""
-        return self.setting.min_raters > 1 and round_number == 0
+        return (self.setting.min_raters > 1 or self.rule.census) and round_number == 0

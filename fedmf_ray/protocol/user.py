@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.fixed_point import first_beyond
-from fedmf_ray.learning.blocks import RatingBlock, inner
+from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.learning.items import Items, user_side
 from fedmf_ray.learning.metrics import ErrorSums, error_sums
 from fedmf_ray.learning.ranking import Lists, RankingSums, ranked_by, ranking_sums
@@ -121,7 +121,7 @@ class Users:
         block = self.train.part(first, stop)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported below, with a name
             learned = self._learn(first, stop, items, block, terms, census)
-            steps = self._row_steps(first, stop, learned, items, block, terms)
+            steps = self._row_steps(first, stop, learned, items, block, terms, census)
             beyond = first_beyond(steps, terms.items.update_bounds)
         if beyond is not None:
             at = beyond[0]
@@ -158,7 +158,14 @@ class Users:
         return Learned(vectors, steps, shared=none)
 
     def _row_steps(
-        self, first: int, stop: int, learned: Learned, items: Items, block: RatingBlock, terms: Terms
+        self,
+        first: int,
+        stop: int,
+        learned: Learned,
+        items: Items,
+        block: RatingBlock,
+        terms: Terms,
+        census: bool,
     ) -> Floats:
         """(ratings, width) of all columns: those of the rule, its parts, and the counts. Where an item has
         too few raters, only the counts are not zero."""
@@ -176,7 +183,7 @@ class Users:
             offered[kept] = learned.parts[kept]
             steps[:, at : at + parts] = offered - there
         steps[~kept, :at] = 0.0
-        if RATERS in table:
+        if RATERS in table and (census or not terms.rule.census):
             steps[:, -1] = np.repeat(1.0 - self.counted[first:stop], ratings)
         return steps
 
@@ -222,16 +229,21 @@ class Users:
         return [uploads[at : at + servers] for at in range(0, len(uploads), servers)]
 
     def scores(self, user: int, items: Items, terms: Terms) -> Floats:
-        """(items,) what a user would rate every item, less the mean."""
-        return inner(user_side(self.vectors[user : user + 1], terms.setting.biases), items.vectors)
+        """(items,) what a user's list is sorted by: what it would rate every item, less the mean, or what the
+        rule has instead."""
+        block = self.train.part(user, user + 1)
+        return terms.rule.scores(self.vectors[user], items, block, terms.setting)
 
     def recommend(
         self, user_id: int, items: Items, terms: Terms, count: int, popularity: float
     ) -> tuple[Integers, Floats]:
         """What a user would be shown: (k,) rows of items that it did not train on, the best first, and the
-        ratings that it is expected to give. Equal ones: the first row first. popularity: stars for it."""
+        ratings that it is expected to give, or the scores of a rule that predicts none. Equal ones: the first
+        row first. popularity: stars for it."""
         user = int(np.flatnonzero(self.user_ids == user_id)[0])
-        expected = self.scores(user, items, terms) + terms.setting.steps.mean
+        expected = self.scores(user, items, terms)
+        if terms.rule.predicts:
+            expected = expected + terms.setting.steps.mean
         best = np.argsort(-ranked_by(expected, items.raters, popularity), kind="stable")
         best = best[~np.isin(best, self.train.part(user, user + 1).items)][:count]
         return best, expected[best]

@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from fedmf_ray.learning.blocks import Steps
-from fedmf_ray.learning.ranking import ALWAYS, MEASURES, Lists
+from fedmf_ray.learning.list_baselines import LISTS, Ease, Ials
+from fedmf_ray.learning.ranking import ALWAYS, COUNTED, MEASURES, Lists
 from fedmf_ray.learning.rules import RULES, Rule
 from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.own_keys import OpenSection, known
@@ -17,17 +18,19 @@ from fedmf_ray.scenario.sources import Section
 class Model(OpenSection):
     """Matrix factorisation."""
 
-    choices = ("rule",)
+    choices = ("rule", "algorithm")
 
-    algorithm: Literal["fedmf", "regular_mf", "biases", "popularity"] = "fedmf"
+    algorithm: Literal["fedmf", "regular_mf", "biases", "popularity", "ease", "ials"] = "fedmf"
     """The others are central baselines: one process, no protection, same data. ``regular_mf``: gradient
     descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
-    everybody, and the mean of all ratings as the prediction."""
+    everybody, and the mean of all ratings as the prediction; ``ease`` and ``ials``: the best lists, and each
+    user's own mean as the prediction."""
     factors: bounds.Factors = 100
     rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
-    exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed
-    plug-in, whose settings stand under its name."""
+    exactly, items take curvature-scaled steps, and there is no learning rate; ``item_item``: lists from one
+    round of sums over pairs of liked items, after a census, and no predictions of ratings; or a rule of an
+    installed plug-in. A rule's own settings stand under its name."""
     biases: bool = False
     """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone."""
     mean: bounds.Stars = 0.0
@@ -67,6 +70,16 @@ class Model(OpenSection):
         """The rule with its settings."""
         return RULES.get(self.rule)(**(self.own.get(self.rule) or {}))
 
+    @property
+    def lists_object(self) -> Ease | Ials | None:
+        """The central model of lists with its settings, if it is one."""
+        kind = LISTS.get(self.algorithm)
+        return kind(**(self.own.get(self.algorithm) or {})) if kind else None
+
+    @classmethod
+    def offered(cls) -> set[str]:
+        return {*RULES.names(), *LISTS}
+
     @field_validator("rule")
     @classmethod
     def _rule_is_known(cls, value: str) -> str:
@@ -78,22 +91,28 @@ class Model(OpenSection):
         problem = self.rule_object.problem(self.steps, self.biases)
         if problem:
             raise ValueError(f"rule: {problem}")
+        if self.algorithm in LISTS:
+            self.check_own(LISTS[self.algorithm])
+            lists = self.lists_object
+            if lists is not None and (problem := lists.problem()):
+                raise ValueError(problem)
         return self
 
 
 class Metrics(Section):
-    """What is measured beside errors, once, after the last round. No user is charged for it."""
+    """What is measured beside errors, after the last round. No user is charged for it."""
 
     top_k: bounds.ListLength | None = None
-    """Length of the lists for hit rate, precision, recall and NDCG; not measured if not given."""
+    """Length of the lists for hit rate, precision, recall, NDCG and MAP; not measured if not given."""
+    every: bounds.Rounds | None = None
+    """Lists are measured after every so many rounds, too, in columns of ``rounds.csv``."""
     relevant_from: bounds.Stars = 4.0
     """Held-out ratings from here on are what a list should find."""
     popularity: bounds.Weighting = 0.0
     """Lists are sorted by the expected rating plus this many stars times ln(1 + number of raters): a model of
     ratings knows nothing of what people choose to watch. Users read the numbers from the item matrix."""
-
     measures: list[bounds.Word] = Field(default_factory=list, max_length=100)
-    """Measures of lists beside these four, by the names under which installed plug-ins offer them."""
+    """Measures of lists beside these, by the names under which installed plug-ins offer them."""
 
     @property
     def lists(self) -> Lists | None:
@@ -104,14 +123,15 @@ class Metrics(Section):
 
     @model_validator(mode="after")
     def _lists_are_measured(self) -> Metrics:
-        if self.measures and not self.top_k:
-            raise ValueError("measures: are of lists: set top_k to their length")
+        for key in ("measures", "every"):
+            if getattr(self, key) and not self.top_k:
+                raise ValueError(f"{key}: of lists: set top_k to their length")
         return self
 
     @field_validator("measures")
     @classmethod
     def _measures_exist(cls, value: list[str]) -> list[str]:
-        others = [name for name in MEASURES.names() if name not in ALWAYS]
+        others = [name for name in MEASURES.names() if name not in ALWAYS | COUNTED]
         for name in value:
             MEASURES.get(known(name, others))
         return value

@@ -48,7 +48,16 @@ class OpenSection(Section):
             rest.get(key, defaults[key]) for key in cls.choices if isinstance(rest.get(key), str | None)
         }
         own = {name: rest.pop(name) for name in chosen - cls.model_fields.keys() if name in rest}
+        for name in cls.offered() & rest.keys() - cls.model_fields.keys():
+            if _empty(rest[name]):
+                del rest[name]
         return rest | {"own": own}
+
+    @classmethod
+    def offered(cls) -> set[str]:
+        """Names that may be chosen. What is not may have a section without values, as in those cells of a
+        study where another one is chosen."""
+        return set()
 
     @model_serializer(mode="wrap")
     def _spread(self, handler: Any) -> dict[str, Any]:
@@ -72,6 +81,13 @@ class OpenSection(Section):
             first = error.errors()[0]
             where = [kind.name, *map(str, first["loc"])]
             raise ValueError(place(where, problem(first, known), known)) from None
+
+
+def _empty(section: Any) -> bool:
+    """Whether it is null, or has nulls alone."""
+    if isinstance(section, Mapping):
+        return bool(section) and all(value is None for value in section.values())
+    return section is None
 
 
 def known(name: str, names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_USERS
 from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.model import Metrics, Model
+from fedmf_ray.scenario.observe import Observe
 from fedmf_ray.scenario.own_keys import OpenSection, known
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
@@ -59,6 +60,10 @@ class Protocol(OpenSection):
         if self.charge and not (base.lightweight and base.server_reads == Reads.EVERYTHING):
             raise ValueError(f"charge: {self.charge} needs scheme: plain, a {self.scheme} run is measured")
         return self
+
+    @classmethod
+    def offered(cls) -> set[str]:
+        return set(SCHEMES.names())
 
     def scheme_of(self, name: str) -> Scheme:
         """A scheme with the settings that it finds here."""
@@ -111,30 +116,6 @@ class Cluster(Section):
     @classmethod
     def _rounds_or_word(cls, value: Any) -> Any:
         return bounds.whole_or(value, ("auto", "never"), bounds.MOST_ROUNDS)
-
-
-class Observe(Section):
-    """What an adversary gets to see of a run, for ``fedmf-ray audit``; not for runs to be published."""
-
-    who: Literal["server", "user"]
-    """``server``: uploads as they arrive, and V if it is in the clear. ``user``: V of each round."""
-    rounds: Annotated[list[bounds.Round], Field(min_length=1, max_length=10_000)] | None = None
-    """Which rounds are recorded; the first two and the last two if not given."""
-    collusion: bool = False
-    """The server has a key-holder decrypt everything for it."""
-    largest_gb: bounds.Gigabytes = 2.0
-    """A view that would be larger stops the run before it starts."""
-
-    @model_validator(mode="after")
-    def _a_server_colludes(self) -> Observe:
-        if self.collusion and self.who != "server":
-            raise ValueError("collusion: needs who: server")
-        return self
-
-    def recorded(self, rounds: int) -> frozenset[int]:
-        """The numbers of the rounds to record, of so many."""
-        chosen = self.rounds or (0, 1, rounds - 2, rounds - 1)
-        return frozenset(number for number in chosen if 0 <= number < rounds)
 
 
 class Scenario(Section):

@@ -67,7 +67,8 @@ class Rows:
     """The item rows of a run, for a scheme that may put several of them together.
 
     items: how many. width: integers per row. value_bits: as of :class:`Shape`. most: rows that may share a
-    block. full_text: every user uploads all of them.
+    block. full_text: every user uploads all of them. shared: numbers in the shared tables, which are cut into
+    blocks of the same size.
     """
 
     items: int
@@ -75,6 +76,7 @@ class Rows:
     value_bits: int
     most: int
     full_text: bool
+    shared: int = 0
 
     def shape(self, rows: int) -> Shape:
         """Of blocks of so many rows."""
@@ -83,6 +85,10 @@ class Rows:
     def blocks(self, rows: int) -> int:
         """How many blocks of so many rows."""
         return -(-self.items // rows)
+
+    def shared_blocks(self, rows: int) -> int:
+        """How many blocks the shared tables take, about: each table fills up its last one."""
+        return -(-self.shared // (rows * self.width))
 
 
 class Scheme(ABC):

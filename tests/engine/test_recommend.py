@@ -104,6 +104,17 @@ def test_encrypted_and_plain_runs_show_the_same(data, tmp_path):
     assert shown[0] == shown[1]
 
 
+def test_a_rule_of_lists_shows_scores_and_no_stars(data, tmp_path):
+    pairs = {"rule": "item_item", "item_item": {"reg": 5.0}}
+    folder = run(scenario(model=pairs, stop={"rounds": 2}), tmp_path, Silent())
+    found = recommend(folder, 3, 5)
+    assert all(film % 2 == 1 for film in numbers(found.after))
+    assert found.scored
+    assert max(abs(one.stars) for one in found.after) < 2
+    printed = CliRunner().invoke(cli, ["recommend", str(folder), "--user", "3"])
+    assert "lists show scores: this rule predicts no ratings" in printed.output
+
+
 def test_the_run_folder_alone_is_not_enough(data, tmp_path):
     """It takes what lies on the users' side: the vectors and the key."""
     chosen = scenario()

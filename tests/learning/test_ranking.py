@@ -21,8 +21,9 @@ def measured(scores, train, test, k=3, relevant_from=4.0):
 
 
 def of_user(sums, user):
-    """Whether it counts, and its four measures."""
-    return tuple(float(column[user]) for column in (sums.counts, *(sums.measures[name] for name in ALWAYS)))
+    """Whether it counts, and its measures but for MAP."""
+    names = [name for name in ALWAYS if name != "map"]
+    return tuple(float(column[user]) for column in (sums.counts, *(sums.measures[name] for name in names)))
 
 
 def of_one(sums):
@@ -77,11 +78,13 @@ def naive(scores, train, test, k, relevant_from):
     ranked = sorted(candidates, key=lambda item: (-scores[item], item))[:k]
     relevant = {item for item, value in test.items() if value >= relevant_from}
     if not relevant:
-        return 0, 0, 0, 0, 0
+        return 0, 0, 0, 0, 0, 0
     hits = [item in relevant for item in ranked]
     dcg = sum(hit / math.log2(place + 2) for place, hit in enumerate(hits))
     ideal = sum(1 / math.log2(place + 2) for place in range(min(k, len(relevant))))
-    return 1, int(any(hits)), sum(hits) / k, sum(hits) / len(relevant), dcg / ideal
+    at_hits = [sum(hits[: place + 1]) / (place + 1) for place, hit in enumerate(hits) if hit]
+    average = sum(at_hits) / min(k, len(relevant))
+    return 1, int(any(hits)), sum(hits) / k, sum(hits) / len(relevant), dcg / ideal, average
 
 
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 12), users=st.integers(1, 6))
@@ -97,8 +100,9 @@ def test_against_the_definitions(seed, k, users):
     sums = ranking_sums(lambda user: scores[user], train, test, Lists(k, 4.0))
     for user, (chosen, cut, value) in enumerate(users_of):
         held_out = dict(zip(chosen[cut:].tolist(), value[cut:].tolist(), strict=True))
-        expected = naive(scores[user], set(chosen[:cut].tolist()), held_out, k, 4.0)
+        *expected, precision = naive(scores[user], set(chosen[:cut].tolist()), held_out, k, 4.0)
         assert of_user(sums, user) == pytest.approx(expected)
+        assert sums.measures["map"][user] == pytest.approx(precision)
     parts = [(train.part(user, user + 1), test.part(user, user + 1)) for user in range(users)]
     alone = [
         ranking_sums(lambda _one, user=user: scores[user], *part, Lists(k, 4.0))

@@ -158,3 +158,18 @@ def test_a_charged_scheme_takes_its_own_section(tmp_path):
 def test_a_run_uses_them_and_says_so(tmp_path):
     folder = run(small(protocol={"scheme": "shifted", "shifted": {"shift": 3}}), tmp_path, Silent())
     assert yaml.safe_load((folder / "scenario.yaml").read_text())["protocol"]["shifted"] == {"shift": 3}
+
+
+def test_a_study_may_leave_out_what_another_cell_sets():
+    """A swept key has a value in every cell: null where another rule runs."""
+    tree = {"name": "x", "ratings": {"source": "synthetic", "users": 3, "items": 600}}
+    for model in ({"rule": "batch", "item_item": {"top_items": None}}, {"ease": {"reg": None}, "ials": None}):
+        assert not scenario_file.parse({**tree, "model": model}, "x.yaml").model.own
+    model = {"rule": "item_item", "item_item": {"top_items": None}}
+    assert scenario_file.parse({**tree, "model": model}, "x.yaml").model.rule_object.top_items is None
+    with pytest.raises(FedMFError, match=r"model.item_item: unknown key"):
+        scenario_file.parse({**tree, "model": {"rule": "batch", "item_item": {"top_items": 5}}}, "x.yaml")
+    with pytest.raises(FedMFError, match=r"model.ease.reg: should be above 0"):
+        scenario_file.parse({**tree, "model": {"algorithm": "ease", "ease": {"reg": 0.0}}}, "x.yaml")
+    with pytest.raises(FedMFError, match=r"model.ials.alfa: unknown key .did you mean alpha"):
+        scenario_file.parse({**tree, "model": {"algorithm": "ials", "ials": {"alfa": 1.0}}}, "x.yaml")

@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 
 from fedmf_ray.checks import CHECKS
 from fedmf_ray.fixed_point import FixedPoint
-from fedmf_ray.learning.blocks import RatingBlock, Steps
-from fedmf_ray.learning.items import Items, item_side
+from fedmf_ray.learning.blocks import RatingBlock, Steps, inner
+from fedmf_ray.learning.items import Items, item_side, mean_change, user_side
 from fedmf_ray.tables import BIAS, FACTORS, ITEMS, RATERS, Column, Table
 
 Floats = NDArray[np.float64]
+
+
+SCALE = 0.5, 5.0
+"""The lowest and the highest rating, where nobody says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Setting:
 
     items: rows of the item matrix. min_raters: users upload zeros for rows that fewer of them rated.
     point: the grid and the bounds of a factor or a bias as it is (what a scenario calls fraction_bits,
-    value_bound and update_bound), and how many users there are.
+    value_bound and update_bound), and how many users there are. scale: the lowest and the highest rating.
     """
 
     items: int
@@ -41,6 +45,7 @@ class Setting:
     steps: Steps
     min_raters: int
     point: FixedPoint
+    scale: tuple[float, float] = SCALE
 
     @property
     def predictors(self) -> int:
@@ -94,6 +99,17 @@ class Rule(ABC):
     counts: ClassVar[bool] = False
     """Item rows always have a column of raters, whatever ``min_raters`` says."""
 
+    census: ClassVar[bool] = False
+    """Round 0 is a census whatever ``min_raters`` says, and later rounds count nobody: what they add up is
+    about items that everybody has chosen from these counts."""
+
+    predicts: ClassVar[bool] = True
+    """Users' scores are ratings that they expect. Otherwise they are fit for sorting a list alone, and the
+    errors that a run reports are those of whatever ``values`` and vectors say of ratings."""
+
+    unit_items: ClassVar[int] = 0
+    """How many items there must be for a user's work to take what it takes in a run."""
+
     parts: ClassVar[tuple[str, ...]] = ()
     """Columns in which each rating's part stands once, and is replaced by its rater when it changes. They
     are the last ones of a row but for the raters."""
@@ -104,6 +120,10 @@ class Rule(ABC):
     def problem(self, steps: Steps, biases: bool) -> str | None:
         """Why the rule cannot run with these settings, in words that name keys of ``model``; None if it
         can."""
+        return None
+
+    def unfit(self, setting: Setting) -> str | None:
+        """The same for the items and users that there are: ``key: what is wrong``; None if it can run."""
         return None
 
     def columns(self, setting: Setting) -> tuple[Column, ...]:
@@ -172,6 +192,15 @@ class Rule(ABC):
         self, vectors: Floats, items: Items, block: RatingBlock, memory: Memory, setting: Setting
     ) -> Learned:
         """One round of a block of users. vectors: (users, predictors) as they were when it opened."""
+
+    def scores(self, vector: Floats, items: Items, block: RatingBlock, setting: Setting) -> Floats:
+        """(items,) what one user's list is sorted by: the ratings that it expects, less the mean. vector:
+        (predictors,) its own. block: its training ratings."""
+        return inner(user_side(vector[None], setting.biases), items.vectors)
+
+    def change(self, before: Items, after: Items, setting: Setting) -> float:
+        """Mean absolute change of what users read of items, for ``stop.tolerance``."""
+        return mean_change(before, after, setting.factors, setting.biases)
 
     def hold(self, items: Items, block: RatingBlock, missing: Floats, setting: Setting) -> Floats:
         """(ratings, k) the steps of a round in which users only count themselves (a census): those that leave

@@ -121,8 +121,10 @@ class Packed(Paillier):
             )
         if not rows.full_text:
             return max(1, min(fitting // rows.width, rows.most))
-        choices = range(1, max(1, min(_MOST_ROWS, rows.most)) + 1)
-        return min(choices, key=lambda each: rows.blocks(each) * self.pieces(rows.shape(each)))
+        # Shared tables are cut like item rows: narrow rows must fill a ciphertext, or each number takes one.
+        most = max(_MOST_ROWS, fitting // rows.width) if rows.shared else _MOST_ROWS
+        choices = range(1, max(1, min(most, rows.most)) + 1)
+        return min(choices, key=lambda each: self._ciphertexts(rows, each))
 
     def layout(self, rows: Rows) -> str:
         each = self.rows_per_block(rows)
@@ -139,6 +141,10 @@ class Packed(Paillier):
 
     def notes(self) -> list[str]:
         return [f"arithmetic: {kernels.description()}"]
+
+    def _ciphertexts(self, rows: Rows, each: int) -> int:
+        """Of all tables, with so many item rows in a block."""
+        return (rows.blocks(each) + rows.shared_blocks(each)) * self.pieces(rows.shape(each))
 
     def _slots(self, shape: Shape) -> SlotLayout:
         return SlotLayout(shape.value_bits, shape.columns, self.key_bits)
