@@ -162,13 +162,18 @@ class Scenario(Section):
         return self
 
     @model_validator(mode="after")
-    def _popularity_is_known(self) -> Scenario:
-        counted = self.model.central or self.protocol.min_raters > 1 or self.model.rule_object.counts
-        if self.metrics.popularity and not counted:
-            raise ValueError(
-                f"metrics.popularity: rule {self.model.rule} does not count raters: set it to 0, "
-                "or protocol.min_raters above 1, or model.rule to ridge"
-            )
+    def _rule_can_run_so(self) -> Scenario:
+        if self.model.central:
+            if self.metrics.popularity and self.model.algorithm in LISTS:
+                named = self.model.algorithm
+                raise ValueError(
+                    f"metrics.popularity: is in stars, and the scores of {named} are not: set it to 0"
+                )
+            return self
+        rule, least, popularity = self.model.rule_object, self.protocol.min_raters, self.metrics.popularity
+        problem = rule_problem(rule, self.stop.rounds, least, popularity)
+        if problem:
+            raise ValueError(problem)
         return self
 
     def to_yaml(self) -> str:
