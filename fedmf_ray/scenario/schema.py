@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, PlainValidator, field_validator, model_validator
 
+from fedmf_ray.learning.list_baselines import LISTS
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_USERS
 from fedmf_ray.scenario import bounds
+from fedmf_ray.scenario.fitting import rule_problem
 from fedmf_ray.scenario.model import Metrics, Model
 from fedmf_ray.scenario.observe import Observe
 from fedmf_ray.scenario.own_keys import OpenSection, known
