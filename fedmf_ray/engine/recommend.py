@@ -51,8 +51,11 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
     known = dict(zip(user.test_items.tolist(), user.test_values.tolist(), strict=True))
 
     def shown(rows: NDArray[np.int64], stars: NDArray[np.float64]) -> list[Shown]:
-        pairs = zip(rows.tolist(), stars.tolist(), strict=True)
-        return [Shown(side.title(row), value, known.get(row)) for row, value in pairs]
+        ids = side.plan.population.item_ids[rows].tolist()
+        return [
+            Shown(names.title(item), value, known.get(row))
+            for row, item, value in zip(rows.tolist(), ids, stars.tolist(), strict=True)
+        ]
 
     best = np.argsort(-user.values, kind="stable")[:count]
     liked = shown(user.items[best], user.values[best])

@@ -8,8 +8,6 @@ has what this takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +23,9 @@ from fedmf_ray.learning.blocks import inner
 from fedmf_ray.learning.items import Items, user_side
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.user import Users
-from fedmf_ray.ratings.movielens import cache_folder, titles
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.schema import Scenario
-from fedmf_ray.scenario.sources import MovieLensSource
 from fedmf_ray.schemes import IN_THE_CLEAR
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
@@ -110,17 +106,6 @@ class UsersSide:
         if self.plan.population.slices is not None:
             return self.plan.population.slices[position]
         return ratings.user(self.plan.population.user_ids[position])  # type: ignore[union-attr]
-
-    @cached_property
-    def titles(self) -> Mapping[int, str]:
-        """Title by item, where the source of the ratings has some."""
-        source = self.scenario.ratings
-        return titles(source.dataset, cache_folder()) if isinstance(source, MovieLensSource) else {}
-
-    def title(self, row: int) -> str:
-        """What an item is called: its title, or ``item ID``."""
-        item = int(self.plan.population.item_ids[row])
-        return self.titles.get(item) or f"item {self.plan.population.names.item(item)}"
 
     def vectors(self, positions: Integers) -> Floats:
         """(n, factors) u_i, or with biases (n, factors + 1): u_i, b_i."""

@@ -22,6 +22,10 @@ from fedmf_ray.ratings.names import shortened
 Quoting = Literal["line", "multiline", "none"]
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
+DOUBLE_COLON = "::"
+"""Between the cells of older MovieLens files."""
+_UNIT = "\x1f"
+"""What stands for it once lines are read: pandas' fast parser splits at one character."""
 _COMMENTS = ("#", "%")
 _MOST_COMMENTS = 1000
 _ROWS = 1 << 18
@@ -29,12 +33,16 @@ _WHOLE = re.compile(r"(?:-?[0-9]{1,19}\n)*-?[0-9]{1,19}")
 
 
 class Dialect(NamedTuple):
-    """How a text file is written; None is what its first lines show."""
+    """How a text file is written; None is what its first lines show.
+
+    header: the names of its columns, if none of its lines has them.
+    """
 
     separator: str | None = None
     encoding: str | None = None
     comment: str | None = None
     quoting: Quoting = "line"
+    header: tuple[str, ...] | None = None
 
 
 RECOGNISED = Dialect()
@@ -87,16 +95,23 @@ def _factorized(cells: NDArray[np.object_]) -> tuple[Integers, list[str]]:
 
 
 def read(
-    path: Path, wanted: Sequence[str], whole: Sequence[str], dialect: Dialect
+    path: Path, wanted: Sequence[str], whole: Sequence[str], dialect: Dialect, key: str = "ratings.columns"
 ) -> tuple[dict[str, Words | Integers], list[str]]:
     """The wanted columns by name, and what was recognised, a line each.
 
-    Columns in ``whole`` come as int64 if all their cells are whole numbers. Raises :class:`FedMFError`.
+    Columns in ``whole`` come as int64 if all their cells are whole numbers. key: of the scenario, which names
+    the columns. Raises :class:`FedMFError`.
     """
     notes: list[str] = []
+    if dialect.separator == DOUBLE_COLON:
+        dialect = dialect._replace(separator=_UNIT)
     with unpacked(path) as source:
-        lines = Lines(source, path, dialect.encoding, dialect.comment)
-        header = _header(lines, path, wanted, dialect, notes)
+        cut = (DOUBLE_COLON, _UNIT) if dialect.separator == _UNIT else None
+        lines = Lines(source, path, dialect.encoding, dialect.comment, cut)
+        if dialect.header is None:
+            header = _header(lines, path, wanted, dialect, notes, key)
+        else:
+            header = _told_header(lines, path, wanted, dialect, notes, key)
         if not dialect.encoding and lines.encoding != "utf-8":
             notes.append(f"{path}: read as {lines.encoding.upper()}")
         before = lines.count
@@ -116,7 +131,35 @@ def read(
     return columns, notes
 
 
-def _header(lines: Lines, path: Path, wanted: Sequence[str], dialect: Dialect, notes: list[str]) -> Header:
+def _told_header(
+    lines: Lines, path: Path, wanted: Sequence[str], dialect: Dialect, notes: list[str], key: str
+) -> Header:
+    """Of a file without a line of names: its first line shows what separates its cells."""
+    names, first = list(dialect.header or ()), lines.next()
+    if first is None:
+        raise FedMFError(f"{path}: holds no ratings")
+    lines.put_back(first)
+    for name in wanted:
+        if names.count(name) != 1:
+            what = "two columns are" if name in names else "no column is"
+            raise FedMFError(f"{path}: ratings.header: {what} named {name!r} ({key})")
+    counts = {
+        separator: len(_cells(first, separator, dialect.quoting))
+        for separator in ([dialect.separator] if dialect.separator else SEPARATORS)
+    }
+    separator = next((one for one, count in counts.items() if count == len(names)), None)
+    if separator is None:
+        most = max(counts.values())
+        told = f"{path}: ratings.header names {len(names)} columns"
+        raise FedMFError(f"{told}, the first line has {most} cells")
+    if not dialect.separator and separator != ",":
+        notes.append(f"{path}: cells are separated by {SEPARATORS[separator]}")
+    return Header(names, separator, rows=False)
+
+
+def _header(
+    lines: Lines, path: Path, wanted: Sequence[str], dialect: Dialect, notes: list[str], key: str
+) -> Header:
     """Find the line that names the columns."""
     separators = dialect.separator or "".join(SEPARATORS)
     skipped = 0
@@ -137,7 +180,7 @@ def _header(lines: Lines, path: Path, wanted: Sequence[str], dialect: Dialect, n
             names = max(splits.values(), key=len)
             shown = ", ".join(names)[:200]
             missing = next(name for name in wanted if name not in names)
-            raise FedMFError(f"{path}: no column {missing!r} (ratings.columns); it has {shown}")
+            raise FedMFError(f"{path}: no column {missing!r} ({key}); it has {shown}")
         skipped += 1
     if skipped:
         notes.append(f"{path}: lines above the header that were left out: {skipped}")

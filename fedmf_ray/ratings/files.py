@@ -14,6 +14,7 @@ from fedmf_ray.ratings import csv_files, parquet_files
 from fedmf_ray.ratings.archives import kind_of_file
 from fedmf_ray.ratings.columns import Place, Words, comma_is_decimal, identifiers, numbers, times
 from fedmf_ray.ratings.csv_files import RECOGNISED, Dialect
+from fedmf_ray.ratings.given_split import held_out
 from fedmf_ray.ratings.names import Names
 from fedmf_ray.ratings.table import Ratings
 
@@ -27,7 +28,8 @@ def load_table(
     dialect: Dialect = RECOGNISED,
     decimal: str | None = None,
 ) -> Ratings:
-    """Read ratings; ``columns`` names the columns for user, item, rating and, if there is one, timestamp.
+    """Read ratings; ``columns`` names the columns for user, item, rating and, if there are such, timestamp
+    and held_out: which ratings are for the test (:func:`fedmf_ray.ratings.given_split.held_out`).
 
     Without a timestamp the order of the file is the order in time. Ids are text: they keep their number if
     all of their column are whole numbers, otherwise they are numbered 1, 2, ... by first appearance, and
@@ -62,7 +64,9 @@ def load_table(
     else:
         timestamps = np.arange(len(values))
     notes += _sentinels(values, path)
-    return Ratings(users, items, values, timestamps, str(path), Names(user_names, item_names), tuple(notes))
+    test = held_out(by_role["held_out"], places["held_out"]) if "held_out" in columns else None
+    names = Names(user_names, item_names)
+    return Ratings(users, items, values, timestamps, str(path), names, tuple(notes), test)
 
 
 def _check_roles(path: Path, columns: Mapping[str, str]) -> None:

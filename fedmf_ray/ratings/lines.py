@@ -34,8 +34,17 @@ class Lines:
     quotes have no partner, 0 for none.
     """
 
-    def __init__(self, source: Unpacked, path: Path, encoding: str | None, comment: str | None) -> None:
+    def __init__(
+        self,
+        source: Unpacked,
+        path: Path,
+        encoding: str | None,
+        comment: str | None,
+        cut: tuple[str, str] | None = None,
+    ) -> None:
+        """cut: what separates cells in the file, and what stands there in what is read."""
         self.encoding = encoding or encoding_of(source.head)
+        self._cut = cut
         self._source, self._path, self._comment = source, path, comment
         self._decoder = io.IncrementalNewlineDecoder(_decoder(path, self.encoding), translate=True)
         self._waiting: deque[str] = deque()
@@ -96,6 +105,8 @@ class Lines:
             self.odd_quotes = next(odd, 0)
         self._line += len(lines)
         kept = [line for line in lines if not line.isspace() and line]
+        if self._cut:
+            kept = [line.replace(*self._cut) for line in kept]
         if self._comment:
             comment, before = self._comment, len(kept)
             kept = [line for line in kept if not line.startswith(comment)]

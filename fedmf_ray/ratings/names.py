@@ -1,4 +1,4 @@
-"""What a file calls users and items, where its ids are text. Only the process that reads it knows.
+"""What files call users and items: ids that are text, and titles. Only the process that reads them knows.
 
 Everything else works with numbers. Names of users go into no run folder and to no actor.
 """
@@ -6,8 +6,9 @@ Everything else works with numbers. Names of users go into no run folder and to 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 _LONGEST = 60
 
@@ -16,11 +17,13 @@ _LONGEST = 60
 class Names:
     """The texts of ids that were numbered 1, 2, ...: the name of id k is at k - 1.
 
-    users, items: empty where the ids of the file are numbers themselves.
+    users, items: empty where the ids of the file are numbers themselves. titles: of items, by their number;
+    some may have none.
     """
 
     users: Sequence[str] = ()
     items: Sequence[str] = ()
+    titles: Mapping[int, str] = field(default_factory=dict)
 
     def user(self, user_id: int) -> str:
         """The id as the file has it."""
@@ -28,6 +31,10 @@ class Names:
 
     def item(self, item_id: int) -> str:
         return self.items[item_id - 1] if self.items else str(item_id)
+
+    def title(self, item_id: int) -> str:
+        """What people call an item; ``item ID`` with the id of the file if nobody has said."""
+        return self.titles.get(item_id) or f"item {self.item(item_id)}"
 
     def user_id(self, name: str) -> int | None:
         """The number of a user by the id that the file has for it; None if there is none."""
@@ -51,6 +58,26 @@ class Names:
             return f"{found[1]} {shortened(names[int(found[2]) - 1])}" if known else found[0]
 
         return re.sub(r"\b(user|item) ([0-9]+)\b", named, message)
+
+
+class OnDemand(Mapping[int, str]):
+    """Titles that are read when somebody asks for one: training needs none."""
+
+    def __init__(self, read: Callable[[], Mapping[int, str]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _titles(self) -> Mapping[int, str]:
+        return self._read()
+
+    def __getitem__(self, item_id: int) -> str:
+        return self._titles[item_id]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._titles)
+
+    def __len__(self) -> int:
+        return len(self._titles)
 
 
 NO_NAMES = Names()

@@ -33,17 +33,23 @@ def files_in(path: Path) -> list[Path]:
     return found
 
 
-def read(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, Words | Integers | Floats], list[str]]:
+_ID_ROLES = ("user", "item", "held_out", "title")
+"""Roles whose cells are words or whole numbers."""
+
+
+def read(
+    path: Path, columns: Mapping[str, str], key: str = "ratings.columns"
+) -> tuple[dict[str, Words | Integers | Floats], list[str]]:
     """The columns by role, and notes about them; ``columns`` gives the name of each role.
 
-    Raises :class:`FedMFError`.
+    key: of the scenario, which names the columns. Raises :class:`FedMFError`.
     """
     try:
         import pyarrow as pa
     except ImportError:
         raise FedMFError(f"{path}: Parquet needs pyarrow: pip install 'fedmf-ray[parquet]'") from None
     files = files_in(path) if path.is_dir() else [path]
-    parts = [_arrays(file, path, columns) for file in files]
+    parts = [_arrays(file, path, columns, key) for file in files]
     found: dict[str, Words | Integers | Floats] = {}
     notes: list[str] = []
     for role, name in columns.items():
@@ -56,16 +62,18 @@ def read(path: Path, columns: Mapping[str, str]) -> tuple[dict[str, Words | Inte
         place = Place(path, name)
         try:
             column = pa.concat_arrays(arrays)
+            if column.null_count and role == "title":
+                column = column.cast(pa.string()).fill_null("")
             if column.null_count:
                 raise place.wrong(column.is_null().index(True).as_py() + 1, "is empty")
-            read_as = _ids if role in ("user", "item") else _values
+            read_as = _ids if role in _ID_ROLES else _values
             found[role] = read_as(column, role, place, notes)
         except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
             raise broken(path, "Parquet", error) from error
     return found, notes
 
 
-def _arrays(file: Path, root: Path, columns: Mapping[str, str]) -> dict[str, Any]:
+def _arrays(file: Path, root: Path, columns: Mapping[str, str], key: str) -> dict[str, Any]:
     """One Arrow array of each role."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -79,7 +87,7 @@ def _arrays(file: Path, root: Path, columns: Mapping[str, str]) -> dict[str, Any
                 raise FedMFError(f"{file}: two columns are named {name!r}: name one of them otherwise")
             if name not in names and name not in partitions:
                 shown = ", ".join([*names, *partitions])[:200]
-                raise FedMFError(f"{file}: no column {name!r} (ratings.columns); it has {shown}")
+                raise FedMFError(f"{file}: no column {name!r} ({key}); it has {shown}")
         data = table.read(columns=[name for name in columns.values() if name in names])
         found = {}
         for role, name in columns.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from annotated_types import Ge, Le, Lt
+from annotated_types import Ge, Le, Lt, MaxLen, MinLen
 from numpy.typing import NDArray
 
 from fedmf_ray.checks import CHECKS
@@ -21,7 +21,8 @@ _MOST = 1 - 1e-6
 
 @dataclass(frozen=True)
 class Split:
-    """What is held out as test set: one of ``last``, ``fraction`` and ``folds``, or nothing.
+    """What is held out as test set: one of ``last``, ``fraction`` and ``folds``, a split that somebody else
+    made (``file`` or ``column``), or nothing.
 
     A random split depends on the seed and the user id alone, so a user can make it where it lives.
     """
@@ -38,10 +39,17 @@ class Split:
     """... and hold out this one, counted from 0. The folds of one seed are disjoint and hold every rating."""
     validation: Annotated[int, Ge(0)] | None = None
     """To choose settings: test on this fold, and leave ``fold`` out of everything, to judge the choice."""
+    file: Annotated[str, MinLen(1), MaxLen(4000)] | None = None
+    """The test ratings, in a file with the columns of ``ratings.path``, which then holds those for training.
+    A relative path starts at the scenario file. Test ratings of users who have none for training are left
+    out, and counted in a note."""
+    column: Annotated[str, MinLen(1), MaxLen(200)] | None = None
+    """A column of the ratings file that says of each rating whether it is for the test: test or train, true
+    or false, 1 or 0, yes or no."""
 
     def __post_init__(self) -> None:
-        if sum(map(bool, (self.last, self.fraction, self.folds))) > 1:
-            raise ValueError("give one of last, fraction and folds")
+        if sum(map(bool, (self.last, self.fraction, self.folds, self.file, self.column))) > 1:
+            raise ValueError("give one of last, fraction and folds, or of file and column")
         if self.fraction > _MOST:
             raise ValueError(f"fraction: {self.fraction!r} leaves nothing to train on: at most {_MOST}")
         if self.fold >= (self.folds or 1):
@@ -52,6 +60,11 @@ class Split:
             raise ValueError(f"validation: {self.validation} must be below folds and another one than fold")
         if self.validation is not None and self.folds == 2:
             raise ValueError("validation: two folds leave nothing to train on")
+
+    @property
+    def given(self) -> bool:
+        """Whether somebody else has made it."""
+        return bool(self.file or self.column)
 
     def held_out(self, count: int, first: int = 0) -> int:
         """How many of a user's ratings are not for training. first: the fold that gets the first rating."""

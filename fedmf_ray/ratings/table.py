@@ -21,7 +21,8 @@ class Ratings:
 
     user_ids, item_ids: (n,) int64. values: (n,) float64, finite. timestamps: (n,) int64.
     source: names the file in error messages. names: of users and items whose ids are text. notes: what a
-    person should know about how the file was read, a line each.
+    person should know about how the file was read, a line each. test: (n,) bool, which ratings are for the
+    test if somebody else has split them; None if the scenario says how.
     """
 
     user_ids: Integers
@@ -31,10 +32,12 @@ class Ratings:
     source: str = "ratings"
     names: Names = NO_NAMES
     notes: tuple[str, ...] = ()
+    test: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         columns = (self.user_ids, self.item_ids, self.values, self.timestamps)
-        if len({column.shape for column in columns}) != 1 or self.values.ndim != 1:
+        marked = self.test is None or self.test.shape == self.values.shape
+        if len({column.shape for column in columns}) != 1 or self.values.ndim != 1 or not marked:
             raise ValueError("columns of a ratings table must be one-dimensional and equally long")
         if not len(self.values):
             raise FedMFError(f"{self.source}: holds no ratings")
@@ -69,6 +72,7 @@ class Ratings:
             item_ids=self.item_ids[mask],
             values=self.values[mask],
             timestamps=self.timestamps[mask],
+            test=None if self.test is None else self.test[mask],
         )
 
 
@@ -134,12 +138,20 @@ def select(
 def per_user(
     ratings: Ratings, item_ids: Integers, user_ids: Integers, seed: int, split: Split
 ) -> list[UserRatings]:
-    """Each user's slice, in the order of the increasing ``user_ids``; ``item_ids`` are the rows of V."""
+    """Each user's slice, in the order of the increasing ``user_ids``; ``item_ids`` are the rows of V.
+
+    Ratings that are split already stay so.
+    """
     sorter = np.argsort(item_ids, kind="stable")
     rows = sorter[np.searchsorted(item_ids, ratings.item_ids, sorter=sorter)]
     order = np.argsort(ratings.user_ids, kind="stable")
     starts = np.searchsorted(ratings.user_ids[order], user_ids)
-    values, times, names = ratings.values, ratings.timestamps, ratings.names
+    values, times, names, test = ratings.values, ratings.timestamps, ratings.names, ratings.test
+    if test is not None:
+        return [
+            given_user(int(user_id), rows[mine], values[mine], times[mine], test[mine])
+            for user_id, mine in zip(user_ids, np.split(order, starts[1:]), strict=True)
+        ]
     return [
         split_user(int(user_id), rows[mine], values[mine], times[mine], seed, split, names)
         for user_id, mine in zip(user_ids, np.split(order, starts[1:]), strict=True)
@@ -167,4 +179,14 @@ def split_user(
             f"hold out fewer (test), or set ratings.select.min_ratings to {split.fewest} or more"
         )
     train, held = (order[mask] for mask in split.masks(seed, user_id, count))
+    return UserRatings(user_id, items[train], values[train], items[held], values[held])
+
+
+def given_user(
+    user_id: int, items: Integers, values: Floats, timestamps: Integers, test: NDArray[np.bool_]
+) -> UserRatings:
+    """One user's ratings, given in file order, of which ``test`` says which are held out; both parts come in
+    timestamp order."""
+    order = np.argsort(timestamps, kind="stable")
+    train, held = order[~test[order]], order[test[order]]
     return UserRatings(user_id, items[train], values[train], items[held], values[held])

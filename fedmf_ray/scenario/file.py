@@ -99,9 +99,13 @@ def assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
     """File paths start at the scenario; absolute ones survive a job's change of working directory."""
-    ratings = tree.get("ratings")
-    if isinstance(ratings, dict) and isinstance(ratings.get("path"), str):
-        ratings["path"] = _absolute(ratings["path"], path.parent)
+    ratings, test = tree.get("ratings"), tree.get("test")
+    if isinstance(ratings, dict):
+        for section, key in ((ratings, "path"), (ratings, "titles"), (ratings.get("titles"), "path")):
+            if isinstance(section, dict) and isinstance(section.get(key), str):
+                section[key] = _absolute(section[key], path.parent)
+    if isinstance(test, dict) and isinstance(test.get("file"), str):
+        test["file"] = _absolute(test["file"], path.parent)
     cluster = tree.get("cluster")
     if isinstance(cluster, dict) and isinstance(cluster.get("checkpoint_folder"), str):
         cluster["checkpoint_folder"] = _absolute(cluster["checkpoint_folder"])

@@ -16,116 +16,33 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args, get_type_hints
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetPydanticSchema,
-    TypeAdapter,
-    model_serializer,
-)
-from pydantic_core import CoreSchema
+import numpy as np
+from pydantic import Field, field_validator, model_serializer
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.ratings import table
+from fedmf_ray.ratings import given_split, table
+from fedmf_ray.ratings.names import Names, OnDemand
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_ITEMS, Synthetic
 from fedmf_ray.ratings.table import Ratings
 from fedmf_ray.ratings.users import Users
-from fedmf_ray.registry import Registry
 from fedmf_ray.scenario import bounds
-from fedmf_ray.scenario.wording import shown
+from fedmf_ray.scenario.source_registry import FROM_KEYS, SOURCES, Section, Source, chosen, source
 
-
-class Section(BaseModel):
-    """Unknown keys are refused, values are not coerced, and nothing changes after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-def _from_keys(kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-    schema = handler(kind)
-    cast(dict[str, Any], handler.resolve_ref_schema(schema))["strict"] = False
-    return schema
-
-
-FROM_KEYS = GetPydanticSchema(_from_keys)
-"""A strict dataclass would refuse the keys of a file and take instances only; its fields stay strict."""
-
-
-class Source(Protocol):
-    """Where ratings come from, as the scenario has it."""
-
-    @property
-    def source(self) -> str:
-        """The name by which a scenario chooses it."""
-        ...
-
-    def population(self, seed: int, split: Split) -> Users:
-        """The users that take part, the same every time; raises :class:`FedMFError` in one line."""
-        ...
-
-
-def _name(kind: type) -> str:
-    hint: Any
-    if issubclass(kind, BaseModel):
-        field = kind.model_fields.get("source")
-        hint = field and field.annotation
-    else:
-        hint = get_type_hints(kind).get("source")
-    names = get_args(hint)
-    if len(names) != 1 or not isinstance(names[0], str):
-        raise TypeError(f'{kind.__name__} needs a field source: Literal["name"]')
-    return names[0]
-
-
-def _check(name: str, offered: object) -> type[Source]:
-    if not isinstance(offered, type) or not callable(getattr(offered, "population", None)):
-        raise TypeError(f"{offered!r} is not a class with a method population(seed, split)")
-    if _name(offered) != name:
-        raise ValueError(f"{offered.__name__} calls itself {_name(offered)!r}")
-    return offered
-
-
-SOURCES: Registry[type[Source]] = Registry("source", "fedmf_ray.sources", _check)
-
-S = TypeVar("S", bound=Source)
-
-
-def source(kind: type[S]) -> type[S]:
-    """Register a source under the name in its field ``source``."""
-    SOURCES.register(_name(kind), _check(_name(kind), kind))
-    return kind
-
-
-def chosen(keys: Any) -> Source:
-    """The keys of ``ratings`` as the source that they name, which checks the others."""
-    name = keys.get("source") if isinstance(keys, Mapping) else getattr(keys, "source", None)
-    if not isinstance(name, str):
-        raise _unknown(name)
-    return _adapter(name).validate_python(keys)
-
-
-@cache  # a study may have thousands of cells, and looking for entry points takes milliseconds
-def _adapter(name: str) -> TypeAdapter[Source]:
-    if name not in SOURCES.names():
-        raise _unknown(name)
-    kind: Any = Annotated[SOURCES.get(name), FROM_KEYS]
-    return TypeAdapter(kind)
-
-
-def _unknown(name: object) -> FedMFError:
-    said = "" if name is None else f"{shown(name)} "
-    return FedMFError(f"ratings.source: {said}must be one of {', '.join(SOURCES.names())}")
-
+__all__ = [
+    "FROM_KEYS", "SOURCES", "FileSource", "MovieLensSource", "Section", "Source", "TableSource",
+    "chosen", "source",
+]  # fmt: skip
 
 source(Synthetic)
+
+
+Header = Annotated[list[bounds.Word], Field(min_length=1, max_length=1000)]
+Separator = Annotated[str, Field(pattern=r"^([\t !#-,/:-@\[-`{-~]|::)$")]
+Quoting = Literal["line", "multiline", "none"]
 
 
 class Selection(Section):
@@ -142,26 +59,83 @@ class Selection(Section):
     Where this leaves items with fewer than ``min_raters`` raters, both are repeated until both hold."""
 
 
+class Titles(Section):
+    """Where the titles of items are, for the lists that people are shown."""
+
+    path: bounds.Location
+    """A file with a line per item, text or Parquet. A relative path starts at the scenario file."""
+    item: bounds.Word | None = None
+    """The column of the items' ids; if not given, it is named as in the ratings, or ``item``."""
+    title: bounds.Word = "title"
+    """The column of the titles."""
+    header: Header | None = None
+    separator: Separator | None = None
+    encoding: str | None = None
+    quoting: Quoting = "line"
+    """These four as in ``ratings``, for files of which recognising goes wrong."""
+
+
 class TableSource(Section):
     """Ratings that one process reads as a table, and of which it gives each user its own."""
 
     source: str
     select: Selection = Selection()
+    titles: Titles | None = None
+
+    @field_validator("titles", mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
 
     @abstractmethod
     def load(self) -> Ratings:
         """All ratings, the same every time; raises :class:`FedMFError` in one line that names the file."""
 
+    def load_split(self, split: Split) -> Ratings:
+        """All ratings, with the test ratings marked if somebody else has made the split."""
+        if split.given:
+            key = "file" if split.file else "column"
+            raise FedMFError(f"test.{key}: needs ratings.source: file, and not {self.source}")
+        return self.load()
+
+    def own_titles(self) -> Mapping[int, str]:
+        """Titles that come with the ratings, by the number of an item."""
+        return {}
+
+    @property
+    def item_column(self) -> str:
+        """What the ratings call the column of items."""
+        return "item"
+
     def population(self, seed: int, split: Split) -> Users:
-        ratings, item_ids, user_ids = table.select(self.load(), **dict(self.select))
+        ratings = self.load_split(split)
+        ratings, item_ids, user_ids = table.select(ratings, **dict(self.select))
+        if ratings.test is not None and self.select.min_ratings:
+            user_ids = given_split.who_trains(ratings, user_ids)
+            ratings = ratings.keep(np.isin(ratings.user_ids, user_ids))
         slices = table.per_user(ratings, item_ids, user_ids, seed, split)
-        return Users(user_ids.tolist(), item_ids, slices, ratings.names, ratings.notes)
+        names, notes = ratings.names, list(ratings.notes)
+        titles = self.own_titles()
+        if self.titles:
+            titles, more = self._read_titles(names, item_ids)
+            notes += more
+        return Users(user_ids.tolist(), item_ids, slices, replace(names, titles=titles), tuple(notes))
+
+    def _read_titles(self, names: Names, item_ids: table.Integers) -> tuple[Mapping[int, str], list[str]]:
+        from fedmf_ray.ratings import csv_files, titles  # pandas stays out of synthetic runs
+
+        told = self.titles
+        assert told is not None
+        header = tuple(told.header) if told.header else None
+        dialect = csv_files.Dialect(told.separator, told.encoding, None, told.quoting, header)
+        return titles.read(told.path, told.item or self.item_column, told.title, names, item_ids, dialect)
 
     @model_serializer(mode="wrap")
     def _select_last(self, handler: Any) -> dict[str, Any]:
         """In a written scenario, which table comes before what is selected of it."""
         keys: dict[str, Any] = handler(self)
-        return {key: keys[key] for key in keys if key != "select"} | {"select": keys["select"]}
+        last = ("titles", "select")
+        return {key: keys[key] for key in keys if key not in last} | {key: keys[key] for key in last}
 
 
 @source
@@ -175,6 +149,15 @@ class MovieLensSource(TableSource):
         from fedmf_ray.ratings import movielens  # pandas stays out of synthetic runs
 
         return movielens.load(self.dataset, movielens.cache_folder())
+
+    def own_titles(self) -> Mapping[int, str]:
+        from fedmf_ray.ratings import movielens
+
+        return OnDemand(lambda: movielens.titles(self.dataset, movielens.cache_folder()))
+
+    @property
+    def item_column(self) -> str:
+        return "movieId"
 
 
 class Columns(Section):
@@ -200,22 +183,43 @@ class FileSource(TableSource):
     source: Literal["file"]
     path: bounds.Location
     columns: Columns = Columns()
-    separator: Annotated[str, Field(pattern=r"^[\t !#-,/:-@\[-`{-~]$")] | None = None
-    """One character between cells, ``"\\t"`` for a tab. If not given, a comma, semicolon, tab, bar or space:
-    the one that cuts a line into the names of the columns."""
+    header: Header | None = None
+    """The names of all columns, in order, of a text file in which no line has them."""
+    separator: Separator | None = None
+    """One character between cells, ``"\\t"`` for a tab, or ``"::"``. If not given, a comma, semicolon, tab,
+    bar or space: the one that cuts a line into the names of the columns."""
     decimal: Literal[".", ","] | None = None
     """Between a number and its fraction. If not given, a comma where numbers have commas and no points."""
     encoding: str | None = None
     """For example ``latin-1``. If not given, UTF-8, or UTF-16 or UTF-32 where the first bytes show it."""
     comment: Annotated[str, Field(min_length=1)] | None = None
     """Lines that start with this are left out. If not given, those with # or % above the header are."""
-    quoting: Literal["line", "multiline", "none"] = "line"
+    quoting: Quoting = "line"
     """What double quotes do. ``line``: cells in quotes end in their line, or the file is refused.
     ``multiline``: they may hold line breaks. ``none``: quotes are characters like others."""
 
     def load(self) -> Ratings:
+        return self._load(self.path)
+
+    def load_split(self, split: Split) -> Ratings:
+        if not split.given:
+            return self.load()
+        if split.column:
+            ratings, source = self._load(self.path, held_out=split.column), self.path
+        else:
+            assert split.file is not None
+            train, test = self._load(self.path), self._load(split.file)
+            ratings, source = given_split.joined(train, test, bool(self.columns.timestamp)), split.file
+        return given_split.known_users(ratings, source)
+
+    @property
+    def item_column(self) -> str:
+        return self.columns.item
+
+    def _load(self, path: str, **more: str) -> Ratings:
         from fedmf_ray.ratings import csv_files, files
 
-        columns = {role: name for role, name in self.columns if name}
-        dialect = csv_files.Dialect(self.separator, self.encoding, self.comment, self.quoting)
-        return files.load_table(self.path, columns, dialect, self.decimal)
+        columns = {role: name for role, name in self.columns if name} | more
+        header = tuple(self.header) if self.header else None
+        dialect = csv_files.Dialect(self.separator, self.encoding, self.comment, self.quoting, header)
+        return files.load_table(path, columns, dialect, self.decimal)

@@ -1,4 +1,4 @@
-"""Frames as ratings: files on the users' side, ids that stay what they are, one line where something is wrong."""
+"""Frames as ratings: files on the users' side, ids that stay what they are, errors of one line."""
 
 import stat
 from pathlib import Path
@@ -101,6 +101,7 @@ def test_rows_of_values_and_dicts_of_columns_are_frames_too():
 def test_what_the_scenario_says_about_a_table_is_kept():
     done = fedmf_ray.run(
         {**PLAIN, "ratings": {"source": "synthetic", "users": 3, "items": 3, "select": {"items": 5}}},
+        {"test": {"last": 1}},
         ratings=taste_frame(),
     )
     assert len(done.items()) == 5
@@ -111,7 +112,8 @@ def test_what_the_scenario_says_about_a_table_is_kept():
     [
         (lambda f: f.rename(columns={"user": "userId", "item": "movieId", "rating": "stars"}),
          "ratings: no column 'user', 'item', 'rating'; it has userId, movieId, stars; needed are user, item, "
-         "rating: rename them: ratings.rename(columns={'userId': 'user', 'movieId': 'item', 'stars': 'rating'})"),
+         "rating: rename them: ratings.rename(columns={'userId': 'user', 'movieId': 'item', 'stars': "
+         "'rating'})"),
         (lambda f: f.rename(columns={"rating": "mark"}), "rename(columns={'mark': 'rating'})"),
         (lambda f: f.assign(rating=f["rating"].where(f.index != 4)), "ratings: row 4: rating is missing"),
         (lambda f: f.assign(user=f["user"].where(f.index != 2)), "ratings: row 2: user is missing"),

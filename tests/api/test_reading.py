@@ -84,6 +84,21 @@ def test_the_error_of_the_test_set_has_the_bits_of_rounds_csv(done, held_out):
     assert repr(done.rmse()) == text[-1].split(",")[text[0].split(",").index("test_rmse")]
 
 
+def test_the_order_of_pairs_does_not_change_a_bit_of_the_error():
+    """Users add up their errors in the order of their own test sets, and so does this."""
+    keys = {**PLAIN, "ratings": {"source": "synthetic", "users": 3, "items": 300, "sparsity": 0.3}}
+    run = fedmf_ray.run(keys, {"test.last": 120, "stop.rounds": 2, "ratings.half_stars": False})
+    side = run._side
+    rows = [
+        (user, row + 1, rating)
+        for user, mine in ((at + 1, side.ratings_of(at)) for at in range(3))
+        for row, rating in zip(mine.test_items.tolist(), mine.test_values.tolist(), strict=True)
+    ]
+    pairs = pd.DataFrame(rows, columns=["user", "item", "rating"])
+    found = {run.rmse(pairs.sample(frac=1, random_state=seed)) for seed in range(20)}
+    assert found == {run.rounds["test_rmse"].iloc[-1]}
+
+
 def test_errors_of_other_pairs_are_what_numpy_says(done):
     some = FRAME.iloc[:50]
     errors = done.predict(some) - some["rating"]

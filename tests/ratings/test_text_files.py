@@ -109,7 +109,7 @@ def test_every_setting_is_a_key_of_the_source(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("separator", "::"), ("separator", "x"), ("separator", '"'), ("separator", "\n"), ("separator", "."),
+    [("separator", "::::"), ("separator", "x"), ("separator", '"'), ("separator", "\n"), ("separator", "."),
      ("separator", "-"), ("decimal", ";"), ("quoting", "all"), ("comment", "")],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_is_refused(key, value, tmp_path):

@@ -15,7 +15,7 @@ from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.table import Ratings, UserRatings
 from fedmf_ray.ratings.users import Users
 from fedmf_ray.scenario import file as scenario_file
-from fedmf_ray.scenario import sources
+from fedmf_ray.scenario import source_registry, sources
 from fedmf_ray.scenario.sources import Section, TableSource, source
 from fedmf_ray.testing.sources import SourceTests, TableSourceTests
 from tests.support.small_runs import small
@@ -45,7 +45,9 @@ class Grid(TableSource):
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """Install a distribution with one module and one entry point, as pip would."""
-    monkeypatch.setattr(sources, "_adapter", sources._adapter.__wrapped__)  # nothing is remembered
+    monkeypatch.setattr(
+        source_registry, "_adapter", source_registry._adapter.__wrapped__
+    )  # nothing is remembered
 
     def make(name, module, code=PLUGIN, offers="Grid", distribution="plug"):
         site = tmp_path / distribution
@@ -79,7 +81,7 @@ def test_an_entry_point_is_a_source(install):
 def test_a_written_scenario_names_what_was_loaded_before_what_was_selected(install):
     install("grid-order", "plug_order")
     tree = scenario(source="grid-order").model_dump(mode="json")
-    assert list(tree["ratings"]) == ["source", "side", "select"]
+    assert list(tree["ratings"]) == ["source", "side", "titles", "select"]
 
 
 def test_a_plug_in_that_cannot_be_imported_is_named_and_breaks_no_other(install):
@@ -160,7 +162,7 @@ class Pairs:
 def registered(monkeypatch):
     """Registration that ends with the test."""
     monkeypatch.setattr(sources.SOURCES, "_known", dict(sources.SOURCES._known))
-    monkeypatch.setattr(sources, "_adapter", sources._adapter.__wrapped__)
+    monkeypatch.setattr(source_registry, "_adapter", source_registry._adapter.__wrapped__)
 
     @source
     class Made(Section):

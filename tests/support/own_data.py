@@ -16,7 +16,7 @@ PLAIN = {
 
 
 def taste_frame(users=18, items=14, seed=3):
-    """Odd users love odd items and dislike even ones, even users the other way round; rows in random order."""
+    """Odd users love odd items and dislike even ones, even users the other way round; in random order."""
     random = np.random.default_rng(seed)
     rows = [
         (

@@ -38,3 +38,19 @@ def rounds_of(tmp_path, **changes):
 def losses_of(folder):
     """Of every round of a run folder."""
     return pd.read_csv(folder / "rounds.csv")[["round", *LOSSES]]
+
+
+class Noting(Silent):
+    """Keeps what a person would be told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, line):
+        self.notes.append(line)
+
+
+def run_and_notes(scenario, results):
+    """The folder of a run, and its notes."""
+    noting = Noting()
+    return run(scenario, results, noting), noting.notes
