@@ -46,7 +46,7 @@ COLUMNS = {
     """,
 }
 SUMMARY = "status rounds setup last_round checkpoints ranking wall_s"
-RANKING = "k users hit_rate precision recall ndcg"
+RANKING = "k users hit_rate precision recall ndcg map coverage"
 
 
 def test_tables_and_the_summary_of_a_run_have_the_same_columns(tmp_path):

@@ -80,8 +80,12 @@ def recommend(folder: Path, user: str, count: int) -> None:
 
 def _warnings(scenario: Scenario) -> list[str]:
     """What makes the protection of this scenario weaker than it looks, one line each."""
-    warning = None if scenario.model.central else scenario.protocol.costed.warning()
-    return [] if warning is None else [warning]
+    if scenario.model.central:
+        return []
+    from fedmf_ray.scenario.fitting import rule_warning
+
+    of_rule = rule_warning(scenario.model.rule_object, scenario.stop.rounds)
+    return [line for line in (scenario.protocol.costed.warning(), of_rule) if line]
 
 
 def _end(folder: Path, user: str | None = None) -> None:

@@ -8,6 +8,7 @@ closed_forms the same, by linear algebra       the same
 ridge        server or user, rule ``ridge``    V and uploads, or V round after round
 membership   server, gradients encrypted       which rows each user uploads
 participant  one user                          V, round after round
+pairs        one user, rule ``item_item``      the table of pairs (benchmarks/pair_sums.py plays it)
 ============ ================================= ======================================================
 
 :mod:`~.privacy.views` says what each of them has; :mod:`~.privacy.adversaries` registers them.

@@ -21,3 +21,13 @@ def rule_problem(rule: Rule, rounds: int, min_raters: int, popularity: float) ->
             "or protocol.min_raters above 1, or model.rule to ridge"
         )
     return None
+
+
+def rule_warning(rule: Rule, rounds: int) -> str | None:
+    """One line if so many rounds of a rule tell more than its readers should know."""
+    if rule.census and rounds > 2:
+        return (
+            f"rule {rule.name} publishes sums in every round after the census: where a user is absent in one "
+            "of them, their difference is what that user likes: set stop.rounds to 2"
+        )
+    return None
