@@ -60,6 +60,8 @@ class Columns(NamedTuple):
     min_raters: int
     shape: Shape | None = None
     """Of the blocks that a rule with shared tables makes: these are most of them, and full."""
+    items: int = 0
+    """How many there are, for rules that prepare something for all of them."""
 
 
 def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
@@ -76,7 +78,7 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         user.uploads(0, 1, 0, step, key, terms)[0][0]
         for user, step, terms in zip(raters, steps, (small, large), strict=True)
     ]
-    rated = max(_MANY_RATINGS, rule.unit_items)
+    rated = max(_MANY_RATINGS, rule.unit_items, columns.items)
     readers = _terms(rule, columns, rated, update_bound=1e6)  # nobody trains: any step will do
     items = _items_that_all_rated(readers)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
@@ -89,6 +91,8 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         raters[at].uploads(0, 1, 0, steps[at], key, (small, large)[at])
 
     def refresh(at: int) -> None:
+        items.derived.clear()
+        rule.prepare(items, readers.setting)
         updaters[at].solve(0, 1, items, readers)
         updaters[at].open()
         updaters[at].update(0, 1, items, readers)

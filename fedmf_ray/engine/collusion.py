@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fedmf_ray.engine.server_actor import join_pieces
+import numpy as np
+from numpy.typing import NDArray
+
 from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.messages import Upload
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.schemes import KeyHolder
 
+Integers = NDArray[np.int64]
+
 
 def read_uploads(received: Sequence[Sequence[Upload]], key: KeyHolder, terms: Terms) -> list[ClearUpload]:
     """Uploads in the clear, from the pieces that each of the servers received of them."""
-    layout, table = terms.blocks, terms.items
-    clear = []
-    for upload in join_pieces(received):
-        items = upload.blocks < layout.item_count
-        integers = key.decrypt(upload.ciphertexts)[items].reshape(-1, layout.width)
-        rows = layout.rows_of(upload.blocks[items])
+    layout, table, clear = terms.blocks, terms.items, []
+    pieces: dict[int, list[tuple[Integers, Integers]]] = {}
+    for uploads in received:
+        readers = {head: key.at(head) for head in {upload.head for upload in uploads}}
+        for upload in uploads:
+            integers = readers[upload.head].decrypt(upload.ciphertexts)
+            pieces.setdefault(upload.user_id, []).append((upload.blocks, integers))
+    for user_id, parts in pieces.items():
+        blocks, integers = (np.concatenate(column) for column in zip(*parts, strict=True))
+        items = blocks < layout.item_count
+        rows = layout.rows_of(blocks[items])
         real = rows < layout.items  # the last block is filled up
-        clear.append(ClearUpload(upload.user_id, rows[real], table.to_floats(integers[real])))
+        values = table.to_floats(integers[items].reshape(-1, layout.width)[real])
+        clear.append(ClearUpload(user_id, rows[real], values))
     return clear

@@ -92,7 +92,7 @@ class Federation:
             self._tariff = tariff(plan.charged, len(groups), self._attendance.asked, backend)
         # A server that is observed must see every upload; one user's needs no adding up.
         watched = scenario.observe is not None and scenario.observe.who == "server"
-        combine = not watched and not plan.scheme.opens and len(groups) < len(self._user_ids)
+        combine = not watched and plan.scheme.combines and len(groups) < len(self._user_ids)
         hosting = Hosting(plan.scheme.lightweight, combine, self._tariff, backend.apart)
         limit = scenario.cluster.in_flight or 2 * backend.cpus
         self._crew = Crew(

@@ -22,7 +22,8 @@ def tariff(plan: Plan, actors: int, asked: int, backend: Backend) -> Tariff:
     setting, scheme = plan.terms.setting, plan.scheme
     # Regularisers and step sizes change no work: cells that differ in these alone are charged alike.
     shape = plan.terms.blocks.shape if len(plan.terms.blocks.shared) else None
-    columns = Columns(setting.factors, setting.biases, min(2, setting.min_raters), shape)
+    prepared = plan.terms.blocks.items if plan.terms.rule.prepares else 0
+    columns = Columns(setting.factors, setting.biases, min(2, setting.min_raters), shape, prepared)
     at = (backend.name, busy, scheme, plan.terms.rule, columns)
     if at not in _unit_costs:
 

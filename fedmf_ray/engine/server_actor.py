@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,15 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.answers import Receipt
-from fedmf_ray.protocol.messages import NOBODY, Closed, EncryptedItems, Opening, PartialSum, Upload
+from fedmf_ray.protocol.messages import (
+    NOBODY,
+    Closed,
+    EncryptedItems,
+    Opening,
+    PartialSum,
+    Proof,
+    Upload,
+)
 from fedmf_ray.protocol.server import Roster, Server, UploadRefused
 from fedmf_ray.schemes import Evaluator
 from fedmf_ray.storage import checkpoint_files
@@ -109,6 +118,10 @@ class ServerActor:
             "tag": tag,
             "credited": message.credited,
         }
+        if message.proof is not None:
+            for name, text in (("head", message.head), ("before", message.proof.before), ("rest", message.proof.rest)):
+                arrays[name] = np.frombuffer(text, np.uint8)
+            arrays["seals"] = message.proof.seals
         return checkpoint_files.save(part, arrays)
 
     def ping(self) -> int:
@@ -121,7 +134,12 @@ def load_items(part: Part) -> EncryptedItems:
     saved = checkpoint_files.load(part)
     tag = saved["tag"] if len(saved["tag"]) else None
     credited = saved["credited"] if len(saved["credited"]) else NOBODY
-    return EncryptedItems(int(saved["round"]), int(saved["first"]), saved["ciphertexts"], tag, credited)
+    round_number, first = int(saved["round"]), int(saved["first"])
+    items = EncryptedItems(round_number, first, saved["ciphertexts"], tag, credited)
+    if "head" not in saved:
+        return items
+    head, before, rest = (saved[name].tobytes() for name in ("head", "before", "rest"))
+    return replace(items, head=head, proof=Proof(before, rest, saved["seals"]))
 
 
 def join_pieces(received: Sequence[Sequence[Upload]]) -> list[Upload]:

@@ -145,10 +145,13 @@ class UserActor(Lister):
         self._solve_cpu_s = np.zeros(len(users))
         if not self._terms.rule.solves:
             return
+        started = cpu_clock()
+        self._terms.rule.prepare(self._items, self._terms.setting)
+        self._solve_cpu_s += cpu_clock() - started
         for first, stop in self._groups(0, len(users), np.ones(len(users), bool)):
             started = cpu_clock()
             users.solve(first, stop, self._items, self._terms)
-            self._solve_cpu_s[first:stop] = self._shared(first, stop, cpu_clock() - started)
+            self._solve_cpu_s[first:stop] += self._shared(first, stop, cpu_clock() - started)
 
     def open_sums(self, *closed: Closed) -> tuple[Any, ...]:
         """Open the sums of a closed round, for schemes in which that takes a user: an answer per server, and

@@ -94,11 +94,10 @@ def setting_of(scenario: Scenario, items: int, users: int) -> Setting:
     point = FixedPoint(
         protocol.fraction_bits, protocol.value_bound, protocol.update_bound, contributors=users
     )
-    if not (
-        model.central or model.rule_object.predicts
-    ):  # its vectors hold one number: what it says of ratings
-        return Setting(items, 1, False, model.steps, protocol.min_raters, point)
-    return Setting(items, model.factors, model.biases, model.steps, protocol.min_raters, point)
+    factors, biases, rule = model.factors, model.biases, model.rule_object
+    if not model.central and not rule.predicts:  # vectors hold one number: what the rule says of ratings
+        factors, biases = factors if rule.has_factors else 1, False
+    return Setting(items, factors, biases, model.steps, protocol.min_raters, point)
 
 
 def rows_of(rule: Rule, setting: Setting, part_text_sparsity: float, servers: int) -> Rows:

@@ -8,6 +8,7 @@ closed_forms the same, by linear algebra       the same
 ridge        server or user, rule ``ridge``    V and uploads, or V round after round
 membership   server, gradients encrypted       which rows each user uploads
 participant  one user                          V, round after round
+lone_raters  one user, rule ``implicit``       rows with one rater (benchmarks/lone_raters.py plays it)
 pairs        one user, rule ``item_item``      the table of pairs (benchmarks/pair_sums.py plays it)
 ============ ================================= ======================================================
 

@@ -72,7 +72,7 @@ class Users:
         self.opened = terms.start.users(self.user_ids.tolist(), terms.setting)
         self.vectors = self.opened.copy()
         self.counted = np.zeros(len(ratings))
-        self.parts = np.zeros((len(self.train.items), len(terms.rule.parts)))
+        self.parts = np.zeros((len(self.train.items), terms.rule.part_numbers(terms.items)))
         self._offered = self.parts.copy()
         self.upload_rows = UploadRows(self.train, decoys, terms.blocks)
 

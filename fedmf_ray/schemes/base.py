@@ -109,6 +109,11 @@ class Scheme(ABC):
     opens: ClassVar[bool] = False
     """Whether the sums of a round must be opened by a user before they can be published."""
 
+    @property
+    def combines(self) -> bool:
+        """Whether uploads can be added up in parts, before they reach a server."""
+        return not self.opens
+
     unit_rows: ClassVar[tuple[int, int]] = (3, 35)
     """A small and a large size at which unit costs are measured, in rows of the item matrix."""
 

@@ -181,7 +181,7 @@ def _priced(
         receive_cpu_s,
         prices.publish_cpu_s,
         shared=not plan.scheme.lightweight,
-        combined=actors < len(fates) and not plan.scheme.opens,
+        combined=actors < len(fates) and plan.scheme.combines,
         servers=plan.terms.blocks.servers,
     )
     return costs, work

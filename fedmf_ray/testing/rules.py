@@ -90,13 +90,13 @@ class RuleTests:
                 assert bounds.shape == (table.width,)
                 assert np.isfinite(bounds).all()
                 assert (bounds > 0).all()
-        columns = list(items.columns)
+        columns, numbers = list(items.columns), self.rule.part_numbers(items)
         assert (RATERS in items) == (self.rule.counts or min_raters > 1)
         if RATERS in items:
             assert columns.pop() == setting.counter(), "the column of raters is the last one"
-        own = [(column.name, column.count) for column in columns[len(columns) - parts :]]
-        assert own == [(name, 1) for name in self.rule.parts], "`parts` come before it, a number each"
-        assert self.rule.learns(items) == sum(column.count for column in columns) - parts
+        own = [column.name for column in columns[len(columns) - parts :]]
+        assert own == list(self.rule.parts), "`parts` come before it"
+        assert self.rule.learns(items) == sum(column.count for column in columns) - numbers
 
     @biases
     @pytest.mark.parametrize("min_raters", [1, 3])
@@ -135,7 +135,11 @@ class RuleTests:
         assert learned.steps.shape == (sum(FEW), self.rule.learns(table))
         if self.rule.parts:
             assert learned.parts is not None
-            assert learned.parts.shape == (sum(FEW), len(self.rule.parts))
+            assert learned.parts.shape == (sum(FEW), self.rule.part_numbers(table))
+            point = [column.point for column in table.columns if column.name in self.rule.parts]
+            counts = [column.count for column in table.columns if column.name in self.rule.parts]
+            on_grid = learned.parts * np.repeat([one.scale for one in point], counts)
+            assert np.array_equal(on_grid, np.rint(on_grid)), "parts are not on their grids"
         declared = {other.name: (len(FEW), other.rows, other.width) for other in shared}
         assert {name: values.shape for name, values in learned.shared.items()} == declared
         for values in _arrays(learned):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fedmf_ray.learning.rules.base import Learned, Memory, Rule, Setting
 from fedmf_ray.learning.rules.gradient import Batch, GradientRule, Sequential
+from fedmf_ray.learning.rules.implicit import Implicit
 from fedmf_ray.learning.rules.item_item import ItemItem
 from fedmf_ray.learning.rules.ridge import Ridge
 from fedmf_ray.registry import Registry
@@ -26,5 +27,5 @@ def _check(name: str, offered: object) -> type[Rule]:
 RULES: Registry[type[Rule]] = Registry("rule", "fedmf_ray.rules", _check)
 """Rules by name, as classes: the fields of a rule are its own settings."""
 
-for _rule in (Sequential, Batch, Ridge, ItemItem):
+for _rule in (Sequential, Batch, Ridge, ItemItem, Implicit):
     RULES.register(_rule.name, _rule)

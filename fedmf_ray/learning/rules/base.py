@@ -107,12 +107,18 @@ class Rule(ABC):
     """Users' scores are ratings that they expect. Otherwise they are fit for sorting a list alone, and the
     errors that a run reports are those of whatever ``values`` and vectors say of ratings."""
 
+    has_factors: ClassVar[bool] = True
+    """Something of it is as long as ``model.factors``."""
+
+    prepares: ClassVar[bool] = False
+    """It has something to :meth:`prepare` for all items, which takes the longer the more there are."""
+
     unit_items: ClassVar[int] = 0
     """How many items there must be for a user's work to take what it takes in a run."""
 
     parts: ClassVar[tuple[str, ...]] = ()
     """Columns in which each rating's part stands once, and is replaced by its rater when it changes. They
-    are the last ones of a row but for the raters."""
+    are the last ones of a row but for the raters. What :meth:`learn` says of them must be on their grids."""
 
     calmer: ClassVar[str] = "lower model.learning_rate"
     """What to change where training diverges."""
@@ -145,6 +151,10 @@ class Rule(ABC):
         """How many numbers of an item row :attr:`Learned.steps` are for."""
         last = {*self.parts, RATERS}
         return sum(column.count for column in table.columns if column.name not in last)
+
+    def part_numbers(self, table: Table) -> int:
+        """How many numbers of an item row are in ``parts``."""
+        return sum(column.count for column in table.columns if column.name in self.parts)
 
     def start(self, vectors: Floats, table: Table, setting: Setting) -> Floats:
         """(items, width) the item table that opens round 0, from initial vectors (items, factors)."""
@@ -182,6 +192,10 @@ class Rule(ABC):
             {column.name: matrix[:, items.at(column.name)] for column in items.columns},
             {table.name: values for table, values in zip(shared, tables[1:], strict=True)},
         )
+
+    def prepare(self, items: Items, setting: Setting) -> None:  # noqa: B027
+        """Work out what every user needs of the tables of a round, and keep it in ``items.derived``. It is
+        done once in a process, and charged to each user as part of its update."""
 
     def solve(self, items: Items, block: RatingBlock, setting: Setting) -> Floats:
         """(users, predictors) each user's vector under the items of a round, for rules that solve."""

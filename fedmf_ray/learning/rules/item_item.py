@@ -61,6 +61,7 @@ class ItemItem(Rule):
     counts: ClassVar[bool] = True
     census: ClassVar[bool] = True
     predicts: ClassVar[bool] = False
+    has_factors: ClassVar[bool] = False
     calmer: ClassVar[str] = "some users have other settings of model.item_item or of the scale"
 
     top_items: int | None = None

@@ -88,7 +88,7 @@ class BitLayout:
             low = _mask(held, 2 * half)
             words = (words & low) | ((words >> np.uint64(half - held)) & (low << np.uint64(held)))
         squeezed = words.view(np.uint8).reshape(rows, groups, 8)[:, :, :size]
-        return squeezed.reshape(rows, -1)[:, : -(-self.columns * size // 8)]
+        return squeezed.reshape(rows, groups * size)[:, : -(-self.columns * size // 8)]
 
     def _spread(self, squeezed: Bytes, size: int) -> Bytes:
         rows, groups = len(squeezed), -(-self.columns // 8)
@@ -96,7 +96,7 @@ class BitLayout:
         padded[:, : squeezed.shape[1]] = squeezed
         eights = np.zeros((rows, groups, 8), np.uint8)
         eights[:, :, :size] = padded.reshape(rows, groups, size)
-        words = eights.reshape(rows, -1).view("<u8")
+        words = eights.reshape(rows, groups * 8).view("<u8")
         for half in (32, 16, 8):
             held = size * half // 8
             low = _mask(held, 2 * half)

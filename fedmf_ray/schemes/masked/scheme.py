@@ -24,6 +24,10 @@ class Masked(Scheme):
     opens: ClassVar[bool] = True
     unit_rows: ClassVar[tuple[int, int]] = (16, 1024)
 
+    @property
+    def combines(self) -> bool:
+        return True
+
     def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
         secret = secrets["secret"].tobytes() if secrets else os.urandom(KEY_BYTES)
         return MaskedEvaluator(shape), MaskedKeyHolder(secret, shape)

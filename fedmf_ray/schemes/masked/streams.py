@@ -87,7 +87,7 @@ class Stream:
         plain = np.empty((len(nonces), blocks, 4), "<u4")
         plain[:, :, :3] = np.ascontiguousarray(nonces).view("<u4")[:, None]
         plain[:, :, 3] = np.arange(blocks)
-        return self._encrypt(plain).view(word).reshape(len(nonces), -1)[:, :columns]
+        return self._encrypt(plain).view(word).reshape(len(nonces), blocks * _BLOCK // word.itemsize)[:, :columns]
 
     def numbers(self, labels: Integers) -> Bytes:
         """(k, 16) one block for each number."""
