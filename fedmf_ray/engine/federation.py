@@ -77,7 +77,7 @@ class Federation:
         resume: bool = False,
     ) -> None:
         """resume: go on from the newest checkpoint that can be read, instead of from the start."""
-        self._scenario, self._plan, self._backend = scenario, plan, backend
+        self._scenario, self._plan, self._backend = plan.scenario, plan, backend
         self._deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
         self._user_ids = plan.population.user_ids
         self._attendance = Attendance(scenario.participation, len(self._user_ids), scenario.seed)

@@ -21,6 +21,7 @@ from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.planning.population import Population
+from fedmf_ray.planning.resolved import resolved
 from fedmf_ray.privacy import views
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import file as scenario_file
@@ -97,10 +98,13 @@ def run_into(
 
     again: how a person goes on with it if it is interrupted, for the note that says so.
     """
+    scenario, population = resolved(scenario)
     journal, tables = Journal(progress), RunTables(path)
     checkpoints = new_state(path, scenario, tables)
     holding = founded(checkpoints, path) if checkpoints else nullcontext()
-    with _experiment(scenario, progress, checkpoints, journal, holding, resumes=False) as experiment:
+    with _experiment(
+        scenario, progress, checkpoints, journal, holding, resumes=False, population=population
+    ) as experiment:
         facts = experiment.facts | ({"checkpoints": run_name(checkpoints.folder)} if checkpoints else {})
         folder = RunFolder.create(path, tables, scenario, environment(facts))
         journal.write_to(folder)
@@ -230,14 +234,16 @@ def _experiment(
     events: Events,
     holding: AbstractContextManager[None],
     resumes: bool,
+    population: Population | None = None,
 ) -> Iterator[Experiment]:
-    """holding: entered when the input has been checked, and left when no process of the run is left."""
+    """population: who takes part, if that is known already. holding: entered when the input has been checked,
+    and left when no process of the run is left."""
     if scenario.model.central:
-        central = Central(scenario)
+        central = Central(scenario, population)
         _show_notes(central.population, progress)
         yield central
         return
-    plan = Plan.of(scenario)
+    plan = Plan.of(scenario, population)
     _show_notes(plan.population, progress)
     with holding:
         backend = open_backend(scenario.cluster)

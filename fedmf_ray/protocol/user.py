@@ -260,4 +260,5 @@ class Users:
 
     def errors(self, items: Items, terms: Terms) -> ErrorSums:
         """Each user's errors under the given items, as sums."""
-        return error_sums(user_side(self.vectors, terms.setting.biases), items.vectors, self.train, self.test)
+        vectors = user_side(self.vectors, terms.setting.biases)
+        return error_sums(vectors, items.vectors, self.train, self.test, terms.clip)

@@ -15,7 +15,7 @@ Decorate the class with :func:`source`. In a package that others install, name i
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -25,9 +25,10 @@ from pydantic import Field, field_validator, model_serializer
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import given_split, table
 from fedmf_ray.ratings.names import Names, OnDemand
+from fedmf_ray.ratings.scale import Scale, inferred
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_ITEMS, Synthetic
-from fedmf_ray.ratings.table import Ratings
+from fedmf_ray.ratings.table import Ratings, UserRatings
 from fedmf_ray.ratings.users import Users
 from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.source_registry import FROM_KEYS, SOURCES, Section, Source, chosen, source
@@ -81,6 +82,9 @@ class TableSource(Section):
     source: str
     select: Selection = Selection()
     titles: Titles | None = None
+    scale: Annotated[Scale, FROM_KEYS] | None = None
+    """From which numbers people chose. If not given, users report the minimum, the maximum and the step of
+    the ratings that they train on, and a note says what that gives."""
 
     @field_validator("titles", mode="before")
     @classmethod
@@ -115,11 +119,30 @@ class TableSource(Section):
             ratings = ratings.keep(np.isin(ratings.user_ids, user_ids))
         slices = table.per_user(ratings, item_ids, user_ids, seed, split)
         names, notes = ratings.names, list(ratings.notes)
+        scale = self._scale(ratings, slices, notes)
         titles = self.own_titles()
         if self.titles:
             titles, more = self._read_titles(names, item_ids)
             notes += more
-        return Users(user_ids.tolist(), item_ids, slices, replace(names, titles=titles), tuple(notes))
+        return Users(user_ids.tolist(), item_ids, slices, replace(names, titles=titles), tuple(notes), scale)
+
+    def _scale(self, ratings: Ratings, slices: Sequence[UserRatings], notes: list[str]) -> Scale:
+        """As it was told, if no rating contradicts it; or what the training ratings show."""
+        told = self.scale
+        wrong = None if told is None else told.off(ratings.values)
+        if wrong is not None:
+            rated = f"{ratings.pair(wrong)} is rated {ratings.values[wrong]:g}"
+            raise FedMFError(
+                f"{ratings.source}: {rated}, which is not on ratings.scale, {told}: correct one of them"
+            )
+        if told is not None and told.step is not None:
+            return told
+        values = np.concatenate([user.values for user in slices])
+        if told is not None:
+            return inferred(np.concatenate([values, [told.low, told.high]]))
+        found = inferred(values)
+        notes.append(f"ratings are {found}: inferred from those for training (ratings.scale)")
+        return found
 
     def _read_titles(self, names: Names, item_ids: table.Integers) -> tuple[Mapping[int, str], list[str]]:
         from fedmf_ray.ratings import csv_files, titles  # pandas stays out of synthetic runs
@@ -134,7 +157,7 @@ class TableSource(Section):
     def _select_last(self, handler: Any) -> dict[str, Any]:
         """In a written scenario, which table comes before what is selected of it."""
         keys: dict[str, Any] = handler(self)
-        last = ("titles", "select")
+        last = ("scale", "titles", "select")
         return {key: keys[key] for key in keys if key not in last} | {key: keys[key] for key in last}
 
 
