@@ -110,11 +110,11 @@ def estimate(
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--view", type=click.Path(path_type=Path), metavar="RUN",
               help="Attack what this run of the scenario recorded, instead of running it.")  # fmt: skip
-@click.option("--scale", default="0.5:5:0.5", show_default=True, metavar="LOW:HIGH:STEP",
-              help="The rating scale, which every adversary knows.")  # fmt: skip
+@click.option("--scale", metavar="LOW:HIGH:STEP",
+              help="The rating scale, if not that of the ratings: every adversary knows it.")  # fmt: skip
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
               help="Where run folders go.")  # fmt: skip
-def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str, results: Path) -> None:
+def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str | None, results: Path) -> None:
     """Run a scenario or a study, then attack what `observe` recorded.
 
     Prints how many ratings, and how much of who rated what, an adversary recovers; writes audit.json.
@@ -127,7 +127,8 @@ def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str,
     from fedmf_ray.study import audit as audits
     from fedmf_ray.study import cells
 
-    grid, results = _scale(scale), results.expanduser().absolute()
+    grid = None if scale is None else _scale(scale)
+    results = results.expanduser().absolute()
     if "sweep" in scenario_file.read(file, overrides):
         if view:
             raise FedMFError("--view: works for one scenario, not for a study, which keeps its own runs")

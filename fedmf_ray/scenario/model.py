@@ -46,7 +46,7 @@ class Model(OpenSection):
     biases: bool = _BY_RULE
     """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone. If not
     given: true under ridge, false under gradient rules."""
-    mean: bounds.Stars | Literal["auto"] | None = None
+    mean: bounds.StarsOrAuto = None
     """What all ratings are relative to. ``auto``: the mean of all ratings for training, to about a hundredth
     of the scale. If not given: auto under ridge, 0 under gradient rules."""
     learning_rate: bounds.Rate = 1e-3
@@ -128,7 +128,8 @@ class Model(OpenSection):
         whole = dict(tree) | {"rule": name}
         for key in _LEFT_TO_THE_RULE:
             value, same = getattr(one, key), getattr(one, key) == getattr(other, key)
-            if whole.get(key) is None and same and not (key.endswith("_bias") and value is None):
+            follows = key.endswith("_bias") and (value is None or whole.get(key[: -len("_bias")]) is not None)
+            if whole.get(key) is None and same and not follows:
                 whole[key] = "auto" if value is None else value
         return whole
 
