@@ -10,9 +10,10 @@ from fedmf_ray.scenario.schema import LEFT, Scenario
 
 
 def resolved(scenario: Scenario, population: Population | None = None) -> tuple[Scenario, Population]:
-    """The scenario with every value spelled out, and who takes part in it, with notes of what was chosen.
+    """The scenario with every setting spelled out, and who takes part in it, with notes of what was chosen.
 
-    It is the same scenario: one that is resolved already stays as it is. Raises
+    It is the same scenario: one that is resolved already stays as it is. A scale that users report is no
+    setting: it follows from the ratings, and from changed ones another. Raises
     :class:`~fedmf_ray.errors.FedMFError` for anything wrong with the ratings, or if ``model.mean: auto`` asks
     for ratings that no process has.
     """
@@ -22,18 +23,13 @@ def resolved(scenario: Scenario, population: Population | None = None) -> tuple[
     mean = population.mean_rating() if model.mean in (None, "auto") else None
     if mean is not None:
         notes.append(f"ratings are relative to their mean, {mean:g} (model.mean: auto)")
-    if metrics.relevant_from is None:
+    if metrics.relevant_from is None and metrics.top_k:
         metrics = metrics.model_copy(update={"relevant_from": scale.relevant_from})
-        if metrics.top_k:
-            told = f"held-out ratings of {scale.relevant_from:g} or more are what lists should find"
-            notes.append(f"{told} (metrics.relevant_from)")
+        told = f"held-out ratings of {scale.relevant_from:g} or more are what lists should find"
+        notes.append(f"{told} (metrics.relevant_from)")
     left = {key: getattr(defaults, key) for key in LEFT if getattr(protocol, key) is None}
-    ratings = scenario.ratings
-    if getattr(ratings, "scale", scale) is None:
-        ratings = ratings.model_copy(update={"scale": scale})  # type: ignore[attr-defined]
     whole = scenario.model_copy(
         update={
-            "ratings": ratings,
             "metrics": metrics,
             "model": model.model_copy(update=model.filled(defaults, mean)),
             "protocol": protocol.model_copy(update=left),

@@ -25,6 +25,9 @@ _DECIMALS = 6
 _TOLERANCE = 1e-6
 """Share of a step by which a rating may be off its grid: files round decimals."""
 
+_RELATIVE = 1e-12
+"""The same, for what a decimal loses as a float."""
+
 _RELEVANT = 7 / 9
 """How far up the scale ratings begin that a list should find: four stars of 0.5 to 5."""
 
@@ -101,7 +104,7 @@ def inferred(values: Floats) -> Scale:
     for decimals in range(_DECIMALS + 1):
         scaled = distinct * 10**decimals
         whole = np.rint(scaled)
-        if (np.abs(scaled - whole) <= _TOLERANCE * np.maximum(1.0, np.abs(scaled))).all():
+        if (np.abs(scaled - whole) <= _TOLERANCE + _RELATIVE * np.abs(scaled)).all():
             divisor = int(np.gcd.reduce(np.diff(whole.astype(np.int64)))) if len(distinct) > 1 else 0
             if divisor and (whole[-1] - whole[0]) / divisor <= _MOST_STEPS:
                 step = divisor / 10**decimals

@@ -47,7 +47,11 @@ class Audit:
 
 
 def audit_scenario(
-    scenario: Scenario, results: Path, progress: Progress, grid: Floats | None = None, folder: Path | None = None
+    scenario: Scenario,
+    results: Path,
+    progress: Progress,
+    grid: Floats | None = None,
+    folder: Path | None = None,
 ) -> Audit:
     """Run a scenario that says ``observe``, or take a run of it, and attack what it recorded."""
     _check_observed([scenario])
@@ -55,8 +59,7 @@ def audit_scenario(
     return _written(folder, [({}, finding) for finding in audit_run(folder, grid, scenario)], [])
 
 
-def audit_study(study: Study, results: Path, progress: StudyProgress, grid: Floats | None = None
-) -> Audit:
+def audit_study(study: Study, results: Path, progress: StudyProgress, grid: Floats | None = None) -> Audit:
     """Run what is missing of a study, and attack every complete cell."""
     _check_observed(cell.scenario for cell in study.cells)
     outcome = run_study(study, results, progress)
