@@ -144,8 +144,9 @@ def test_levels_do_not_depend_on_the_mean():
     assert rule.levels_of(np.array([33.0, 50, 66, 90, 100]) - mean, longer).tolist() == [0, 1, 1, 3, 3]
 
 
-def test_errors_are_those_of_each_users_own_mean():
-    local = after(ItemItem())
+@pytest.mark.parametrize("min_raters", [1, 6])
+def test_errors_are_those_of_each_users_own_mean(min_raters):
+    local = after(ItemItem(), min_raters=min_raters)
     errors = local.users.errors(local.items, local.terms)
     for user in range(len(COUNTS)):
         mine = np.array(list(stars(local, user).values()))
