@@ -31,6 +31,8 @@ class Ease:
 
     reg: float = 100.0
     """What is added to the diagonal of the items' Gram matrix."""
+    rated_is_liked: bool = False
+    """Whatever a user rated it likes, as much as anything else."""
 
     def problem(self) -> str | None:
         return None if 0 < self.reg <= 1e9 else "ease.reg: should be above 0 and at most 1e9"
@@ -47,6 +49,8 @@ class Ials:
     """A liking x is trusted 1 + alpha x times as much as that nothing is known of an item."""
     reg: float = 40.0
     """Weight on the squares of vectors."""
+    rated_is_liked: bool = False
+    """Whatever a user rated it likes, as much as anything else."""
 
     def problem(self) -> str | None:
         for key in ("alpha", "reg"):

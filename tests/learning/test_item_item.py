@@ -188,3 +188,16 @@ def test_what_does_not_fit_the_data_is_named():
 def test_one_user_alone_gets_a_list():
     local = after(ItemItem(), ratings=(9,))
     assert np.isfinite(local.users.scores(0, local.items, local.terms)).all()
+
+
+def test_clicks_have_no_scale_and_count_alike():
+    """Whatever was rated is liked: sums are numbers of users who have both."""
+    local = after(ItemItem(rated_is_liked=True, cap=None))
+    items, _ = chosen(local, ITEMS)
+    both = np.zeros((len(items), len(items)))
+    for user in EVERYBODY:
+        mine = np.isin(items, list(stars(local, user)))
+        both += np.outer(mine, mine)
+    assert np.array_equal(read(local, ITEMS)[: len(items), : len(items)], both)
+    setting = dataclasses.replace(setting_of(1, False), scale=(1.0, 1.0))
+    assert ItemItem(rated_is_liked=True).unfit(setting) is None
