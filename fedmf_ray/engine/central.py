@@ -109,7 +109,6 @@ class Central:
         settings = model.lists_object
         if settings is not None:
             liked = likings(self._train.values, self._steps.mean, SCALE)
-            liked = np.ones_like(liked) if settings.rated_is_liked else liked
             if isinstance(settings, Ease):
                 return iter([ease(self._train, liked, self._items, settings)])
         start = Start(model.init, model.init_scale, seed)

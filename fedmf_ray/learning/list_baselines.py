@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.checks import CHECKS
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.baselines import Epoch
 from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.learning.likings import user_means
@@ -69,7 +70,7 @@ def ease(train: RatingBlock, liked: Floats, items: int, settings: Ease) -> Epoch
     train: ratings less the mean; liked: (ratings,) likings. With fewer users than items, by the identity
     P = (I - X^T (X X^T + reg I)^-1 X) / reg.
     """
-    matrix = _dense(train, liked, items)
+    matrix = _dense(train, _liked(liked, settings), items)
     users = len(matrix)
     if users < items:
         inner = np.linalg.solve(matrix @ matrix.T + settings.reg * np.eye(users), matrix)
@@ -90,7 +91,7 @@ def ials(
     Items that a user likes (liking x above 0) count with weight 1 + alpha x as a 1, all others with weight 1
     as a 0.
     """
-    users, items = user_vectors.copy(), item_matrix.copy()
+    users, items, liked = user_vectors.copy(), item_matrix.copy(), _liked(liked, settings)
     by_user = _Sparse.of(
         np.repeat(np.arange(len(users)), np.diff(train.starts)), train.items, liked, len(users)
     )
@@ -129,6 +130,18 @@ class _Sparse:
             known, weights = vectors[self.others[mine]], settings.alpha * self.liked[mine]
             best[row] = np.linalg.solve(base + (known.T * weights) @ known, known.T @ (1.0 + weights))
         return best
+
+
+def _liked(liked: Floats, settings: Ease | Ials) -> Floats:
+    """The likings that count. Raises :class:`FedMFError` if there are none."""
+    if settings.rated_is_liked:
+        return np.ones_like(liked)
+    if not liked.any():
+        raise FedMFError(
+            f"model.{settings.name}: no training rating is more than a third up the scale, so nobody likes "
+            f"anything: for clicks and plays set model.{settings.name}.rated_is_liked to true"
+        )
+    return liked
 
 
 def _dense(train: RatingBlock, liked: Floats, items: int) -> Floats:

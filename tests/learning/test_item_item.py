@@ -182,7 +182,11 @@ def test_what_does_not_fit_the_data_is_named():
     assert "top_items: 13 items are more than the 12" in ItemItem(top_items=13).unfit(setting)
     assert "one item makes no pair" in ItemItem().unfit(setting_of(1, False, items=1))
     flat = dataclasses.replace(setting, scale=(1.0, 1.0))
-    assert ItemItem().unfit(flat) == "item_item: a scale from 1 to 1 has no levels"
+    assert (
+        ItemItem()
+        .unfit(flat)
+        .startswith("item_item: a scale from 1 to 1 has no levels of liking: for clicks")
+    )
 
 
 def test_one_user_alone_gets_a_list():

@@ -82,10 +82,11 @@ class Implicit(Rule):
 
     def unfit(self, setting: Setting) -> str | None:
         low, high = setting.scale
+        if low < high or self.rated_is_liked:
+            return None
         return (
-            None
-            if low < high or self.rated_is_liked
-            else f"implicit: a scale from {low:g} to {high:g} has no levels of liking"
+            f"implicit: a scale from {low:g} to {high:g} has no levels of liking: for clicks and plays set "
+            "model.implicit.rated_is_liked to true"
         )
 
     def columns(self, setting: Setting) -> tuple[Column, ...]:

@@ -110,10 +110,11 @@ class ItemItem(Rule):
         if setting.items < 2:
             return "item_item: one item makes no pair: take more items, or another rule"
         low, high = setting.scale
+        if low < high or self.rated_is_liked:
+            return None
         return (
-            None
-            if low < high or self.rated_is_liked
-            else f"item_item: a scale from {low:g} to {high:g} has no levels"
+            f"item_item: a scale from {low:g} to {high:g} has no levels of liking: for clicks and plays set "
+            "model.item_item.rated_is_liked to true"
         )
 
     def size(self, setting: Setting) -> int:
