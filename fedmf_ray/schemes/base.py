@@ -30,6 +30,10 @@ Secrets = Mapping[str, NDArray[Any]]
 """What a user's side must keep to read again what it has protected, as named arrays for a checkpoint."""
 
 
+_LONG = 256
+"""Numbers of a block, about, where shared tables make most of them."""
+
+
 class Reads(str, Enum):
     """What the server of a scheme can read, alone. Each includes those before it."""
 
@@ -241,8 +245,9 @@ class Scheme(ABC):
         return 0
 
     def rows_per_block(self, rows: Rows) -> int:
-        """How many item rows are protected, uploaded and added as one."""
-        return 1
+        """How many item rows are protected, uploaded and added as one. Blocks of shared tables are as long:
+        in full text, narrow rows are put together, so that these are not cut into single numbers."""
+        return max(1, min(_LONG // rows.width, rows.most)) if rows.shared and rows.full_text else 1
 
     def layout(self, rows: Rows) -> str:
         """One line for people: how rows are laid out."""

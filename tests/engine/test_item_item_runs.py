@@ -162,6 +162,15 @@ def test_a_ciphertext_holds_as_many_pairs_as_fit():
     assert "125,250 more numbers in 0.439 MB, which every user uploads" in layout_line(plan)
 
 
+def test_without_ciphertexts_blocks_are_long_too():
+    """One number per block would cost eight bytes for its place, and more under schemes that seal blocks."""
+    wide = {"model__item_item": {"top_items": 500}, "ratings__users": 610, "ratings__items": 9724}
+    blocks = Plan.of(small(**PAIRS | wide, protocol__scheme="plain")).terms.blocks
+    assert (blocks.columns, blocks.item_count, len(blocks.shared)) == (256, 38, 490)
+    small_blocks = Plan.of(small(**PAIRS, protocol__scheme="elementwise")).terms.blocks
+    assert (small_blocks.columns, len(small_blocks.shared)) == (1, 36)
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
