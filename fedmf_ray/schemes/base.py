@@ -49,6 +49,10 @@ __all__ = [
     "Wire",
 ]
 
+_LONG = 256
+"""Numbers of a block, about, where shared tables make most of them."""
+
+
 class Reads(str, Enum):
     """What the server of a scheme can read, alone. Each includes those before it."""
 
@@ -144,8 +148,9 @@ class Scheme(ABC):
         return 0
 
     def rows_per_block(self, rows: Rows) -> int:
-        """How many item rows are protected, uploaded and added as one."""
-        return 1
+        """How many item rows are protected, uploaded and added as one. Blocks of shared tables are as long:
+        in full text, narrow rows are put together, so that these are not cut into single numbers."""
+        return max(1, min(_LONG // rows.width, rows.most)) if rows.shared and rows.full_text else 1
 
     def layout(self, rows: Rows) -> str:
         """One line for people: how rows are laid out."""

@@ -208,7 +208,8 @@ class Rule(ABC):
         raters = learned = None
         if RATERS in items and counted:
             raters = matrix[:, items.at(RATERS)][:, 0]
-            vectors = np.where((raters >= setting.min_raters)[:, None], vectors, 0.0)
+            if self.predicts:
+                vectors = np.where((raters >= setting.min_raters)[:, None], vectors, 0.0)
             if setting.min_raters > 1:
                 learned = raters >= setting.min_raters
         return Items(
