@@ -99,7 +99,8 @@ class Federation:
         self._announce(progress, len(groups))
         started = time.perf_counter()
         opening = persist(lambda: self._set_up(resume), self._set_up_failed, _cannot_set_up)
-        self._trainer = Trainer(self._crew, combine, plan.scheme.opens, progress)
+        least, opens = self._attendance.least, plan.scheme.opens
+        self._trainer = Trainer(self._crew, combine, opens, progress, least, self._count)
         self.first_round = self._written = self._crew.round
         self.setup: Row = {
             "keys_cpu_s": self._crew.enrolment.keys_cpu_s,
