@@ -66,14 +66,6 @@ class Report(NamedTuple):
     item_change: float
 
 
-class Opened(NamedTuple):
-    """What opening the sums of some servers took an opener: CPU seconds, and bytes down and up."""
-
-    cpu_s: float
-    download_bytes: int
-    upload_bytes: int
-
-
 class Receipt(NamedTuple):
     """What happened to some uploads: how many were added, which were refused and why, and CPU seconds."""
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from fedmf_ray.costs.seconds import UserCosts
-from fedmf_ray.engine.answers import Opened, Receipt
+from fedmf_ray.costs.seconds import OpeningCosts, UserCosts
+from fedmf_ray.engine.answers import Receipt
 from fedmf_ray.engine.backends import Call, Reference
 from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.persistence import Lost, persist_in_round
@@ -43,7 +43,7 @@ class Training:
     server_cpu_s: float = 0.0
     added: int = 0
     opener: int | None = None
-    openings: list[Opened] = field(default_factory=list)
+    openings: list[OpeningCosts] = field(default_factory=list)
     published: list[Reference | None] = field(default_factory=list)
     failure: Lost | None = None
     done: set[Key] = field(default_factory=set)

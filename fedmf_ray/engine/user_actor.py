@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.costs.seconds import UserCosts, cpu_clock
+from fedmf_ray.costs.seconds import OpeningCosts, UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
-from fedmf_ray.engine.answers import Hosting, Joined, Opened, Reading, Receipt, Report
+from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.collusion import read_uploads
 from fedmf_ray.engine.keeper import Keeper, Sides
 from fedmf_ray.engine.pieces import cut, pairs, runs
@@ -156,7 +156,7 @@ class UserActor(Keeper):
         openings = self._ledger.open(there, least)
         cpu_s, answers = cpu_clock() - started, iter(openings)
         down, up = (sum(one.nbytes for one in some) for some in (there, openings))
-        return (*(None if one is None else next(answers) for one in closed), Opened(cpu_s, down, up))
+        return (*(None if one is None else next(answers) for one in closed), OpeningCosts(cpu_s, down, up, len(there)))
 
     def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.
