@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.devices import Deployment
-from fedmf_ray.costs.seconds import CHARGED, MEASURED, RoundCosts, UserCosts, user_columns
+from fedmf_ray.costs.seconds import CHARGED, MEASURED, OpeningCosts, RoundCosts, UserCosts, user_columns
 from fedmf_ray.costs.tariff import Tariff
 from fedmf_ray.engine.answers import Hosting, Report
 from fedmf_ray.engine.backends import Backend
@@ -101,7 +101,8 @@ class Federation:
         self._announce(progress, len(groups))
         started = time.perf_counter()
         opening = persist(lambda: self._set_up(resume), self._set_up_failed, _cannot_set_up)
-        self._trainer = Trainer(self._crew, combine, plan.scheme.opens, progress)
+        least, opens = self._attendance.least, plan.scheme.opens
+        self._trainer = Trainer(self._crew, combine, opens, progress, least, self._count)
         self.first_round = self._written = self._crew.round
         self.setup: Row = {
             "keys_cpu_s": self._crew.enrolment.keys_cpu_s,
@@ -222,7 +223,7 @@ class Federation:
         row: Row = {
             "round": number,
             **opening.losses._asdict(),
-            **charged.row(self._server_cpu_s(work, costs), self._basis),
+            **charged.row(self._server_cpu_s(work, costs), self._basis, *self._opening(work, costs)),
             "uploads": work.added,
             "refused": len(work.refused),
             "user_actors": len(crew.users),
@@ -246,6 +247,16 @@ class Federation:
         if self._tariff:
             return self._tariff.receive_cpu_s(costs.upload_blocks) + self._tariff.publish_cpu_s
         return work.server_cpu_s
+
+    def _opening(self, work: Training, costs: UserCosts) -> tuple[OpeningCosts, float]:
+        """What opening the sums cost, and its seconds on the opener's device."""
+        if self._tariff:
+            opening = self._tariff.opening(costs.upload_blocks)
+            who = int(costs.user_id[0]) if len(costs.user_id) else 0
+        else:
+            opening = OpeningCosts(*(sum(column) for column in zip(*work.openings, strict=True)))
+            who = 0 if work.opener is None else self._user_ids[work.opener]
+        return opening, self._deployment.opening_s(who, opening) if opening.messages else 0.0
 
     def _healing(self, number: int, phase: Any) -> Any:
         """A phase between rounds; dead processes are replaced, and it is repeated."""

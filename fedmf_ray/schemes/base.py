@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from fedmf_ray.checks import CHECKS
 from fedmf_ray.schemes.messages import Closed, Opening
@@ -46,6 +46,7 @@ __all__ = [
     "Secrets",
     "Shape",
     "Tags",
+    "Traffic",
     "Wire",
 ]
 
@@ -64,6 +65,13 @@ class Reads(str, Enum):
     """The sums over users, as every user can."""
     EVERYTHING = "everything"
     """Each upload."""
+
+
+class Traffic(NamedTuple):
+    """Bytes down and up."""
+
+    down: int
+    up: int
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,18 @@ class Scheme(ABC):
     def tag_bytes(self) -> int:
         """Bytes on the wire of a tag; 0 where nothing is tagged."""
         return 0
+
+    def published_bytes(self, shape: Shape, blocks: int) -> int:
+        """Bytes on the wire of a server's published tables of so many blocks."""
+        return blocks * self.block_bytes(shape) + self.tag_bytes()
+
+    def upload_overhead(self) -> int:
+        """Bytes of an upload to one server beside its blocks and their numbers."""
+        return self.tag_bytes()
+
+    def opening_bytes(self, shape: Shape, blocks: int, uploaded: int, users: int, full_text: bool) -> Traffic:
+        """What an opener downloads and uploads for a server's blocks, of which users have uploaded so many."""
+        return Traffic(0, 0)
 
     def memory_bytes(self) -> int:
         """Memory that a key-holder takes beside its rows."""

@@ -208,7 +208,7 @@ class MaskedKeyHolder(KeyHolder):
         rest: bytes,
     ) -> Opening:
         """Tables under the base that follows from what was closed: the same list gives the same bytes."""
-        base = heads.base_of(self._base_key, closed)
+        base = self._base(before, closed)
         head = heads.next_head(before, closed, base)
         blocks = np.arange(len(integers)) + first
         nonces = Stream(derive(base, "nonces")).numbers(blocks)[:, :NONCE_BYTES]
@@ -218,6 +218,10 @@ class MaskedKeyHolder(KeyHolder):
         tag = field.to_bytes(number + self._round(head).tables_pad)
         proof = Proof(before, rest, self._seals(head, blocks, integers))
         return Opening(round_number, first, wire, tag, head, closed, proof)
+
+    def _base(self, before: bytes, closed: bytes) -> bytes:
+        """It must follow from what was closed: a base of two sets gives away what is between them."""
+        return heads.base_of(self._base_key, closed)
 
     def _seals(self, head: bytes, blocks: Integers, integers: Integers) -> Bytes:
         """(rows, 16): the weighted sum of each row modulo p, under a pad of its own."""
@@ -231,7 +235,7 @@ class MaskedKeyHolder(KeyHolder):
         if not isinstance(proof, Proof):
             raise ValueError("it has no proof")
         closed = heads.closed_digest(proof.before, number, message.first, message.credited, proof.rest)
-        head = heads.next_head(proof.before, closed, heads.base_of(self._base_key, closed))
+        head = heads.next_head(proof.before, closed, self._base(proof.before, closed))
         if head != message.head:
             raise ValueError("its head does not follow from the one before")
         wire = message.ciphertexts[rows]
