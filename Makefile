@@ -11,7 +11,7 @@ help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(VENV)/.run  ## create the environment and run the quickstart scenario
-	$(RUN)/fedmf-ray run scenarios/quickstart.yaml --results $(RESULTS)
+	$(RUN)/fedmf-ray run scenarios/quickstart.yaml --results $(RESULTS) --user 14
 
 # A file's tests share fixtures, a local Ray among them, so a file stays with one process.
 test: $(VENV)/.test  ## run the test suite in TEST_PROCESSES (slow tests excluded)
@@ -85,11 +85,22 @@ clean:           ## remove the environment and caches
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# pip alone is silent for a minute or fills the screen. The last line of its log is its exit code.
+define install
+	@printf 'installing fedmf-ray into $(VENV), a dot for each package: '
+	@{ $(RUN)/python -m pip install --disable-pip-version-check --progress-bar off -e '$(1)' 2>&1; echo "exit $$?"; } \
+		| tee $(VENV)/install.log \
+		| while read -r line; do case "$$line" in Collecting*|Building*|Installing*) printf .;; esac; done
+	@tail -n 1 $(VENV)/install.log | grep -q '^exit 0$$' \
+		|| { echo; tail -n 20 $(VENV)/install.log; echo "pip failed; its log: $(VENV)/install.log"; exit 1; }
+	@echo ' done'
+endef
+
 KERNEL := setup.py $(wildcard fedmf_ray/schemes/paillier/native/*)
 $(VENV)/.run: pyproject.toml $(KERNEL) | $(VENV)/bin/python
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(call install,.)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(KERNEL) | $(VENV)/bin/python
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	$(call install,.[test])
 	@touch $@ $(VENV)/.run

@@ -19,6 +19,7 @@ LAYERS = (
     ("planning", "storage"),
     ("engine",),
     ("study", "report"),
+    ("api",),
     ("jobs",),
     ("cli",),
     ("__main__", "testing"),

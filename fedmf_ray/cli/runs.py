@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 @results_option
-def run(file: Path, overrides: tuple[str, ...], results: str) -> None:
-    """Run a scenario.
+@click.option("--user", metavar="ID",
+              help="Also show what this user would be shown in the end, as recommend does.")  # fmt: skip
+def run(file: Path, overrides: tuple[str, ...], results: str, user: str | None) -> None:
+    """Run a scenario and print the folder with its results.
 
-    KEY=VALUE arguments override its keys, for example protocol.key_bits=2048.
+    KEY=VALUE arguments override keys of the file, for example protocol.key_bits=2048.
     """
-    from fedmf_ray.cli.tables import show_run
     from fedmf_ray.engine.run import run as run_scenario
     from fedmf_ray.scenario import file as scenario_file
 
@@ -38,8 +39,7 @@ def run(file: Path, overrides: tuple[str, ...], results: str) -> None:
     with destination(results) as place:
         with run_screen(scenario.name) as screen:
             folder = run_scenario(scenario, place.folder, screen)
-        _draw(folder)
-        show_run(folder)
+        _end(folder, user)
         print_place(folder, place)
 
 
@@ -52,13 +52,11 @@ def resume(folder: Path, overrides: tuple[str, ...]) -> None:
     The results are the same as without the interruption. KEY=VALUE arguments may change stop.* and
     cluster.*: more rounds, other machines.
     """
-    from fedmf_ray.cli.tables import show_run
     from fedmf_ray.engine.run import resume as resume_run
 
     with run_screen(folder.absolute().parent.name) as screen:
         folder = resume_run(folder, screen, overrides)
-    _draw(folder)
-    show_run(folder)
+    _end(folder)
     print_place(folder)
 
 
@@ -74,7 +72,7 @@ def recommend(folder: Path, user: str, count: int) -> None:
     Reads the checkpoint on the users' side (cluster.checkpoint_folder), not the run folder: neither a server
     nor an experimenter could do this.
     """
-    from fedmf_ray.cli.tables import show_recommendations
+    from fedmf_ray.cli.lists import show_recommendations
     from fedmf_ray.engine.recommend import recommend as recommend_to
 
     show_recommendations(recommend_to(folder, user, count))
@@ -86,9 +84,18 @@ def _warnings(scenario: Scenario) -> list[str]:
     return [] if warning is None else [warning]
 
 
-def _draw(folder: Path) -> None:
+def _end(folder: Path, user: str | None = None) -> None:
+    """Draw the picture and say what came out; of a user, if one is named, its lists too."""
+    from fedmf_ray.cli.ending import show_next, show_run
+    from fedmf_ray.cli.lists import show_recommendations
+    from fedmf_ray.engine.recommend import recommend as recommend_to
     from fedmf_ray.report.convergence import convergence
     from fedmf_ray.report.figures import save
     from fedmf_ray.report.runs import read_run
 
     save(convergence([read_run(folder)]), folder / "plots" / "convergence.png")
+    show_run(folder)
+    if user is not None:
+        console.stderr.print()
+        show_recommendations(recommend_to(folder, user, 8), console.stderr, before=False)
+    show_next(folder, folder / "plots" / "convergence.png")

@@ -114,7 +114,7 @@ class Federation:
         progress.note(layout_line(plan))
         if plan.terms.census(0):
             progress.note(
-                "a census comes first: in round 1 users count the raters of each item, and learn nothing"
+                "a census comes first: in round 0 users count the raters of each item, and learn nothing"
             )
         for note in plan.scheme.notes():
             progress.note(note)

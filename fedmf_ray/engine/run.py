@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from fedmf_ray.engine.crew import Events
 from fedmf_ray.engine.federation import Federation, Round
 from fedmf_ray.engine.journal import Journal
 from fedmf_ray.engine.observation import recorded_rounds
-from fedmf_ray.engine.progress import Progress
+from fedmf_ray.engine.progress import Progress, StoppedError
 from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, new_state
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.placement import place
@@ -85,8 +85,18 @@ def run(scenario: Scenario, results: Path, progress: Progress) -> Path:
     return run_into(new_path(results, scenario), scenario, progress)
 
 
-def run_into(path: Path, scenario: Scenario, progress: Progress) -> Path:
-    """:func:`run`, into a folder of the caller's choice that does not exist yet."""
+def on_the_command_line(path: Path) -> str:
+    """How a person goes on with a run that was interrupted."""
+    return f"fedmf-ray resume {path}"
+
+
+def run_into(
+    path: Path, scenario: Scenario, progress: Progress, again: Callable[[Path], str] = on_the_command_line
+) -> Path:
+    """:func:`run`, into a folder of the caller's choice that does not exist yet.
+
+    again: how a person goes on with it if it is interrupted, for the note that says so.
+    """
     journal, tables = Journal(progress), RunTables(path)
     checkpoints = new_state(path, scenario, tables)
     holding = founded(checkpoints, path) if checkpoints else nullcontext()
@@ -96,11 +106,16 @@ def run_into(path: Path, scenario: Scenario, progress: Progress) -> Path:
         journal.write_to(folder)
         if checkpoints:
             checkpoints.setup = experiment.setup
-        _drive(experiment, folder, scenario, progress, {"setup": experiment.setup})
+        _drive(experiment, folder, scenario, progress, {"setup": experiment.setup}, again)
     return folder.path
 
 
-def resume(path: Path, progress: Progress, overrides: Sequence[str] = ()) -> Path:
+def resume(
+    path: Path,
+    progress: Progress,
+    overrides: Sequence[str] = (),
+    again: Callable[[Path], str] = on_the_command_line,
+) -> Path:
     """Go on with a run from its newest checkpoint; the results are those of a run that never stopped.
 
     overrides: words as of the command line, for keys of ``stop`` and ``cluster`` alone: no other may change.
@@ -122,11 +137,16 @@ def resume(path: Path, progress: Progress, overrides: Sequence[str] = ()) -> Pat
     check_outside(scenario, path)
     check_state(checkpoints, path, scenario)
     with held(checkpoints.folder, path):
-        return _go_on(path, scenario, tables, checkpoints, progress)
+        return _go_on(path, scenario, tables, checkpoints, progress, again)
 
 
 def _go_on(
-    path: Path, scenario: Scenario, tables: RunTables, checkpoints: Checkpoints, progress: Progress
+    path: Path,
+    scenario: Scenario,
+    tables: RunTables,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    again: Callable[[Path], str],
 ) -> Path:
     journal, earlier = Journal(progress), read_json(path / "environment.json")
     with _experiment(scenario, progress, checkpoints, journal, nullcontext(), resumes=True) as experiment:
@@ -141,12 +161,17 @@ def _go_on(
         progress.note(f"going on with round {experiment.first_round}")
         checkpoints.setup = setup
         start: Row = {"setup": setup} | ({"last_round": mark["last"]} if mark["last"] else {})
-        _drive(experiment, folder, scenario, progress, start)
+        _drive(experiment, folder, scenario, progress, start, again)
     return folder.path
 
 
 def _drive(
-    experiment: Experiment, folder: RunFolder, scenario: Scenario, progress: Progress, start: Row
+    experiment: Experiment,
+    folder: RunFolder,
+    scenario: Scenario,
+    progress: Progress,
+    start: Row,
+    again: Callable[[Path], str],
 ) -> None:
     """Rounds onto disk, and a summary of however it ends."""
     summary: Row = {"status": "interrupted", "rounds": experiment.first_round, **start}
@@ -165,12 +190,16 @@ def _drive(
         ranking = experiment.ranking()
         summary |= {"status": "diverged", "reason": error.advice}
         raise
+    except StoppedError as error:
+        experiment.interrupt(summary["rounds"])
+        summary |= {"status": "failed", "reason": error.brief}
+        raise
     except FedMFError as error:
         summary |= {"status": "failed", "reason": str(error)}
         raise
     except KeyboardInterrupt:
         experiment.interrupt(summary["rounds"])
-        progress.note(f"interrupted in round {summary['rounds']}; go on: fedmf-ray resume {folder.path}")
+        progress.note(f"interrupted in round {summary['rounds']}; go on: {again(folder.path)}")
         raise
     finally:
         ranked: Row = {"ranking": ranking} if ranking else {}

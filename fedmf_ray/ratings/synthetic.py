@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from fedmf_ray.checks import CHECKS
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.names import Names, OnDemand
 from fedmf_ray.ratings.split import Split
+from fedmf_ray.ratings.synthetic_titles import Titles
 from fedmf_ray.ratings.table import UserRatings, split_user
 from fedmf_ray.ratings.users import Users
 
@@ -70,7 +72,9 @@ class Synthetic:
                 f"{8e-9 * _LARGEST_TASTES:.0f} are allowed: lower ratings.rank or ratings.items"
             )
         item_ids = np.arange(1, self.items + 1)
-        return Users(range(1, self.users + 1), item_ids, SyntheticUsers(self, seed, split))
+        titles = OnDemand(lambda: Titles(_items(self, seed)[0], seed))
+        recipe = SyntheticUsers(self, seed, split)
+        return Users(range(1, self.users + 1), item_ids, recipe, Names(titles=titles))
 
 
 @dataclass(frozen=True)

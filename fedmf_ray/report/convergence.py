@@ -37,8 +37,8 @@ def convergence(runs: Sequence[Run], title: str | None = None, width: float = PA
         for run, name, style in zip(runs, names, series_styles(len(runs)), strict=True):
             rounds = run.rounds.dropna(subset=[column])
             marker = "o" if len(rounds) < 3 else None  # a lone round has no line to draw
-            axis.plot(rounds["round"] + 1, rounds[column], label=name, marker=marker, markersize=3, **style)
-        axis.set_xlabel("rounds completed")
+            axis.plot(rounds["round"], rounds[column], label=name, marker=marker, markersize=3, **style)
+        axis.set_xlabel("round (the first is 0)")
         axis.set_title(label)
         lowest, highest = axis.dataLim.intervaly
         if lowest < highest / 2:  # otherwise the line would be flat

@@ -34,9 +34,18 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     tree = yaml_text.parse(_text(path), f"{path}:")
     if not isinstance(tree, dict):
         raise FedMFError(f"{path}: is not a scenario: the file must hold keys and values")
+    return complete(tree, overrides, path, str(path))
+
+
+def complete(tree: dict[str, Any], overrides: Sequence[str], path: Path, told: str) -> dict[str, Any]:
+    """A tree of keys with overrides, a name and absolute paths, as :func:`read` gives it.
+
+    path: of the scenario file, or of one that there might be: paths start in its folder. told: opens
+    messages.
+    """
     for override in overrides:
         _apply(tree, override)
-    yaml_text.check_depth(tree, f"{path}:")
+    yaml_text.check_depth(tree, f"{told}:")
     tree.setdefault("name", path.stem)
     _resolve_paths(tree, path)
     return tree

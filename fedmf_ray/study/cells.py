@@ -68,13 +68,17 @@ class Study:
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     """Read a scenario with a sweep and validate every cell; errors name the file and the cell."""
-    tree = scenario_file.read(path, overrides)
+    return of_tree(scenario_file.read(path, overrides), str(path))
+
+
+def of_tree(tree: dict[str, Any], path: str) -> Study:
+    """:func:`load`, of a tree of keys. path: what messages call it."""
     text = yaml.safe_dump(tree, sort_keys=True, allow_unicode=True)
     sweep = tree.pop("sweep", None)
     if not isinstance(sweep, dict) or not sweep:
         raise FedMFError(f"{path}: sweep: is missing: dotted keys with lists of values")
     cells = []
-    for number, keys in enumerate(_combinations(sweep, str(path))):
+    for number, keys in enumerate(_combinations(sweep, path)):
         chosen = copy.deepcopy(tree)
         for key, value in keys.items():
             scenario_file.assign(chosen, key, value)

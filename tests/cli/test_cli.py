@@ -56,13 +56,17 @@ def test_run_prints_the_folder_and_draws_the_picture(quickstart, tmp_path):
     for words in (
         "warning: 1024-bit keys",
         "4 users",
-        "test_rmse",
+        "quality     test RMSE",
         "complete after 2 rounds",
-        "s per round",
+        "protection  packed, 1024 bits: the server sees which rows",
+        "per round as deployed: slowest user + server (protocol_s, measured)",
+        f"picture     out/quickstart/{folder.name}/plots/convergence.png",
+        f"next        fedmf-ray recommend out/quickstart/{folder.name} --user 1",
     ):
         assert words in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("round")]
-    assert [line.partition(":")[0] for line in lines] == ["round 1 of 2", "round 2 of 2"]
+    assert [line.partition(":")[0] for line in lines] == ["round 0 (1 of 2)", "round 1 (2 of 2)"]
+    assert all("test RMSE" in line and "train" in line and line.endswith(" left") for line in lines)
     assert "\x1b" not in done.stderr  # a log is no place for bars and colours
 
 
@@ -152,7 +156,7 @@ def test_every_command_has_help_and_starts_without_slow_imports():
     assert done.stdout == "[]\n", done.stderr
     assert set(cli.commands) == {
         *("run", "resume", "recommend", "sweep", "estimate", "audit", "report"),
-        *("data", "clean", "doctor", "submit", "follow"),
+        *("data", "clean", "doctor", "submit", "follow", "export"),
     }
     for command in cli.commands.values():
         assert command.help

@@ -139,9 +139,23 @@ def test_what_is_no_run_folder_is_said(tmp_path):
         recommend(tmp_path, 1, 5)
 
 
-def test_ratings_without_titles_are_refused(tmp_path):
-    with pytest.raises(FedMFError, match="have no titles"):
-        recommend(run(small(), tmp_path, Silent()), 1, 5)
+def test_users_who_make_their_own_ratings_are_shown_items_too(tmp_path):
+    """The demo: of synthetic users, the one that is asked for is made again from the recipe."""
+    folder = run(small(), tmp_path, Silent())
+    found = recommend(folder, 7, 12)
+    trained = {one.title for one in recommend(folder, 7, 12).liked}
+    assert found.user == "7"
+    assert len(found.liked) + len(found.after) == 12
+    assert not trained & {one.title for one in found.after}
+    assert sum(one.held_out is not None for one in found.after) == 2
+    with pytest.raises(FedMFError, match="has no user 8: 7 users, 1 to 7"):
+        recommend(folder, 8, 12)
+
+
+def test_a_central_baseline_says_that_it_keeps_no_checkpoint(tmp_path):
+    folder = run(small(model__algorithm="biases"), tmp_path, Silent())
+    with pytest.raises(FedMFError, match="biases is a central baseline, which keeps no checkpoint"):
+        recommend(folder, 1, 5)
 
 
 def test_the_command_prints_three_lists(data, tmp_path):
@@ -149,7 +163,7 @@ def test_the_command_prints_three_lists(data, tmp_path):
     printed = CliRunner().invoke(cli, ["recommend", str(folder), "--user", "3", "-n", "4"])
     assert printed.exit_code == 0, printed.output
     head, *lines = printed.output.splitlines()
-    assert head.split("   ")[0] == "user 3 rated highest"
+    assert head.split("  ")[0] == "user 3 rated highest"
     assert "after 7 rounds" in head
     assert len([line for line in lines if line.count("Film [") == 3]) == 4
 

@@ -111,7 +111,7 @@ def test_a_submitted_run_comes_back_with_the_losses_of_a_local_one(head, quickst
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.strip())
     assert folder.parent == tmp_path / "results" / "quickstart"
-    assert "round 1 of 3: train MSE" in done.stderr
+    assert "round 0 (1 of 3): t" in done.stderr
     assert "complete after 3 rounds" in done.stderr
     assert (folder / "plots" / "convergence.png").stat().st_size > 10_000
     local = run(scenario_file.load(quickstart, words), tmp_path / "local", Silent())

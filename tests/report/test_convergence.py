@@ -22,8 +22,8 @@ def test_one_line_a_run_in_each_panel(make_run):
     assert [axis.get_title(loc="left") for axis in axes] == ["training MSE (stars²)", "test RMSE (stars)"]
     mse = {line.get_label(): (line.get_xdata().tolist(), line.get_ydata().tolist()) for line in axes[0].lines}
     assert mse == {
-        "ours (packed, 3072 bits)": ([1, 2], [4, 3]),
-        "central (regular_mf, central)": ([1, 2, 3], [4, 2, 1]),
+        "ours (packed, 3072 bits)": ([0, 1], [4, 3]),
+        "central (regular_mf, central)": ([0, 1, 2], [4, 2, 1]),
     }
     assert all(axis.get_xlabel() for axis in axes)
 
@@ -56,4 +56,4 @@ def test_the_script_writes_the_picture_and_says_where(make_run, tmp_path, root, 
     command = [sys.executable, root / "analysis" / "convergence.py", folder, "-o", picture]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=script_env)
     assert done.stdout.strip() == str(picture)
-    assert "rounds completed" in picture.read_text()
+    assert "round (the first is 0)" in picture.read_text()

@@ -45,7 +45,9 @@ class Grid(TableSource):
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """Install a distribution with one module and one entry point, as pip would."""
-    monkeypatch.setattr(source_registry, "_adapter", source_registry._adapter.__wrapped__)  # nothing is remembered
+    monkeypatch.setattr(
+        source_registry, "_adapter", source_registry._adapter.__wrapped__
+    )  # nothing is remembered
 
     def make(name, module, code=PLUGIN, offers="Grid", distribution="plug"):
         site = tmp_path / distribution

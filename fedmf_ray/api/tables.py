@@ -1,0 +1,93 @@
+"""Tables as a caller gives them: frames with certain columns, or rows of values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fedmf_ray.errors import FedMFError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_exactly(path: Path) -> pd.DataFrame:
+    """A CSV table whose numbers have the bits that were written. Raises what pandas does."""
+    import pandas as pd
+
+    exact: dict[str, Any] = {}
+    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):  # by default since then, and no argument
+        exact["float_precision"] = "round_trip"
+    return pd.read_csv(path, **exact)
+
+
+def frame_of(table: Any, name: str, needed: Sequence[str]) -> pd.DataFrame:
+    """A DataFrame of what a caller gave: a frame (of pandas, or one with ``to_pandas``), or rows of values.
+
+    Raises :class:`FedMFError` that says which columns there are, which are needed, and how to rename.
+    """
+    import pandas as pd
+
+    if hasattr(table, "to_pandas"):
+        table = table.to_pandas()
+    if isinstance(table, pd.DataFrame):
+        _check_columns(table, name, needed)
+        return table
+    try:
+        rows = pd.DataFrame(table if isinstance(table, dict | np.ndarray) else list(table))
+    except (TypeError, ValueError) as error:
+        raise FedMFError(
+            f"{name}: {type(table).__name__} is no table: give a DataFrame with {', '.join(needed)}"
+        ) from error
+    if isinstance(table, dict):
+        _check_columns(rows, name, needed)
+        return rows
+    if rows.empty:
+        return pd.DataFrame({column: [] for column in needed})
+    if rows.shape[1] != len(needed):
+        raise FedMFError(
+            f"{name}: rows have {rows.shape[1]} values: give ({', '.join(needed)}) each, or a DataFrame with "
+            "these columns"
+        )
+    return rows.set_axis(list(needed), axis=1)
+
+
+_USUAL = {
+    "user": (
+        "user", "userid", "uid", "customer", "customerid", "member", "reviewer", "reviewerid", "u", "person",
+    ),
+    "item": (
+        "item", "itemid", "iid", "movie", "movieid", "film", "filmid", "product", "productid", "asin", "book",
+        "bookid", "isbn", "song", "track", "artist", "game", "i", "business", "recipe",
+    ),
+    "rating": ("rating", "stars", "score", "rate", "value", "overall", "r", "ratings", "points"),
+    "timestamp": ("timestamp", "time", "date", "ts", "datetime", "unixreviewtime"),
+    "title": ("title", "name", "movietitle", "itemname"),
+}  # fmt: skip
+
+
+def _check_columns(table: pd.DataFrame, name: str, needed: Sequence[str]) -> None:
+    missing = [column for column in needed if column not in table.columns]
+    if missing:
+        others = [column for column in table.columns if column not in needed]
+        renamed = {}
+        for column in missing:
+            plain = {
+                str(other): str(other).lower().replace("_", "").replace("-", "").replace(" ", "")
+                for other in others
+            }
+            guess = next((other for other, word in plain.items() if word in _USUAL[column]), None)
+            if guess is None and len(missing) == len(others) == 1:
+                guess = str(others[0])
+            renamed[guess or f"the column of the {column}s"] = column
+        has = ", ".join(map(str, table.columns))[:200]
+        raise FedMFError(
+            f"{name}: no column {', '.join(map(repr, missing))}; it has {has}; needed are "
+            f"{', '.join(needed)}: rename them: {name}.rename(columns={renamed})"
+        )
+    twice = [column for column in needed if list(table.columns).count(column) > 1]
+    if twice:
+        raise FedMFError(f"{name}: two columns are named {twice[0]!r}: drop one of them")

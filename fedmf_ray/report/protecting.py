@@ -1,0 +1,52 @@
+"""Who can read what in a run, in words: from the traits of its scheme and ``protocol.min_raters`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.report.names import is_central, protected_by
+from fedmf_ray.schemes import Reads, Scheme, scheme_of
+
+_SERVER = {
+    Reads.NOTHING: "the server reads nothing",
+    Reads.ROWS: "the server sees which rows each user uploads, and reads no value",
+    Reads.SUMS: "the server reads sums over users, and no upload of a single user",
+    Reads.EVERYTHING: "the server reads every upload: nobody is protected from it",
+}
+
+_USERS = {
+    1: "an item's only rater shows in it; 3 hides it",
+    2: "an item's two raters can work out each other's steps; 3 hides them",
+}
+"""What the item matrix tells users (docs/threat-model.md), by ``protocol.min_raters``."""
+
+
+def who_reads(scenario: Mapping[str, Any]) -> list[str]:
+    """Who can read what in a run of a resolved scenario, a line each: the scheme, the server, the users.
+
+    A scheme that is not installed here claims nothing, so what the server reads is not said.
+    """
+    if is_central(scenario):
+        return [f"{protected_by(scenario)}: one process holds all ratings"]
+    protocol = scenario["protocol"]
+    costed = protocol.get("charge") or protocol["scheme"]
+    lines = [_server(protocol, costed)]
+    if protocol.get("charge"):
+        lines.append("the simulation itself computed in the clear, and charged the costs of that scheme")
+    raters = int(protocol.get("min_raters", 1))
+    users = _USERS.get(raters, f"items with fewer raters than {raters} are not trained")
+    lines.append(f"users read the item matrix: {users} (protocol.min_raters: {raters})")
+    return lines
+
+
+def _server(protocol: Mapping[str, Any], name: str) -> str:
+    try:
+        scheme: Scheme = scheme_of(protocol, name)
+    except (FedMFError, KeyError, TypeError, ValueError):
+        return f"{name}: a scheme that is not installed here, so what its server reads is not known"
+    reads = _SERVER[scheme.server_reads]
+    if scheme.server_reads == Reads.ROWS and protocol.get("part_text_sparsity") == 0:
+        reads = "the server reads no value, and sees the same rows from all users (full text)"
+    return f"{scheme.label}: {reads}"

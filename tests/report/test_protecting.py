@@ -1,0 +1,52 @@
+"""What a run says of its protection: from traits, never from a name."""
+
+import pytest
+
+from fedmf_ray.report.protecting import who_reads
+from fedmf_ray.schemes import SCHEMES, Plain, Reads
+
+
+def scenario(algorithm="fedmf", **protocol):
+    common = {
+        "scheme": "packed",
+        "charge": None,
+        "key_bits": 3072,
+        "part_text_sparsity": 1.0,
+        "min_raters": 1,
+    }
+    return {"model": {"algorithm": algorithm}, "protocol": common | protocol}
+
+
+def test_an_encrypted_run():
+    assert who_reads(scenario()) == [
+        "packed, 3072 bits: the server sees which rows each user uploads, and reads no value",
+        "users read the item matrix: an item's only rater shows in it; 3 hides it (protocol.min_raters: 1)",
+    ]
+    server, users = who_reads(scenario(part_text_sparsity=0, min_raters=5))
+    assert "the same rows from all users (full text)" in server
+    assert "items with fewer raters than 5 are not trained" in users
+
+
+def test_a_run_in_the_clear_protects_nobody_and_a_charged_one_says_what_computed():
+    assert who_reads(scenario(scheme="plain"))[0].endswith(
+        "the server reads every upload: nobody is protected from it"
+    )
+    charged = who_reads(scenario(scheme="plain", charge="packed"))
+    assert charged[0].startswith("packed, 3072 bits: the server sees")
+    assert "computed in the clear" in charged[1]
+
+
+def test_central_baselines_and_schemes_that_are_not_here_claim_nothing():
+    assert who_reads(scenario("biases")) == ["biases, central: one process holds all ratings"]
+    assert who_reads(scenario(scheme="gone"))[0].endswith("what its server reads is not known")
+
+
+@pytest.mark.parametrize("reads", list(Reads))
+def test_every_trait_has_words(reads, monkeypatch):
+    class Other(Plain):
+        name = "other"
+        server_reads = reads
+
+    monkeypatch.setattr("fedmf_ray.report.protecting.scheme_of", lambda *_: Other())
+    assert "the server" in who_reads(scenario(scheme="other"))[0]
+    assert "other" not in SCHEMES.names()
