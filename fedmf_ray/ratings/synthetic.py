@@ -46,7 +46,9 @@ class Synthetic:
 
     source: Literal["synthetic"] = field(default="synthetic", kw_only=True)
     users: Annotated[int, Gt(0), Le(MOST_USERS)]
+    """How many users there are."""
     items: Annotated[int, Gt(0), Le(MOST_ITEMS)]
+    """How many items there are."""
     sparsity: Annotated[float, Ge(0), Lt(1)] = 0.9
     """Share of the rating matrix that is missing."""
     rank: Annotated[int, Gt(0), Le(10**4)] = 5

@@ -89,6 +89,7 @@ class Stop(Section):
     """When a run ends, whichever comes first; divergence always ends it."""
 
     rounds: bounds.Rounds = 10
+    """The most rounds of a run."""
     tolerance: bounds.Rate | None = None
     """Converged when the mean absolute changes of U and of V in a round are both below this."""
 
@@ -135,6 +136,7 @@ class Scenario(Section):
     name: bounds.Name
     """Names the results folder; the file's stem if not given."""
     description: bounds.Text = ""
+    """One line for people: what the experiment is about."""
     seed: bounds.Seed = 1
     """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
     ratings: Annotated[Source, PlainValidator(chosen)]

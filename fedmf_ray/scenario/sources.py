@@ -70,10 +70,13 @@ class Titles(Section):
     title: bounds.Word = "title"
     """The column of the titles."""
     header: Header | None = None
+    """This and the next three as in ``ratings``, for files of which recognising goes wrong."""
     separator: Separator | None = None
+    """Between cells, as in ``ratings``."""
     encoding: str | None = None
+    """For example ``latin-1``, as in ``ratings``."""
     quoting: Quoting = "line"
-    """These four as in ``ratings``, for files of which recognising goes wrong."""
+    """What double quotes do, as in ``ratings``."""
 
 
 class TableSource(Section):
@@ -167,6 +170,7 @@ class MovieLensSource(TableSource):
 
     source: Literal["movielens"]
     dataset: bounds.Word = "ml-latest-small"
+    """Its name: ``fedmf-ray data list`` has all of them."""
 
     def load(self) -> Ratings:
         from fedmf_ray.ratings import movielens  # pandas stays out of synthetic runs
@@ -187,8 +191,11 @@ class Columns(Section):
     """Which column of a file holds what."""
 
     user: bounds.Word = "user"
+    """Who rated."""
     item: bounds.Word = "item"
+    """What was rated."""
     rating: bounds.Word = "rating"
+    """How high: a number on any scale."""
     timestamp: bounds.Word | None = None
     """Without one, the order of the file is the order in time."""
 
@@ -205,6 +212,7 @@ class FileSource(TableSource):
 
     source: Literal["file"]
     path: bounds.Location
+    """Of the file or folder. A relative path starts at the scenario file."""
     columns: Columns = Columns()
     header: Header | None = None
     """The names of all columns, in order, of a text file in which no line has them."""
