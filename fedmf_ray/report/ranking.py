@@ -35,8 +35,9 @@ def ranked(table: pd.DataFrame, by: str = "test_rmse") -> pd.DataFrame:
     last = last.assign(setting=[describe(row) or "every cell" for row in shown.to_dict("records")])
     groups = last.groupby("setting", sort=False)
     result = groups.agg(
-        cells=(by, "size"), rounds=("round", lambda rounds: rounds.mean() + 1), mean=(by, "mean"), sd=(by, "std")
+        cells=(by, "size"), rounds=("round", "mean"), mean=(by, "mean"), sd=(by, "std")
     ).reset_index()  # fmt: skip
+    result["rounds"] += 1
     result = result.sort_values("mean", kind="stable").reset_index(drop=True)
     result.insert(0, "rank", result["mean"].rank(method="min").astype(int))
     return result.rename(columns={"mean": by, "sd": f"{by}_sd"})
