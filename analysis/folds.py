@@ -1,4 +1,4 @@
-"""Test errors as means and standard deviations over folds: a row per setting of a study, as Markdown or a file.
+"""Test errors as means and standard deviations over folds: a row per setting, as Markdown or a file.
 
 python analysis/folds.py STUDY... [--after 2,10,25] [--column test_rmse] [-o FILE.csv|FILE.md|FILE.tex]
 """

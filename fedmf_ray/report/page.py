@@ -119,7 +119,7 @@ def _study(study: Study) -> dict[str, Any]:
         "title": study.label,
         "description": study.scenario.get("description", ""),
         "ended": f"{complete} of {len(cells)} cells are complete; swept {', '.join(keys)}.",
-        "first": [*_ranking(table), ("In short", Rows(rows=study_brief(cells, table), words=True))],
+        "first": [*_ranking(study.ended), ("In short", Rows(rows=study_brief(cells, table), words=True))],
         "tables": [
             *_fold_tables(table),
             ("Cells (errors and lists after the last round, costs as means over rounds)",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from fedmf_ray.errors import FedMFError
@@ -15,7 +18,8 @@ REPEATS = ("test.fold", "seed")
 def ranked(table: pd.DataFrame, by: str = "test_rmse") -> pd.DataFrame:
     """A row per setting, the smallest error first.
 
-    table: as :func:`~.runs.read_study` gives it, a row per cell and round. by: a column of errors. Columns:
+    table: as :func:`~.runs.read_study` gives it, a row per cell and round; without
+    the cells that diverged, whose last round is no result (``Study.ended``). by: a column of errors. Columns:
     ``rank`` (equal errors share one), ``setting`` in words, ``cells`` (how many folds and seeds), ``rounds``
     (the mean number of them), the error after the last round, its mean over folds and seeds, and its
     standard deviation (``test_rmse_sd``, missing for a single cell). Raises :class:`FedMFError` if no cell
@@ -32,7 +36,7 @@ def ranked(table: pd.DataFrame, by: str = "test_rmse") -> pd.DataFrame:
     shown = last[keys].astype(object)
     for at, row in shown.iterrows():  # a key that means nothing for a cell makes no setting of its own
         shown.loc[at, list(unused({str(key): value for key, value in row.items()}))] = None
-    last = last.assign(setting=[describe(row) or "every cell" for row in shown.to_dict("records")])
+    last = last.assign(setting=[_in_words(row) for row in shown.to_dict("records")])
     groups = last.groupby("setting", sort=False)
     result = groups.agg(
         cells=(by, "size"), rounds=("round", "mean"), mean=(by, "mean"), sd=(by, "std")
@@ -41,6 +45,10 @@ def ranked(table: pd.DataFrame, by: str = "test_rmse") -> pd.DataFrame:
     result = result.sort_values("mean", kind="stable").reset_index(drop=True)
     result.insert(0, "rank", result["mean"].rank(method="min").astype(int))
     return result.rename(columns={"mean": by, "sd": f"{by}_sd"})
+
+
+def _in_words(row: Mapping[Any, Any]) -> str:
+    return describe({str(key): value for key, value in row.items()}) or "every cell"
 
 
 def best(ranking: pd.DataFrame, by: str = "test_rmse") -> str:
