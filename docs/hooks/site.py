@@ -6,7 +6,6 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import reference
@@ -49,7 +48,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return link.group(0)
         if not (Path(config.docs_dir).parent / place).exists():
             raise PluginError(f"{page.file.src_uri}: links to {place}, which is not there")
-        return f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{place}{anchor})" if config.repo_url else text
+        return (
+            f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{place}{anchor})" if config.repo_url else text
+        )
 
     return _LINK.sub(elsewhere, markdown)
 

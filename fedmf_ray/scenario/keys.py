@@ -92,10 +92,14 @@ def _keys_of(kind: Any, above: str) -> Iterator[Key]:
 
 def _sources() -> Iterator[Key]:
     names = ", ".join(SOURCES.names())
-    yield Key("ratings.source", f"one of {names}", REQUIRED, "Where ratings come from; decides the other keys.")
+    yield Key(
+        "ratings.source", f"one of {names}", REQUIRED, "Where ratings come from; decides the other keys."
+    )
     for name in SOURCES.names():
         kind = SOURCES.get(name)
-        yield Key(f"ratings (source: {name})", "keys and values", PydanticUndefined, _text(kind), section=True)
+        yield Key(
+            f"ratings (source: {name})", "keys and values", PydanticUndefined, _text(kind), section=True
+        )
         yield from (key for key in _keys_of(kind, "ratings.") if key.path != "ratings.source")
 
 
@@ -138,7 +142,11 @@ def _in_words(hint: Any, limits: str = "") -> str:
     if origin is Annotated:
         return _in_words(arguments[0], _limits(arguments[1:]))
     if origin is Literal:
-        return " or ".join(map(str, arguments)) if len(arguments) < 3 else f"one of {', '.join(map(str, arguments))}"
+        return (
+            " or ".join(map(str, arguments))
+            if len(arguments) < 3
+            else f"one of {', '.join(map(str, arguments))}"
+        )
     if origin in (Union, UnionType):
         return ", or ".join(_in_words(part, limits) for part in arguments if part is not NoneType)
     if origin in (list, tuple):
