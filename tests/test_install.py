@@ -63,7 +63,8 @@ def test_the_quickstart_runs_from_another_folder(installed, tmp_path):
 def test_python_runs_it_on_own_ratings(installed, tmp_path):
     program = (
         "import fedmf_ray, pandas as pd\n"
-        "frame = pd.DataFrame({'user': list('aabbcc'), 'item': list('xyxzyz'), 'rating': [5, 3, 4, 2, 1, 5]})\n"
+        "rated = {'user': list('aabbcc'), 'item': list('xyxzyz'), 'rating': [5, 3, 4, 2, 1, 5]}\n"
+        "frame = pd.DataFrame(rated)\n"
         "simple = {'protocol': {'scheme': 'plain'}, 'cluster': {'backend': 'serial'}}\n"
         "run = fedmf_ray.run(simple, ratings=frame)\n"
         "print(fedmf_ray.__file__, len(run.recommend('a')))\n"

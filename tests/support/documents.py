@@ -8,8 +8,8 @@ FIRST_WORDS = ("conda", "export", "fedmf-ray", "make", "pip", "python", "ray", "
 
 
 def documents(root):
-    """Every page that tells somebody to type something, but for the guide to clusters of ``deploy/``, which has
-    tests of its own."""
+    """Every page that tells somebody to type something, but for the guide to clusters of ``deploy/``, which
+    has tests of its own."""
     return [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").rglob("*.md"))]
 
 
