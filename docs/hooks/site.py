@@ -1,5 +1,5 @@
 """What MkDocs does beyond its own work: adds pages made from code and from the notebook, turns links out of
-the documentation into links to the repository, and refuses a site that would fetch anything from elsewhere."""
+the documentation into links to the repository, and refuses a site that fetches anything from elsewhere."""
 
 from __future__ import annotations
 

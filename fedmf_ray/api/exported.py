@@ -97,7 +97,7 @@ def _predictions(run: Run) -> pd.DataFrame:
     positions = np.repeat(np.arange(len(users)), [len(one.test_items) for one in held_out])
     rows = np.concatenate([one.test_items for one in held_out]).astype(np.int64)
     columns: dict[str, Any] = {"user": users[positions], "item": run._item_ids.index[rows]}
-    if side.titles:
+    if run._titled:
         columns["title"] = run._titles(rows)
     columns["rating"] = np.concatenate([one.test_values for one in held_out])
     columns["expected"] = side.expected(positions, rows)

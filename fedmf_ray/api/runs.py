@@ -121,7 +121,7 @@ class Run:
         side, items = self._side, self._side.items()
         factors = side.scenario.model.factors
         columns: dict[str, Any] = {}
-        if self._side.titles:
+        if self._titled:
             columns["title"] = self._titles(np.arange(len(items.vectors)))
         if side.scenario.model.biases:
             columns["bias"] = items.vectors[:, factors + 1]
@@ -223,7 +223,12 @@ class Run:
         return users, self._item_ids.known(frame["item"], self.path)
 
     def _titles(self, rows: Integers) -> list[str]:
-        return [self._side.title(row) for row in rows.tolist()]
+        names, ids = self._side.plan.population.names, self._side.plan.population.item_ids
+        return [names.title(item) for item in ids[rows].tolist()]
+
+    @property
+    def _titled(self) -> bool:
+        return bool(self._side.plan.population.names.titles)
 
     @cached_property
     def _side(self) -> UsersSide:

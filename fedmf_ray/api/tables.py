@@ -21,7 +21,8 @@ def read_exactly(path: Path) -> pd.DataFrame:
     exact: dict[str, Any] = {}
     if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):  # by default since then, and no argument
         exact["float_precision"] = "round_trip"
-    return pd.read_csv(path, **exact)
+    table: pd.DataFrame = pd.read_csv(path, **exact)
+    return table
 
 
 def frame_of(table: Any, name: str, needed: Sequence[str]) -> pd.DataFrame:

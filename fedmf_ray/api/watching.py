@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
 from fedmf_ray.errors import FedMFError
@@ -100,18 +101,18 @@ class NotebookBar:
     """The same as an element of a notebook's page, which needs no widgets."""
 
     def __init__(self, name: str) -> None:
-        from IPython.display import display
+        display: Any = import_module("IPython.display").display
 
         self._name, self._label, self._notes = name, name, list[str]()
         self._drawn_at, self._started = 0.0, time.monotonic()
         self._handle = display(self._picture(0, 0, "starting"), display_id=True)
 
     def _picture(self, done: int, total: int, text: str) -> Any:
-        from IPython.display import HTML
+        picture: Any = import_module("IPython.display").HTML
 
         value = f'value="{done}" max="{total}"' if total else ""
         notes = "".join(f"<br><small>{html.escape(note)}</small>" for note in self._notes[-8:])
-        return HTML(f"<progress {value}></progress> {html.escape(f'{self._label}: {text}')}{notes}")
+        return picture(f"<progress {value}></progress> {html.escape(f'{self._label}: {text}')}{notes}")
 
     def note(self, text: str) -> None:
         self._notes.append(text)
@@ -222,6 +223,6 @@ def draw_in_notebooks(figure: object) -> None:
         shell = sys.modules["IPython"].get_ipython()
         formatter = shell.display_formatter.formatters["image/png"]
         if type(figure) not in formatter:
-            from IPython.core.pylabtools import print_figure
+            print_figure: Any = import_module("IPython.core.pylabtools").print_figure
 
             formatter.for_type(type(figure), lambda drawn: print_figure(drawn, base64=True))

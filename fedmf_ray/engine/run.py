@@ -16,7 +16,7 @@ from fedmf_ray.engine.federation import Federation, Round
 from fedmf_ray.engine.journal import Journal
 from fedmf_ray.engine.observation import recorded_rounds
 from fedmf_ray.engine.progress import Progress, StoppedError
-from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, new_state
+from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, keeps_state, new_state
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
@@ -199,7 +199,10 @@ def _drive(
         raise
     except KeyboardInterrupt:
         experiment.interrupt(summary["rounds"])
-        progress.note(f"interrupted in round {summary['rounds']}; go on: {again(folder.path)}")
+        how = "without checkpoints it cannot go on: run it again"
+        if keeps_state(scenario):
+            how = f"go on: {again(folder.path)}"
+        progress.note(f"interrupted in round {summary['rounds']}; {how}")
         raise
     finally:
         ranked: Row = {"ranking": ranking} if ranking else {}

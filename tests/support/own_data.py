@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 PLAIN = {
-    "test": {"last": 2},
+    "test": {"last": 4},
     "model": {
         "rule": "ridge", "factors": 3, "biases": True, "mean": 5.5, "init_scale": 0.1,
         "reg_user": 2.0, "reg_item": 2.0,
@@ -16,7 +16,7 @@ PLAIN = {
 
 
 def taste_frame(users=18, items=14, seed=3):
-    """Odd users love odd items and dislike even ones, even users the other way round; rows in random order."""
+    """Odd users love odd items and dislike even ones, even users the other way round; in random order."""
     random = np.random.default_rng(seed)
     rows = [
         (
