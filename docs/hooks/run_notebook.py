@@ -17,8 +17,8 @@ NOTEBOOK = Path(__file__).parent.parent / "tutorial.ipynb"
 
 
 def executed(path: Path = NOTEBOOK) -> nbformat.NotebookNode:
-    """The notebook with new outputs; raises what its first failing cell raises. Results go to a folder that is
-    removed."""
+    """The notebook with new outputs; raises what its first failing cell raises. Results go to a folder that
+    is removed."""
     notebook = nbformat.read(path, as_version=4)
     root = str(path.parent.parent.resolve())
     with tempfile.TemporaryDirectory() as folder:

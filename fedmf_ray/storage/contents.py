@@ -29,19 +29,24 @@ _LOSSES: Meanings = {
 }
 
 _COSTS: Meanings = {
-    "basis": "Where the CPU seconds of this row come from: measured, charged (a calibrated run) or estimated.",
-    "protocol_s": "What the round would take with one device per user: the slowest user, then the server. The sum "
+    "basis": "Where the CPU seconds of this row come from: measured, charged (a calibrated run) or "
+    "estimated.",
+    "protocol_s": "What the round would take with one device per user: the slowest user, then the server. "
+    "The sum "
     "of the five `slowest_*_s` and `server_cpu_s`. Derived.",
     "slowest_download_s": "Of the slowest user: receiving the item matrix. Derived.",
     "slowest_decrypt_s": "Of the slowest user: reading the item matrix, on its own device. Derived.",
     "slowest_update_s": "Of the slowest user: computing its steps, on its own device. Derived.",
     "slowest_encrypt_s": "Of the slowest user: protecting its steps, on its own device. Derived.",
     "slowest_upload_s": "Of the slowest user: sending them. Derived.",
-    "server_cpu_s": "CPU seconds of the server: checking and adding all uploads, publishing the matrix. See `basis`.",
+    "server_cpu_s": "CPU seconds of the server: checking and adding all uploads, publishing the matrix. "
+    "See `basis`.",
     "user_cpu_s_max": "The most CPU seconds that one user spent, on this machine. See `basis`.",
-    "user_decrypt_cpu_s_mean": "CPU seconds that a user spent on reading the matrix, mean over users. See `basis`.",
+    "user_decrypt_cpu_s_mean": "CPU seconds that a user spent on reading the matrix, mean over users. See "
+    "`basis`.",
     "user_update_cpu_s_mean": "CPU seconds that a user spent on its steps, mean over users. See `basis`.",
-    "user_encrypt_cpu_s_mean": "CPU seconds that a user spent on protecting them, mean over users. See `basis`.",
+    "user_encrypt_cpu_s_mean": "CPU seconds that a user spent on protecting them, mean over users. See "
+    "`basis`.",
     "network_s_max": "The longest that one user's download and upload took together: counted bytes over the "
     "bandwidth of the scenario, plus latency. Derived.",
     "upload_bytes_total": "Bytes that all users sent. Counted.",
@@ -70,7 +75,8 @@ USERS = File(
     {
         "round": "As in `rounds.csv`.",
         "basis": "As in `rounds.csv`.",
-        "user_id": "The user's number in this run. It is the id of the data if all ids are whole numbers, and "
+        "user_id": "The user's number in this run. It is the id of the data if all ids are whole numbers, "
+        "and "
         "counts from 1 by first appearance otherwise.",
         "decrypt_cpu_s": "CPU seconds for reading the item matrix. See `basis`.",
         "update_cpu_s": "CPU seconds for computing steps. See `basis`.",
@@ -97,7 +103,8 @@ SUMMARY = File(
         "setup.wall_s": "Seconds by the clock before round 0.",
         "setup.initial_train_mse": "The training error before round 0.",
         "ranking.k": "Length of the lists (`metrics.top_k`).",
-        "ranking.users": "Users who have a held-out rating from `metrics.relevant_from` on; means are over these.",
+        "ranking.users": "Users who have a held-out rating from `metrics.relevant_from` on; means are over "
+        "these.",
         "ranking.hit_rate": "Share of lists with at least one relevant item.",
         "ranking.precision": "Share of list entries that are relevant.",
         "ranking.recall": "Share of a user's relevant items that are in its list.",
@@ -186,7 +193,8 @@ AUDIT = File(
         "round": "The first round that it read.",
         "rounds": "How many rounds it needs.",
         "ratings": "How many training ratings there are.",
-        "recovered": "The share of them that the attack named exactly, from 0 to 1; null if no attack is known.",
+        "recovered": "The share of them that the attack named exactly, from 0 to 1; null if no attack is "
+        "known.",
         "users": "How many users lost at least one rating.",
         "rated_precision": "Of the (user, item) pairs that it took for rated: the share that is.",
         "rated_recall": "Of the pairs that were rated: the share that it found.",

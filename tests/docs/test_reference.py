@@ -69,7 +69,7 @@ def test_every_public_name_is_in_the_reference(reference):
     page = reference.python_page()
     for name in fedmf_ray.__all__:
         if not name.startswith("_"):
-            assert f"\n### fedmf_ray.{name}\n\n::: fedmf_ray." in page, name
+            assert f"\n      heading: fedmf_ray.{name}\n" in page, name
 
 
 def test_every_public_name_has_a_docstring():

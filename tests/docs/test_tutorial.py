@@ -61,9 +61,15 @@ def test_the_committed_outputs_are_those_of_the_cells_that_are_there(path):
     """Outputs are committed; a cell without its own would leave a gap on the site. No path of a machine is in
     them."""
     notebook = nbformat.read(path, as_version=4)
-    silent = [cell.source.splitlines()[0] for cell in notebook.cells if cell.cell_type == "code" and not cell.outputs]
+    silent = [
+        cell.source.splitlines()[0]
+        for cell in notebook.cells
+        if cell.cell_type == "code" and not cell.outputs
+    ]
     assert silent == []
-    assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", ()))
+    assert not any(
+        output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", ())
+    )
     text = path.read_text()
     assert "/home/" not in text
     assert "/tmp/" not in text

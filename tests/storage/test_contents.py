@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support.small_runs import small
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import resume, run
 from fedmf_ray.storage import contents
 from fedmf_ray.study.audit import audit_scenario
+from tests.support.small_runs import small
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,7 @@ def test_users(runs):
 
 def test_summary(runs):
     holds = contents.SUMMARY.holds
-    found = {
-        key
-        for path in runs
-        for key in dotted(json.loads((path / "summary.json").read_text()), holds)
-    }
+    found = {key for path in runs for key in dotted(json.loads((path / "summary.json").read_text()), holds)}
     check(found, contents.SUMMARY, missing={"reason", "ranking.MEASURE"})
 
 
