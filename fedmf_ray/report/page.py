@@ -48,7 +48,13 @@ def report(path: str | Path, output: Path | None = None, lists: pd.DataFrame | N
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     if lists is not None and len(lists):
-        parts["first"].insert(1, ("A sample of recommendations (private)", frame(lists)))
+        parts["first"].insert(
+            1,
+            (
+                "A sample of recommendations (private)",
+                Rows(frame(lists).header, frame(lists).rows, words=True),
+            ),
+        )
     pictures, notes = _pictures(folder)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("report.html.j2")

@@ -50,9 +50,14 @@ def protection(run: Run) -> Rows:
     if (run.path / "audit.json").exists():
         findings = read_audit(run.path)
         shares = findings["recovered"].astype(float)
+        if "readable" in findings:  # what an adversary reads, and no attack here knows, is given away
+            shares = shares.mask(shares.isna() & findings["readable"].astype(bool), 1.0)
         worst = f"{100 * shares.max():.4g} % of ratings" if shares.notna().any() else "no rating"
         rows.append(
-            ["audit, worst attack", f"{worst} recovered exactly ({len(findings)} attacks; table below)"]
+            [
+                "audit, worst attack",
+                f"{worst} recovered exactly, or readable ({len(findings)} attacks; table below)",
+            ]
         )
     elif not central:
         rows.append(["audit", "none: this run has not been attacked (fedmf-ray audit)"])
