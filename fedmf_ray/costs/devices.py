@@ -44,7 +44,8 @@ class Deployment:
         )
 
     def opening_s(self, user_id: int, opening: OpeningCosts) -> float:
-        """Seconds that an opening takes a user on its own device, with a message each way for every server."""
+        """Seconds that an opening takes a user on its own device, with a message each way for every
+        server."""
         network, slow = self.network, float(self.slowdowns(np.array([user_id]))[0])
         down_s = opening.download_bytes * 8 / (network.download_gbps * 1e9)
         up_s = opening.upload_bytes * 8 / (network.upload_gbps * 1e9)

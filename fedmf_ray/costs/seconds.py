@@ -68,8 +68,8 @@ class UserCosts(NamedTuple):
 
 
 class OpeningCosts(NamedTuple):
-    """What opening the sums of a round took the user who did: CPU seconds, bytes down and up, and messages each
-    way (one for each server)."""
+    """What opening the sums of a round took the user who did: CPU seconds, bytes down and up, and messages
+    each way (one for each server)."""
 
     cpu_s: float = 0.0
     download_bytes: int = 0

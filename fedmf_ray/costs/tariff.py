@@ -33,14 +33,17 @@ class Line(NamedTuple):
         return np.asarray(self.fixed + self.each * np.asarray(size))
 
 
+NOTHING = Line(0.0, 0.0)
+
+
 @dataclass(frozen=True)
 class UnitCosts:
     """CPU seconds of this machine for one scheme, row of columns and update rule.
 
     decrypt, publish: the item matrix, by its pieces (ciphertexts, or values of schemes that have none).
     encrypt, receive: one upload, by its pieces. update: one user, by its ratings. credit: checking the tags
-    of a round, by the users that were credited. reopen: opening the sums of a round, where users must, by the pieces
-    of the item matrix; unmask: what each uploaded piece adds to that. Tags are part of the others.
+    of a round, by the users that were credited. reopen: opening the sums of a round, where users must, by the
+    pieces of the item matrix; unmask: what each uploaded piece adds to that. Tags are part of the others.
     """
 
     decrypt: Line
@@ -49,8 +52,8 @@ class UnitCosts:
     receive: Line
     publish: Line
     credit: Line
-    reopen: Line = Line(0.0, 0.0)
-    unmask: Line = Line(0.0, 0.0)
+    reopen: Line = NOTHING
+    unmask: Line = NOTHING
 
     def named(self) -> dict[str, dict[str, float]]:
         """CPU seconds by name of the piece of work: fixed, and per piece or rating."""
@@ -70,8 +73,8 @@ class UnitCosts:
 class Tariff:
     """Unit costs applied to a layout: what each user and the server are charged for a round.
 
-    blocks: how rows are cut. scheme: whose sizes count. asked: users in a round. full_text: whether all upload
-    everything.
+    blocks: how rows are cut. scheme: whose sizes count. asked: users in a round. full_text: whether all
+    upload everything.
     """
 
     unit: UnitCosts

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fedmf_ray.costs.seconds import cpu_clock
-from fedmf_ray.costs.tariff import Line, UnitCosts
+from fedmf_ray.costs.tariff import NOTHING, Line, UnitCosts
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.items import Items
@@ -92,7 +92,7 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         reopen, unmask = _opening_lines(publishing, sizes)
     else:
         publishing = [_Publishing(evaluator, *each) for each in zip((few, many), uploads, strict=True)]
-        reopen = unmask = Line(0.0, 0.0)
+        reopen = unmask = NOTHING
     credited = [dataclasses.replace(few, round=1, credited=np.arange(count)) for count in _CREDITED]
 
     def upload(at: int) -> None:
@@ -129,7 +129,7 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         encrypt=_line(sizes, upload),
         receive=_line(bunches, lambda at: receivers[at](), other_work).shared(_BUNCH),
         publish=_line(sizes, lambda at: publishing[at](), uploads_arrive),
-        credit=Line(0.0, 0.0) if key.keeps_heads else Line(0.0, _line(_CREDITED, settle).each),
+        credit=NOTHING if key.keeps_heads else Line(0.0, _line(_CREDITED, settle).each),
         reopen=reopen,
         unmask=unmask,
     )

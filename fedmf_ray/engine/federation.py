@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.devices import Deployment
-from fedmf_ray.costs.seconds import CHARGED, MEASURED, OpeningCosts, RoundCosts, UserCosts, user_columns
+from fedmf_ray.costs.seconds import CHARGED, MEASURED, RoundCosts, UserCosts, user_columns
 from fedmf_ray.costs.tariff import Tariff
 from fedmf_ray.engine.answers import Hosting, Report
 from fedmf_ray.engine.backends import Backend
 from fedmf_ray.engine.crew import Crew, Events
 from fedmf_ray.engine.measured import of_round
 from fedmf_ray.engine.observation import agreed_of, recorded_rounds, view_of
+from fedmf_ray.engine.opening import opening_of
 from fedmf_ray.engine.persistence import Lost, persist, persist_in_round
 from fedmf_ray.engine.pricing import tariff
 from fedmf_ray.engine.progress import Progress
@@ -101,8 +102,7 @@ class Federation:
         self._announce(progress, len(groups))
         started = time.perf_counter()
         opening = persist(lambda: self._set_up(resume), self._set_up_failed, _cannot_set_up)
-        least, opens = self._attendance.least, plan.scheme.opens
-        self._trainer = Trainer(self._crew, combine, opens, progress, least, self._count)
+        self._trainer = Trainer(self._crew, combine, progress, self._attendance.least, self._count)
         self.first_round = self._written = self._crew.round
         self.setup: Row = {
             "keys_cpu_s": self._crew.enrolment.keys_cpu_s,
@@ -137,10 +137,7 @@ class Federation:
     def _set_up(self, resume: bool) -> Opening:
         """Start all processes and open the first matrix. It may be called again after a failure."""
         crew = self._crew
-        if resume:
-            crew.restore()
-        else:
-            crew.found()
+        (crew.restore if resume else crew.found)()
         opening = self._summed(crew.open(crew.round))
         crew.await_servers()
         crew.checkpoint(crew.round, last=False)
@@ -218,12 +215,14 @@ class Federation:
         costs = UserCosts.join(work.costs.values())
         parts = self._deployment.seconds(costs)
         charged = self._charged(costs, parts, fates)
+        opener = self._user_ids[work.opener]
+        opened = opening_of(work.openings, opener, costs, self._tariff, self._deployment)
         wall_s = time.perf_counter() - started
         gauges.set(phase=0, users_per_second=len(costs.user_id) / wall_s, train_mse=opening.losses.train_mse)
         row: Row = {
             "round": number,
             **opening.losses._asdict(),
-            **charged.row(self._server_cpu_s(work, costs), self._basis, *self._opening(work, costs)),
+            **charged.row(self._server_cpu_s(work, costs), self._basis, *opened),
             "uploads": work.added,
             "refused": len(work.refused),
             "user_actors": len(crew.users),
@@ -247,16 +246,6 @@ class Federation:
         if self._tariff:
             return self._tariff.receive_cpu_s(costs.upload_blocks) + self._tariff.publish_cpu_s
         return work.server_cpu_s
-
-    def _opening(self, work: Training, costs: UserCosts) -> tuple[OpeningCosts, float]:
-        """What opening the sums cost, and its seconds on the opener's device."""
-        if self._tariff:
-            opening = self._tariff.opening(costs.upload_blocks)
-            who = int(costs.user_id[0]) if len(costs.user_id) else 0
-        else:
-            opening = OpeningCosts(*(sum(column) for column in zip(*work.openings, strict=True)))
-            who = 0 if work.opener is None else self._user_ids[work.opener]
-        return opening, self._deployment.opening_s(who, opening) if opening.messages else 0.0
 
     def _healing(self, number: int, phase: Any) -> Any:
         """A phase between rounds; dead processes are replaced, and it is repeated."""

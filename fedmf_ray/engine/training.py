@@ -42,7 +42,7 @@ class Training:
     refused: dict[int, str] = field(default_factory=dict)
     server_cpu_s: float = 0.0
     added: int = 0
-    opener: int | None = None
+    opener: int = 0
     openings: list[OpeningCosts] = field(default_factory=list)
     published: list[Reference | None] = field(default_factory=list)
     failure: Lost | None = None
@@ -71,20 +71,18 @@ class Training:
 
 
 class Trainer:
-    """Drives one round of a crew after another. combine: actors add up the uploads of their users. opens:
-    sums must be opened by a user before they are published."""
+    """Drives one round of a crew after another. combine: actors add up the uploads of their users."""
 
     def __init__(
         self,
         crew: Crew,
         combine: bool,
-        opens: bool,
         progress: Progress,
         least: Callable[[Fates], int],
         too_few: Callable[[int, Training, Fates], None],
     ) -> None:
         """least: how many uploads a round must bring. too_few: called where it brings fewer; raises."""
-        self._crew, self._combine, self._opens, self._progress = crew, combine, opens, progress
+        self._crew, self._combine, self._progress = crew, combine, progress
         self._least, self._too_few = least, too_few
         self._servers = len(crew.servers)
         self._draw = np.random.default_rng()  # which user opens changes no result
@@ -213,7 +211,7 @@ class Trainer:
         expected = work.combined if self._combine else None
         waiting = [at for at, message in enumerate(work.published) if message is None]
         closing = {at: backend.call_split(3, crew.servers[at], "close", expected) for at in waiting}
-        openings = self._open(closing, work) if self._opens else {}
+        openings = self._open(closing, work) if crew.plan.scheme.opens else {}
         publishing = {
             at: backend.call_split(2, crew.servers[at], "publish", *openings.get(at, ())) for at in waiting
         }
@@ -234,8 +232,9 @@ class Trainer:
     def _open(
         self, closing: dict[int, tuple[Reference, ...]], work: Training
     ) -> dict[int, tuple[Reference, ...]]:
-        """One user opens the sums of all servers that have closed the round and not yet published. It is drawn
-        from those who took part; whoever takes over after a failure is drawn again, and answers the same.
+        """One user opens the sums of all servers that have closed the round and not yet published. It is
+        drawn from those who took part; whoever takes over after a failure is drawn again, and answers the
+        same.
 
         Raises :class:`~fedmf_ray.protocol.items.TamperedError` for sums that no user opens.
         """

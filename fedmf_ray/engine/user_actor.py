@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.costs.seconds import OpeningCosts, UserCosts, cpu_clock
+from fedmf_ray.costs.seconds import UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.collusion import read_uploads
-from fedmf_ray.engine.keeper import Sides
+from fedmf_ray.engine.keeper import Keeper, Sides
 from fedmf_ray.engine.lister import Lister
+from fedmf_ray.engine.opening import open_sums
 from fedmf_ray.engine.pieces import cut, pairs, runs
 from fedmf_ray.engine.sealing import Box
 from fedmf_ray.errors import FedMFError
@@ -156,12 +157,7 @@ class UserActor(Lister):
     def open_sums(self, least: int, *closed: Closed | None) -> tuple[Any, ...]:
         """Open the sums of a closed round, for schemes in which that takes a user: an answer per server that
         has closed, and what it took. least: as of :meth:`Ledger.open`."""
-        there = [one for one in closed if one is not None]
-        started = cpu_clock()
-        openings = self._ledger.open(there, least)
-        cpu_s, answers = cpu_clock() - started, iter(openings)
-        down, up = (sum(one.nbytes for one in some) for some in (there, openings))
-        return (*(None if one is None else next(answers) for one in closed), OpeningCosts(cpu_s, down, up, len(there)))
+        return open_sums(self._ledger, least, closed)
 
     def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.

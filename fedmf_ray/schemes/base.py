@@ -160,7 +160,8 @@ class Scheme(ABC):
         return self.tag_bytes()
 
     def opening_bytes(self, shape: Shape, blocks: int, uploaded: int, users: int, full_text: bool) -> Traffic:
-        """What an opener downloads and uploads for a server's blocks, of which users have uploaded so many."""
+        """What an opener downloads and uploads for a server's blocks, of which users have uploaded so
+        many."""
         return Traffic(0, 0)
 
     def memory_bytes(self) -> int:

@@ -128,7 +128,9 @@ def test_a_server_that_cheats_ends_the_run_with_one_line(tmp_path, monkeypatch):
         return dataclasses.replace(closed, sums=sums), *rest
 
     monkeypatch.setattr(ServerActor, "close", drop)
-    with pytest.raises(FedMFError, match="^round 0: the sums of server 0 are not opened: .* do not add up") as it:
+    with pytest.raises(
+        FedMFError, match="^round 0: the sums of server 0 are not opened: .* do not add up"
+    ) as it:
         run(small(protocol__scheme="masked"), tmp_path, Silent())
     assert "\n" not in str(it.value)
 

@@ -57,7 +57,9 @@ class Boundary:
         return self.pick(0, 3, -1, 10**30, None, "1", 1.0, float("nan"), [1], b"1", True)
 
     def bad_head(self):
-        return self.pick(b"x", self.honest.head[:-1] + b"\0" + b"x", None, "x", 5, np.zeros(32, np.uint8), [0])
+        return self.pick(
+            b"x", self.honest.head[:-1] + b"\0" + b"x", None, "x", 5, np.zeros(32, np.uint8), [0]
+        )
 
     def bad_blocks(self):
         good = self.honest.blocks

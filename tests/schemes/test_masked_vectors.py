@@ -12,7 +12,7 @@ from fedmf_ray.schemes import Known, Masked, Piece, Shape
 from fedmf_ray.schemes.masked import streams, users
 from fedmf_ray.schemes.messages import Closed
 
-VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors_masked.json").read_text())
 CASES = VECTORS["cases"]
 NONE = np.array([], np.int64)
 
@@ -48,9 +48,7 @@ def play(bits, columns, full_text):
         tagged.add(piece.user_id, tag)
     closed = Closed(0, 4, np.array([7, 9]), total.closing(), tagged.closing(), begun.head)
     (opening,) = key.open([closed], Known(0, heads, NONE, 2, 2))
-    message = EncryptedItems(
-        1, 4, opening.sums, opening.tags, closed.credited, opening.head, opening.proof
-    )
+    message = EncryptedItems(1, 4, opening.sums, opening.tags, closed.credited, opening.head, opening.proof)
     expected = start + steps[:3] + steps[3:]
     assert np.array_equal(key.read(message, np.arange(3)), expected)
     parts = {
@@ -88,9 +86,15 @@ def test_hkdf_has_a_purpose_and_fields_with_their_lengths():
     secret = bytes(range(32))
     made = {
         streams.derive(secret, *fields)
-        for fields in [("a",), ("a", b""), ("a", b"", b""), ("a", b"bc"), ("ab", b"c"), ("a", 1), ("a", b"\1")]
+        for fields in [
+            ("a",),
+            ("a", b""),
+            ("a", b"", b""),
+            ("a", b"bc"),
+            ("ab", b"c"),
+            ("a", 1),
+            ("a", b"\1"),
+        ]
     }
     assert len(made) == 7
     assert streams.derive(secret, "a").hex() == VECTORS["derived"]
-
-

@@ -1,7 +1,8 @@
 """Exact arithmetic modulo p = 2^127 - 1 on whole arrays, with products of float64 matrices.
 
-A number modulo p is eight limbs of 16 bits. Products of limbs and integers are added up as float64, where they
-are exact below 2^53, in any order and with any library. So BLAS may do it: no bit depends on how it adds.
+A number modulo p is eight limbs of 16 bits. Products of limbs and integers are added up as float64, where
+they are exact below 2^53, in any order and with any library. So BLAS may do it: no bit depends on how it
+adds.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ BYTES = 16
 LIMBS, LIMB_BITS = 8, 16
 _EXACT_BITS = 53
 _ROWS = 512
-"""Rows that are multiplied at once: they stay in a cache, and so small a product is no work for BLAS's threads,
-which the clock of one thread would not see."""
+"""Rows that are multiplied at once: they stay in a cache, and so small a product is no work for BLAS's
+threads, which the clock of one thread would not see."""
 
 
 def limbs_of(numbers: Bytes) -> Floats:
