@@ -7,6 +7,7 @@ whole arrays, and a row takes (columns * b) / 8 bytes, rounded up.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,7 @@ Bytes = NDArray[np.uint8]
 Words = NDArray[Any]
 
 _PLANES = (32, 16, 8)
+_CHUNK_VALUES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class BitLayout:
     @cached_property
     def row_bytes(self) -> int:
         return -(-self.columns * self.bits // 8)
+
+    def chunks(self, rows: int) -> Iterator[slice]:
+        """So many rows in pieces whose arrays stay in a core's own cache."""
+        step = max(1, _CHUNK_VALUES // self.columns)
+        return (slice(first, min(first + step, rows)) for first in range(0, rows, step))
 
     @cached_property
     def _planes(self) -> list[tuple[int, int, int]]:

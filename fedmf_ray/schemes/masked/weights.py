@@ -24,9 +24,6 @@ from fedmf_ray.schemes.sides import Integers, Shape
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-_MOST_ROWS = 1 << 20
-"""Of one exact sum over rows."""
-
 
 class Weights:
     """Of rows of one shape, for one purpose."""
@@ -45,19 +42,7 @@ class Weights:
     def numbers(self, blocks: Integers, integers: Integers, cuts: Sequence[tuple[int, int]]) -> list[int]:
         """For each of some ranges of rows, the number modulo p that stands for it. blocks: (rows,)
         numbers."""
-        inner = field.reduced(self.sums(integers))
-        outer = self._of(blocks)
-        fine = [
-            (at, begin, min(begin + _MOST_ROWS, end))
-            for at, (first, end) in enumerate(cuts)
-            for begin in range(first, end, _MOST_ROWS)
-        ]
-        totals = [0] * len(cuts)
-        for (at, *_), number in zip(
-            fine, field.combined(outer, inner, [(b, e) for _, b, e in fine]), strict=True
-        ):
-            totals[at] = (totals[at] + number) % field.P
-        return totals
+        return field.weighted_sums(self._of(blocks), integers, self._columns, self._bits, cuts)
 
     def _of(self, blocks: Integers) -> Floats:
         if len(blocks) and int(blocks.max()) >= len(self._rows):
