@@ -47,7 +47,7 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
     """
     side = UsersSide(path)
     position = position_of(side.plan.population, str(who), side.path)
-    user, names = side.ratings_of(position), side.plan.population.names
+    user = side.ratings_of(position)
     known = dict(zip(user.test_items.tolist(), user.test_values.tolist(), strict=True))
 
     def shown(rows: NDArray[np.int64], stars: NDArray[np.float64]) -> list[Shown]:
@@ -59,7 +59,8 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
     before = shown(*side.recommended_untrained(position, count))
     after = shown(*side.recommended(position, count))
     popularity = side.scenario.metrics.popularity
-    return Recommendations(names.user(user.user_id), side.round, liked, before, after, popularity)
+    shown_id = side.plan.population.names.user(user.user_id)
+    return Recommendations(shown_id, side.round, liked, before, after, popularity)
 
 
 def position_of(population: Population, who: str, path: Path) -> int:

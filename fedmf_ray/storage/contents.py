@@ -2,7 +2,7 @@
 
 The reference page of the documentation is made from this table, and a test compares it with what runs write.
 A name in capitals stands for many: ``KEY`` for the dotted keys that a study sweeps, ``MEASURE`` for the names
-of ``metrics.measures``.
+of ``metrics.measures``; ``factor_N`` is one of many.
 """
 
 from __future__ import annotations
@@ -231,8 +231,58 @@ VIEW_ROUND = File(
     },
 )
 
+ESTIMATE = File(
+    "The CSV of fedmf-ray estimate -o",
+    "A row per cell, like `study.csv`: swept keys, then the costs of one round. `basis` is estimated.",
+    {
+        "cell": "Number of the cell, from 0.",
+        "KEY": "Each swept key, dotted, with its value in this cell.",
+        "round": "Always 0.",
+        **_COSTS,
+        "uploads": "How many users are in time.",
+        "refused": "How many are late.",
+        "user_actors": "Processes that would host users.",
+        "wall_s": "What the simulation of a round would take on this machine. Estimated.",
+    },
+)
+
+EXPORTED_ITEMS = File(
+    "items.csv (export)",
+    "`fedmf-ray export`: the item matrix as users see it. Known to every user and to no server.",
+    {
+        "item": "Its own id.",
+        "title": "What it is called, if titles are known.",
+        "bias": "Its bias, if the model has biases.",
+        "raters": "How many rated it, if users count them.",
+        "factor_N": "Its vector, a column per factor, from 0.",
+    },
+)
+
+EXPORTED_USERS = File(
+    "users.csv (export)",
+    "`fedmf-ray export`: a row per user. Private: a vector tells what a user likes.",
+    {
+        "user": "Its own id.",
+        "bias": "Its bias, if the model has biases.",
+        "factor_N": "Its vector, a column per factor, from 0.",
+    },
+)
+
+EXPORTED_PREDICTIONS = File(
+    "predictions.csv (export)",
+    "`fedmf-ray export`: a row per held-out rating. Private: it names what a user rated.",
+    {
+        "user": "Its own id.",
+        "item": "Its own id.",
+        "title": "What it is called, if titles are known.",
+        "rating": "What the user gave it.",
+        "expected": "What the model expects, not cut to the scale.",
+    },
+)
+
 FILES = (
     *(ROUNDS, USERS, SUMMARY, ENVIRONMENT, EVENTS),
-    *(STUDY, CELLS, AUDIT, VIEW_AGREED, VIEW_ROUND),
+    *(STUDY, CELLS, AUDIT, VIEW_AGREED, VIEW_ROUND, ESTIMATE),
+    *(EXPORTED_ITEMS, EXPORTED_USERS, EXPORTED_PREDICTIONS),
 )
 """In the order in which a reader meets them."""
