@@ -24,6 +24,7 @@ class Model(OpenSection):
     descent rating by rating; ``biases``: mean + b_i + b_j; ``popularity``: the most-rated items for
     everybody, and the mean of all ratings as the prediction."""
     factors: bounds.Factors = 100
+    """Length of vectors."""
     rule: str = "sequential"
     """``sequential`` as the authors' code, ``batch`` as the paper's equations; ``ridge``: users solve
     exactly, items take curvature-scaled steps, and there is no learning rate; or a rule of an installed
@@ -33,8 +34,11 @@ class Model(OpenSection):
     mean: bounds.Stars = 0.0
     """What all ratings are relative to: the middle of the scale, say."""
     learning_rate: bounds.Rate = 1e-3
+    """Of gradient rules and ``regular_mf``."""
     reg_user: bounds.Weight = 1e-4
+    """Weight of a user's squared vector."""
     reg_item: bounds.Weight = 1e-4
+    """The same of items."""
     reg_user_bias: bounds.Weight | None = None
     """Of users' biases; ``reg_user`` if not given."""
     reg_item_bias: bounds.Weight | None = None
