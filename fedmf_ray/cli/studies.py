@@ -16,6 +16,7 @@ from fedmf_ray.errors import FedMFError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from fedmf_ray.study.sweep import CellState
@@ -148,11 +149,32 @@ def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str,
 @click.argument("path", metavar="RUN|STUDY", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               help="Where to write the page, instead of report.html in the folder.")  # fmt: skip
-def report(path: Path, output: Path | None) -> None:
+@click.option("--user", metavar="ID",
+              help="Also show what this user would be shown. Private: it is in the page.")  # fmt: skip
+def report(path: Path, output: Path | None, user: str | None) -> None:
     """Write one self-contained page about a run or a study."""
     from fedmf_ray.report.page import report as write_report
 
-    click.echo(write_report(path, output))
+    click.echo(write_report(path, output, None if user is None else _lists(path, user)))
+
+
+def _lists(path: Path, user: str) -> pd.DataFrame:
+    """What a user rated highest beside what it would be shown, read on the users' side."""
+    import itertools
+
+    import pandas as pd
+
+    from fedmf_ray.engine.recommend import recommend
+
+    found = recommend(path, user, 8)
+    rows = [
+        {
+            f"user {found.user} rated highest": "" if liked is None else f"{liked.stars:g} {liked.title}",
+            f"recommended after {found.rounds} rounds": "" if one is None else f"{one.stars:.2f} {one.title}",
+        }
+        for liked, one in itertools.zip_longest(found.liked, found.after)
+    ]
+    return pd.DataFrame(rows)
 
 
 def _end_of_study(incomplete: Sequence[CellState]) -> None:
