@@ -120,7 +120,9 @@ def commands_page() -> str:
     for path, command in _commands(cli, "fedmf-ray"):
         with click.Context(command, info_name=path) as context:
             usage = " ".join([path, *command.collect_usage_pieces(context)])
-            lines.append(f"\n## {path}\n\n```text\n{usage}\n```\n\n{markdown(inspect.cleandoc(command.help or ''))}\n")
+            lines.append(
+                f"\n## {path}\n\n```text\n{usage}\n```\n\n{markdown(inspect.cleandoc(command.help or ''))}\n"
+            )
             for option in command.params:
                 record = option.get_help_record(context)
                 if record and record[1] and record[0] != "--help":

@@ -48,9 +48,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return link.group(0)
         if not (Path(config.docs_dir).parent / place).exists():
             raise PluginError(f"{page.file.src_uri}: links to {place}, which is not there")
-        return (
-            f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{place}{anchor})" if config.repo_url else text
-        )
+        repository = config.extra.get("repository")
+        return f"[{text}]({repository.rstrip('/')}/blob/main/{place}{anchor})" if repository else text
 
     return _LINK.sub(elsewhere, markdown)
 

@@ -48,7 +48,7 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
     """
     side = UsersSide(path)
     position = position_of(side.plan.population, str(who), side.path)
-    user, names = side.ratings_of(position), side.plan.population.names
+    user = side.ratings_of(position)
     known = dict(zip(user.test_items.tolist(), user.test_values.tolist(), strict=True))
 
     def shown(rows: NDArray[np.int64], stars: NDArray[np.float64]) -> list[Shown]:

@@ -2,7 +2,7 @@
 
 The reference page of the documentation is made from this table, and a test compares it with what runs write.
 A name in capitals stands for many: ``KEY`` for the dotted keys that a study sweeps, ``MEASURE`` for the names
-of ``metrics.measures``.
+of ``metrics.measures``; ``factor_N`` is one of many.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COSTS: Meanings = {
     "estimated.",
     "protocol_s": "What the round would take with one device per user: the slowest user, then the server. "
     "The sum "
-    "of the five `slowest_*_s` and `server_cpu_s`. Derived.",
+    "of the five `slowest_*_s`, `server_cpu_s` and `open_s`. Derived.",
     "slowest_download_s": "Of the slowest user: receiving the item matrix. Derived.",
     "slowest_decrypt_s": "Of the slowest user: reading the item matrix, on its own device. Derived.",
     "slowest_update_s": "Of the slowest user: computing its steps, on its own device. Derived.",
@@ -41,6 +41,10 @@ _COSTS: Meanings = {
     "slowest_upload_s": "Of the slowest user: sending them. Derived.",
     "server_cpu_s": "CPU seconds of the server: checking and adding all uploads, publishing the matrix. "
     "See `basis`.",
+    "open_s": "Of the user who opens the sums of the round, where the scheme has that: receiving them, opening "
+    "them on its own device, sending what opens them. 0 elsewhere. Derived.",
+    "open_cpu_s": "CPU seconds that it spent on that. See `basis`.",
+    "open_bytes": "Bytes that it received and sent for that. Counted.",
     "user_cpu_s_max": "The most CPU seconds that one user spent, on this machine. See `basis`.",
     "user_decrypt_cpu_s_mean": "CPU seconds that a user spent on reading the matrix, mean over users. See "
     "`basis`.",
@@ -64,6 +68,8 @@ ROUNDS = File(
         "uploads": "How many uploads are in the new matrix.",
         "refused": "How many uploads the server refused; `events.jsonl` has the reasons.",
         "user_actors": "Processes that hosted users.",
+        "MEASURE": "With `metrics.every`: each measure of lists, as in `ranking` of `summary.json`; empty after other "
+        "rounds.",
         "cpu_s": "Central baselines alone: CPU seconds of the round. Measured.",
         "wall_s": "What this simulation took for the round, by the clock. Measured; in no other column.",
     },
@@ -109,6 +115,10 @@ SUMMARY = File(
         "ranking.precision": "Share of list entries that are relevant.",
         "ranking.recall": "Share of a user's relevant items that are in its list.",
         "ranking.ndcg": "Normalised discounted cumulative gain: relevant items count more at the top.",
+        "ranking.map": "Mean average precision: precision at the place of each relevant item, averaged.",
+        "ranking.popularity": "Popularity bias, where raters are counted: mean raters of what is in a list, relative "
+        "to those of the most-rated items; 1 for a list of bestsellers.",
+        "ranking.coverage": "Share of all items that are in at least one list.",
         "ranking.MEASURE": "A measure of an installed plug-in (`metrics.measures`).",
         "checkpoints.written": "How many checkpoints were written.",
         "checkpoints.wall_s": "Seconds that they took.",
@@ -231,8 +241,58 @@ VIEW_ROUND = File(
     },
 )
 
+ESTIMATE = File(
+    "The CSV of fedmf-ray estimate -o",
+    "A row per cell, like `study.csv`: swept keys, then the costs of one round. `basis` is estimated.",
+    {
+        "cell": "Number of the cell, from 0.",
+        "KEY": "Each swept key, dotted, with its value in this cell.",
+        "round": "Always 0.",
+        **_COSTS,
+        "uploads": "How many users are in time.",
+        "refused": "How many are late.",
+        "user_actors": "Processes that would host users.",
+        "wall_s": "What the simulation of a round would take on this machine. Estimated.",
+    },
+)
+
+EXPORTED_ITEMS = File(
+    "items.csv (export)",
+    "`fedmf-ray export`: the item matrix as users see it. Known to every user and to no server.",
+    {
+        "item": "Its own id.",
+        "title": "What it is called, if titles are known.",
+        "bias": "Its bias, if the model has biases.",
+        "raters": "How many rated it, if users count them.",
+        "factor_N": "Its vector, a column per factor, from 0.",
+    },
+)
+
+EXPORTED_USERS = File(
+    "users.csv (export)",
+    "`fedmf-ray export`: a row per user. Private: a vector tells what a user likes.",
+    {
+        "user": "Its own id.",
+        "bias": "Its bias, if the model has biases.",
+        "factor_N": "Its vector, a column per factor, from 0.",
+    },
+)
+
+EXPORTED_PREDICTIONS = File(
+    "predictions.csv (export)",
+    "`fedmf-ray export`: a row per held-out rating. Private: it names what a user rated.",
+    {
+        "user": "Its own id.",
+        "item": "Its own id.",
+        "title": "What it is called, if titles are known.",
+        "rating": "What the user gave it.",
+        "expected": "What the model expects, not cut to the scale.",
+    },
+)
+
 FILES = (
     *(ROUNDS, USERS, SUMMARY, ENVIRONMENT, EVENTS),
-    *(STUDY, CELLS, AUDIT, VIEW_AGREED, VIEW_ROUND),
+    *(STUDY, CELLS, AUDIT, VIEW_AGREED, VIEW_ROUND, ESTIMATE),
+    *(EXPORTED_ITEMS, EXPORTED_USERS, EXPORTED_PREDICTIONS),
 )
 """In the order in which a reader meets them."""

@@ -51,6 +51,12 @@ def test_links_between_documents_lead_somewhere(root):
             assert place.exists() or generated, (path.name, target)
 
 
+def test_the_recipes_for_trackers_are_the_examples(root):
+    text = (root / "docs" / "how-to" / "trackers.md").read_text()
+    for path in (root / "examples").glob("track_*.py"):
+        assert path.read_text().split('"""', 2)[2].strip() in text, path.name
+
+
 def test_the_readme_fits_on_two_screens(root):
     assert (root / "README.md").read_text().count("\n") <= 120
 

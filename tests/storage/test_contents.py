@@ -85,6 +85,45 @@ def test_every_event_that_the_engine_records_is_named(root):
     assert events <= named
 
 
+def test_estimates(tmp_path):
+    from fedmf_ray.engine.backends import open_backend
+    from fedmf_ray.study.estimate import estimate, write_rows
+
+    scenario = small(protocol__scheme="plain")
+    backend = open_backend(scenario.cluster)
+    file = write_rows(tmp_path / "costs.csv", [({}, estimate(scenario, backend))])
+    check(pd.read_csv(file), contents.ESTIMATE, missing={"KEY"})
+
+
+def test_exports(runs, tmp_path):
+    from fedmf_ray.api.runs import Run
+
+    folder = Run(runs[0]).export(tmp_path / "exported")
+    files = (contents.EXPORTED_ITEMS, contents.EXPORTED_USERS, contents.EXPORTED_PREDICTIONS)
+    for file in files:
+        columns = pd.read_csv(folder / file.name.split()[0]).columns
+        found = {"factor_N" if column.startswith("factor_") else column for column in columns}
+        check(found, file, missing={"bias", "raters"} & set(file.holds))
+
+
+def test_studies(tmp_path):
+    from fedmf_ray.api import sweep
+
+    tree = {
+        "name": "small",
+        "ratings": {"source": "synthetic", "users": 5, "items": 6},
+        "protocol": {"scheme": "plain"},
+        "stop": {"rounds": 1},
+        "cluster": {"backend": "serial"},
+        "sweep": {"model.factors": [2, 3]},
+    }
+    path = sweep(tree, results=tmp_path).path
+    columns = {"KEY" if name == "model.factors" else name for name in pd.read_csv(path / "study.csv")}
+    check(columns - set(contents.ROUNDS.holds), contents.STUDY, missing={"MEASURE"})
+    cells = {"KEY" if name == "model.factors" else name for name in pd.read_csv(path / "cells.csv")}
+    check(cells, contents.CELLS)
+
+
 def test_view_and_audit(runs, tmp_path):
     check(json.loads((runs[0] / "view" / "agreed.json").read_text()), contents.VIEW_AGREED)
     with np.load(runs[0] / "view" / "round-0000.npz") as arrays:
