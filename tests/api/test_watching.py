@@ -159,7 +159,7 @@ def test_it_is_silent_unless_asked(capfd):
     fedmf_ray.run(KEYS, progress=True)
     out, err = capfd.readouterr()
     assert out == ""
-    assert f"tiny: round 5 of 5: test RMSE {run.rmse():.4f}" in err
+    assert f"tiny: round 4 (5 of 5): test RMSE {run.rmse():.4f}" in err
     fedmf_ray.sweep({**KEYS, "sweep": {"model.factors": [2, 3]}}, progress=True)
     assert "tiny, 1 of 2 cells, now cell 1 (model.factors=3)" in capfd.readouterr().err
 
@@ -210,7 +210,7 @@ def test_a_notebook_has_an_element_of_its_page(monkeypatch, capfd):
     run = fedmf_ray.run({**KEYS, "name": "a.b"}, progress=True)
     assert kernel.shown[0].startswith("<progress ></progress> a.b: starting")
     assert kernel.shown[-1].startswith(
-        f'<progress value="5" max="5"></progress> a.b: round 5 of 5, test RMSE {run.rmse():.4f}, 0 s left'
+        f'<progress value="5" max="5"></progress> a.b: round 4 (5 of 5), test RMSE {run.rmse():.4f}, 0 s left'
     )
     assert "6 users in 6 actors" in kernel.shown[-1]
     assert capfd.readouterr() == ("", "")
