@@ -1,5 +1,7 @@
 """What every file of a run and of a study holds: each column and key with its meaning, in one place.
 
+Long because it is one table.
+
 The reference page of the documentation is made from this table, and a test compares it with what runs write.
 A name in capitals stands for many: ``KEY`` for the dotted keys that a study sweeps, ``MEASURE`` for the names
 of ``metrics.measures``; ``factor_N`` is one of many.
