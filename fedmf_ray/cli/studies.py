@@ -115,7 +115,9 @@ def estimate(
               help="The rating scale, if not that of the ratings: every adversary knows it.")  # fmt: skip
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
               help="Where run folders go.")  # fmt: skip
-def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str | None, results: Path) -> None:
+def audit(
+    file: Path, overrides: tuple[str, ...], view: Path | None, scale: str | None, results: Path
+) -> None:
     """Run a scenario or a study, then attack what `observe` recorded.
 
     Prints how many ratings, and how much of who rated what, an adversary recovers; writes audit.json.

@@ -101,7 +101,9 @@ def recover(added: Floats, rows: Floats, setting: Setting, grid: Floats, first: 
     if setting.biases:
         vector = np.sum(seen.error[:, None] * seen.vectors, axis=0) / steps.reg_user
         own = np.sum(seen.error) / steps.reg_user_bias
-        return _on_grid(seen.error + seen.biases + seen.vectors @ vector + steps.mean + own, grid, _ROUNDING * stars(grid))
+        return _on_grid(
+            seen.error + seen.biases + seen.vectors @ vector + steps.mean + own, grid, _ROUNDING * stars(grid)
+        )
     direction = np.linalg.svd(seen.product, full_matrices=False)[2][0]
     along = seen.product @ direction
     squared = direction @ np.sum(along[:, None] * seen.vectors, axis=0) / steps.reg_user

@@ -159,7 +159,7 @@ def test_it_is_silent_unless_asked(capfd):
     fedmf_ray.run(KEYS, progress=True)
     out, err = capfd.readouterr()
     assert out == ""
-    assert f"tiny: round 4 (5 of 5): test RMSE {run.rmse():.4f}" in err
+    assert f"tiny: round 4 (5 of 5): test RMSE {run.rounds['test_rmse'][4]:.4f}" in err
     fedmf_ray.sweep({**KEYS, "sweep": {"model.factors": [2, 3]}}, progress=True)
     assert "tiny, 1 of 2 cells, now cell 1 (model.factors=3)" in capfd.readouterr().err
 

@@ -43,7 +43,9 @@ def check(found, file, missing=()):
 
 
 def test_rounds(runs):
-    check({column for path in runs for column in pd.read_csv(path / "rounds.csv")}, contents.ROUNDS, {"MEASURE"})
+    check(
+        {column for path in runs for column in pd.read_csv(path / "rounds.csv")}, contents.ROUNDS, {"MEASURE"}
+    )
 
 
 def test_users(runs):
