@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import click
 
 from fedmf_ray import __version__
-from fedmf_ray.cli import clean, compare, console, data, doctor, export, jobs, reference, runs, studies
+from fedmf_ray.cli import clean, compare, console, data, doctor, export, jobs, new, reference, runs, studies
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.termination import Terminated, end_terminated, termination_as_interrupt
 
@@ -35,7 +35,7 @@ def cli(debug: bool) -> None:
 
 
 for _command in (
-    *(runs.run, runs.resume, runs.recommend, export.export),
+    *(new.new, runs.run, runs.resume, runs.recommend, export.export),
     *(studies.sweep, studies.estimate, studies.audit, studies.report, compare.compare),
     *(jobs.submit, jobs.follow),
     *(reference.scenarios, reference.keys_, data.data, clean.clean),

@@ -131,6 +131,23 @@ def read(
     return columns, notes
 
 
+def first_cells(path: Path, dialect: Dialect = RECOGNISED) -> tuple[list[str], str]:
+    """The cells of the first line that is no comment, and what separates them: the separator that cuts it into
+    most cells. Raises :class:`FedMFError` if there is no line."""
+    with unpacked(path) as source:
+        lines = Lines(source, path, dialect.encoding, dialect.comment, None)
+        line = lines.next()
+        while line is not None and (line.startswith(_COMMENTS) or re.fullmatch(r'"?sep=(.)"?', line)):
+            line = lines.next()
+    if line is None:
+        raise FedMFError(f"{path}: holds no lines")
+    if DOUBLE_COLON in line:
+        return [cell.strip() for cell in line.split(DOUBLE_COLON)], DOUBLE_COLON
+    cells = {separator: _names(line, separator, dialect.quoting) for separator in SEPARATORS}
+    separator = max(SEPARATORS, key=lambda one: len(cells[one]))
+    return cells[separator], separator
+
+
 def _told_header(
     lines: Lines, path: Path, wanted: Sequence[str], dialect: Dialect, notes: list[str], key: str
 ) -> Header:

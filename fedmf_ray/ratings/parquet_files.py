@@ -33,6 +33,20 @@ def files_in(path: Path) -> list[Path]:
     return found
 
 
+def column_names(path: Path) -> list[str]:
+    """Of a file, or of the first file of a folder and of its partitions."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise FedMFError(f"{path}: Parquet needs pyarrow: pip install 'fedmf-ray[parquet]'") from None
+    file = files_in(path)[0] if path.is_dir() else path
+    try:
+        return [*pq.read_schema(file).names, *(_partitions(file, path) if path.is_dir() else ())]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise broken(path, "Parquet", error) from error
+
+
 _ID_ROLES = ("user", "item", "held_out", "title")
 """Roles whose cells are words or whole numbers."""
 
