@@ -7,7 +7,7 @@ import sys
 import click
 
 from fedmf_ray import __version__
-from fedmf_ray.cli import clean, console, data, doctor, export, jobs, runs, studies
+from fedmf_ray.cli import clean, console, data, doctor, export, jobs, reference, runs, studies
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.termination import Terminated, end_terminated, termination_as_interrupt
 
@@ -23,7 +23,7 @@ for _command in (
     *(runs.run, runs.resume, runs.recommend, export.export),
     *(studies.sweep, studies.estimate, studies.audit, studies.report),
     *(jobs.submit, jobs.follow),
-    *(data.data, clean.clean),
+    *(reference.scenarios, reference.keys_, data.data, clean.clean),
     doctor.doctor,
 ):
     cli.add_command(_command)

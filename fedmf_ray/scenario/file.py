@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.scenario import yaml_text
+from fedmf_ray.scenario import packaged, yaml_text
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.scenario.sources import SOURCES
 from fedmf_ray.scenario.wording import place, problem
@@ -28,8 +28,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
 
 
 def read(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The tree of keys of a scenario file, named and with absolute paths, not yet validated."""
-    path = Path(path)
+    """The tree of keys of a scenario file, named and with absolute paths, not yet validated. A bare name is
+    that of a scenario that comes with this program, if there is no such file."""
+    path = packaged.found(path)
     tree = yaml_text.parse(_text(path), f"{path}:")
     if not isinstance(tree, dict):
         raise FedMFError(f"{path}: is not a scenario: the file must hold keys and values")
@@ -62,7 +63,9 @@ def _text(path: Path) -> str:
             )
         return content.decode()
     except FileNotFoundError:
-        raise FedMFError(f"{path}: no such scenario file") from None
+        raise FedMFError(
+            f"{path}: no such scenario file (`fedmf-ray scenarios` lists those that come with fedmf-ray)"
+        ) from None
     except (OSError, ValueError) as error:  # also of bytes that are no UTF-8, and of paths with a NUL
         raise FedMFError(f"{path}: cannot be read: {error}") from error
 
