@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 RESULTS ?= results
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test test-slow test-faults test-kernels sanitize lint types bench bench-estimates bench-orchestration bench-quality bench-revisions bench-scaling bench-tools clean help
+.PHONY: demo test test-slow test-faults test-kernels test-install sanitize lint types docs dist bench bench-estimates bench-orchestration bench-quality bench-revisions bench-scaling bench-tools clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -22,6 +22,9 @@ test-slow: $(VENV)/.test  ## run only the slow tests
 
 test-faults: $(VENV)/.test  ## kill processes and nodes, and throw malformed input, for ten minutes
 	$(RUN)/python -m pytest -m slow tests/engine tests/storage tests/protocol tests/scenario
+
+test-install: $(VENV)/.test  ## install the wheel into an empty environment and run the quickstart there (downloads)
+	$(RUN)/python -m pytest -m slow tests/test_install.py
 
 test-kernels: $(VENV)/.test  ## run the crypto tests with gmpy2, and with the native kernel where it can run
 	FEDMF_KERNEL=gmpy2 $(RUN)/python -m pytest -m "not slow" tests/schemes
@@ -49,6 +52,13 @@ lint: $(VENV)/.test  ## check style
 
 types: $(VENV)/.test  ## check types
 	$(RUN)/mypy
+
+docs: $(VENV)/.docs  ## build the documentation into build/site: strictly, and without a network
+	NO_MKDOCS_2_WARNING=1 $(RUN)/python -m mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+dist: $(VENV)/.test  ## build the source distribution and a wheel for this platform into dist/
+	rm -rf dist && $(RUN)/python -m build
 
 bench: $(VENV)/.run  ## print speed and memory as ratios within one run (needs ml-latest-small; some minutes)
 	$(RUN)/python benchmarks/crypto.py
@@ -80,7 +90,7 @@ bench-tools: $(VENV)/.run  ## compare with phe, sf-heu and tenseal, each in an e
 	$(RUN)/python benchmarks/other_tools.py
 
 clean:           ## remove the environment and caches
-	rm -rf $(VENV) build *.egg-info fedmf_ray/schemes/paillier/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info fedmf_ray/schemes/paillier/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -104,3 +114,7 @@ $(VENV)/.run: pyproject.toml $(KERNEL) | $(VENV)/bin/python
 $(VENV)/.test: pyproject.toml $(KERNEL) | $(VENV)/bin/python
 	$(call install,.[test])
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.docs: pyproject.toml $(KERNEL) | $(VENV)/bin/python
+	$(call install,.[docs])
+	@touch $@

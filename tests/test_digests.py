@@ -35,8 +35,8 @@ def test_without_movielens_those_on_synthetic_ratings_do(no_movielens):
 COLUMNS = {
     "rounds.csv": """
         round train_mse test_rmse test_mae basis protocol_s slowest_download_s slowest_decrypt_s
-        slowest_update_s slowest_encrypt_s slowest_upload_s server_cpu_s user_cpu_s_max
-        user_decrypt_cpu_s_mean
+        slowest_update_s slowest_encrypt_s slowest_upload_s server_cpu_s open_s open_cpu_s open_bytes
+        user_cpu_s_max user_decrypt_cpu_s_mean
         user_update_cpu_s_mean user_encrypt_cpu_s_mean network_s_max upload_bytes_total download_bytes_total
         users uploads refused user_actors wall_s
     """,

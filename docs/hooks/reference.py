@@ -1,4 +1,4 @@
-"""The reference pages, made from the code: keys, files, commands, Python, plug-ins. ``PAGES`` has them all."""
+"""The reference pages, made from the code: keys, files, commands, Python, plug-ins (``PAGES``)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ from fedmf_ray.storage.contents import FILES
 _KEYS = """\
 # Scenario keys
 
-A scenario is a YAML file. This page has every key with its type, its default and its meaning. `fedmf-ray keys WORD`
-prints the same in a terminal. Words on a command line override keys: `fedmf-ray run FILE protocol.key_bits=2048`. In
-Python, a dict does it: `fedmf_ray.run(FILE, {"protocol.key_bits": 2048})`. Unknown keys are errors.
+A scenario is a YAML file. This page has every key with its type, its default and its meaning.
+`fedmf-ray keys WORD` prints the same in a terminal. Words on a command line override keys:
+`fedmf-ray run FILE protocol.key_bits=2048`. In Python, a dict does it:
+`fedmf_ray.run(FILE, {"protocol.key_bits": 2048})`. Unknown keys are errors.
 """
 
 _SWEEP = """
 ## sweep
 
-A scenario with this section is a *study*: `fedmf-ray sweep` runs it. See [how to run studies](../how-to/studies.md).
+A scenario with this section is a *study*: `fedmf-ray sweep` runs it. See
+[how to run studies](../how-to/studies.md).
 
 `sweep.KEY` { #sweep.KEY }
 :   *list of values*
@@ -47,17 +49,18 @@ A scenario with this section is a *study*: `fedmf-ray sweep` runs it. See [how t
 _FILES = """\
 # Files and columns
 
-What a run and a study write, column by column. *Measured*, *charged*, *estimated* and *derived* are four different
-things, and each is named: see the [glossary](glossary.md). Times are in seconds, sizes in bytes.
+What a run and a study write, column by column. *Measured*, *charged*, *estimated* and *derived* are four
+different things, and each is named: see the [glossary](glossary.md). Times are in seconds, sizes in bytes.
 """
 
 _COMMANDS = """\
 # Commands
 
-`python -m fedmf_ray` is the same as `fedmf-ray`. `fedmf-ray --debug COMMAND ...` shows the traceback of an error.
+`python -m fedmf_ray` is the same as `fedmf-ray`. `fedmf-ray --debug COMMAND ...` shows the traceback of an
+error.
 
-Exit codes: 0 success; 1 a run that diverged, a study with incomplete cells, or a failed check of `doctor`; 2 bad
-input; 130 Ctrl-C; 143 SIGTERM. `submit` and `follow` end with the exit code of their job.
+Exit codes: 0 success; 1 a run that diverged, a study with incomplete cells, or a failed check of `doctor`;
+2 bad input; 130 Ctrl-C; 143 SIGTERM. `submit` and `follow` end with the exit code of their job.
 """
 
 _PYTHON = """\
@@ -117,23 +120,25 @@ def commands_page() -> str:
     for path, command in _commands(cli, "fedmf-ray"):
         with click.Context(command, info_name=path) as context:
             usage = " ".join([path, *command.collect_usage_pieces(context)])
-            lines.append(f"\n## {path}\n\n```text\n{usage}\n```\n\n{markdown(command.help or '')}\n")
+            lines.append(
+                f"\n## {path}\n\n```text\n{usage}\n```\n\n{markdown(inspect.cleandoc(command.help or ''))}\n"
+            )
             for option in command.params:
                 record = option.get_help_record(context)
-                if record and record[0] != "--help":
+                if record and record[1] and record[0] != "--help":
                     lines.append(f"`{record[0]}`\n:   {record[1]}\n")
     return "\n".join(lines)
 
 
 def python_page() -> str:
-    """The public names of the package, for mkdocstrings to fill in; functions first, then classes, then errors."""
+    """The public names of the package, for mkdocstrings to fill in."""
     found = [(name, getattr(fedmf_ray, name)) for name in fedmf_ray.__all__ if not name.startswith("_")]
     lines = [_PYTHON]
     for title, wanted in _KINDS.items():
         chosen = [(name, thing) for name, thing in found if wanted(thing)]
         lines += [f"\n## {title}\n"] if chosen else []
         for name, thing in chosen:
-            lines.append(f"\n### fedmf_ray.{name}\n\n::: {thing.__module__}.{thing.__qualname__}\n")
+            lines.append(_documented(f"{thing.__module__}.{thing.__qualname__}", f"fedmf_ray.{name}"))
     return "\n".join(lines)
 
 
@@ -156,8 +161,16 @@ def plug_ins_page() -> str:
     for one in packaged():
         lines.append(f"`{one.name}`\n:   {one.description}\n")
     lines.append("\n## Classes to derive from\n")
-    lines += [f"\n### {name}\n\n::: {module}.{name}\n" for module, name in _CONTRACTS]
+    lines += [_documented(f"{module}.{name}", f"{module}.{name}") for module, name in _CONTRACTS]
     return "\n".join(lines)
+
+
+def _documented(path: str, heading: str) -> str:
+    """What mkdocstrings is asked for."""
+    return (
+        f"\n::: {path}\n    options:\n      heading: {heading}\n      heading_level: 3\n"
+        f"      show_root_heading: true\n      show_root_toc_entry: true\n"
+    )
 
 
 def _is_error(thing: Any) -> bool:
@@ -183,7 +196,9 @@ PAGES: dict[str, Callable[[], str]] = {
 def markdown(text: str) -> str:
     """A docstring as Markdown: roles become code, double backticks single ones."""
     text = re.sub(r":\w+:`~?(?:[\w.]+\.)?([^`]+)`", r"`\1`", text)
-    return re.sub(r"``([^`]+)``", r"`\1`", text)
+    text = re.sub(r"``([^`]+)``", r"`\1`", text)
+    pieces = text.split("`")  # every other one is code
+    return "`".join(piece if at % 2 else piece.replace("<", "&lt;") for at, piece in enumerate(pieces))
 
 
 def _indented(text: str) -> str:

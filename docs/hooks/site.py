@@ -1,12 +1,11 @@
-"""What MkDocs does beyond its own work: adds pages made from code and from the notebook, turns links out of the
-documentation into links to the repository, and refuses a site that would fetch anything from elsewhere."""
+"""What MkDocs does beyond its own work: adds pages made from code and from the notebook, turns links out of
+the documentation into links to the repository, and refuses a site that fetches anything from elsewhere."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import reference
@@ -49,7 +48,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return link.group(0)
         if not (Path(config.docs_dir).parent / place).exists():
             raise PluginError(f"{page.file.src_uri}: links to {place}, which is not there")
-        return f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{place}{anchor})" if config.repo_url else text
+        repository = config.extra.get("repository")
+        return f"[{text}]({repository.rstrip('/')}/blob/main/{place}{anchor})" if repository else text
 
     return _LINK.sub(elsewhere, markdown)
 
@@ -57,11 +57,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_post_build(config: MkDocsConfig) -> None:
     """The site must work without a network, and tell nobody who reads it."""
     for path in Path(config.site_dir).rglob("*"):
-        if path.suffix in (".html", ".css"):
-            if found := _FETCHED.search(path.read_text(encoding="utf-8")):
-                raise PluginError(f"{path}: fetches something from elsewhere: {found.group(0)[:200]}")
+        text = path.read_text(encoding="utf-8") if path.suffix in (".html", ".css") else ""
+        if found := _FETCHED.search(text):
+            raise PluginError(f"{path}: fetches something from elsewhere: {found.group(0)[:200]}")
 
 
 def _without_styles(text: str) -> str:
     """Tables of pandas bring a style of their own for each; the theme has one."""
-    return re.sub(r"<style scoped>.*?</style>\n?", "", text, flags=re.DOTALL)
+    text = re.sub(r"<style scoped>.*?</style>\n?", "", text, flags=re.DOTALL)
+    return text.replace('<table border="1" class="dataframe">', "<table>").replace(
+        '<tr style="text-align: right;">', "<tr>"
+    )

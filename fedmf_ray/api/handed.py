@@ -51,6 +51,10 @@ def put_into(tree: dict[str, Any], ratings: Any, test: Any, titles: Any) -> dict
         columns |= {key: name for key, name in _columns_of(tree).items() if name}
     if test is not None:
         held_out = _ratings("test", test)
+        if "timestamp" in columns and "timestamp" not in held_out:
+            raise FedMFError(
+                "test: no column 'timestamp', which ratings have: give it in both, or in neither"
+            )
         held_out = {role: column for role, column in held_out.items() if role in columns}
         written["test"] = _csv(held_out, columns)
     if titles is not None:

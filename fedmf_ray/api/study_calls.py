@@ -94,7 +94,7 @@ def audit(
     overrides: Overrides = None,
     *,
     view: Run | PathLike | None = None,
-    scale: tuple[float, float, float] = (0.5, 5.0, 0.5),
+    scale: tuple[float, float, float] | None = None,
     results: PathLike = "results",
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -108,7 +108,7 @@ def audit(
     view
         A run of this scenario whose record is attacked, instead of running it.
     scale
-        Lowest rating, highest rating and step, which every adversary knows.
+        Lowest rating, highest rating and step, which every adversary knows; those of the ratings if not given.
 
     Examples
     --------
@@ -127,10 +127,12 @@ def audit(
     from fedmf_ray.study import audit as audits
     from fedmf_ray.study import cells
 
-    low, high, step = scale
-    if not low < high or step <= 0:
-        raise FedMFError(f"scale: {scale!r}: give lowest, highest and step, as in (0.5, 5, 0.5)")
-    grid = np.linspace(low, high, round((high - low) / step) + 1)
+    grid = None
+    if scale is not None:
+        low, high, step = scale
+        if not low < high or step <= 0:
+            raise FedMFError(f"scale: {scale!r}: give lowest, highest and step, as in (0.5, 5, 0.5)")
+        grid = np.linspace(low, high, round((high - low) / step) + 1)
     tree, told = tree_of(scenario, overrides)
     folder = results_folder(results)
     if "sweep" in tree:

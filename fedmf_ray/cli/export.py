@@ -13,7 +13,8 @@ from fedmf_ray.cli import console
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--to", "folder", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
               help="A folder that is not there yet; it is written whole or not at all.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True,
+              help="How files are written; parquet needs pyarrow.")  # fmt: skip
 def export(path: Path, folder: Path, form: str) -> None:
     """Write items, users' vectors and predictions of the test set.
 

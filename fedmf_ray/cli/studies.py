@@ -16,6 +16,7 @@ from fedmf_ray.errors import FedMFError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from fedmf_ray.study.sweep import CellState
@@ -110,11 +111,13 @@ def estimate(
 @click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--view", type=click.Path(path_type=Path), metavar="RUN",
               help="Attack what this run of the scenario recorded, instead of running it.")  # fmt: skip
-@click.option("--scale", default="0.5:5:0.5", show_default=True, metavar="LOW:HIGH:STEP",
-              help="The rating scale, which every adversary knows.")  # fmt: skip
+@click.option("--scale", metavar="LOW:HIGH:STEP",
+              help="The rating scale, if not that of the ratings: every adversary knows it.")  # fmt: skip
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
               help="Where run folders go.")  # fmt: skip
-def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str, results: Path) -> None:
+def audit(
+    file: Path, overrides: tuple[str, ...], view: Path | None, scale: str | None, results: Path
+) -> None:
     """Run a scenario or a study, then attack what `observe` recorded.
 
     Prints how many ratings, and how much of who rated what, an adversary recovers; writes audit.json.
@@ -127,7 +130,8 @@ def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str,
     from fedmf_ray.study import audit as audits
     from fedmf_ray.study import cells
 
-    grid, results = _scale(scale), results.expanduser().absolute()
+    grid = None if scale is None else _scale(scale)
+    results = results.expanduser().absolute()
     if "sweep" in scenario_file.read(file, overrides):
         if view:
             raise FedMFError("--view: works for one scenario, not for a study, which keeps its own runs")
@@ -148,11 +152,32 @@ def audit(file: Path, overrides: tuple[str, ...], view: Path | None, scale: str,
 @click.argument("path", metavar="RUN|STUDY", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               help="Where to write the page, instead of report.html in the folder.")  # fmt: skip
-def report(path: Path, output: Path | None) -> None:
+@click.option("--user", metavar="ID",
+              help="Also show what this user would be shown. Private: it is in the page.")  # fmt: skip
+def report(path: Path, output: Path | None, user: str | None) -> None:
     """Write one self-contained page about a run or a study."""
     from fedmf_ray.report.page import report as write_report
 
-    click.echo(write_report(path, output))
+    click.echo(write_report(path, output, None if user is None else _lists(path, user)))
+
+
+def _lists(path: Path, user: str) -> pd.DataFrame:
+    """What a user rated highest beside what it would be shown, read on the users' side."""
+    import itertools
+
+    import pandas as pd
+
+    from fedmf_ray.engine.recommend import recommend
+
+    found = recommend(path, user, 8)
+    rows = [
+        {
+            f"user {found.user} rated highest": "" if liked is None else f"{liked.stars:g} {liked.title}",
+            f"recommended after {found.rounds} rounds": "" if one is None else f"{one.stars:.2f} {one.title}",
+        }
+        for liked, one in itertools.zip_longest(found.liked, found.after)
+    ]
+    return pd.DataFrame(rows)
 
 
 def _end_of_study(incomplete: Sequence[CellState]) -> None:

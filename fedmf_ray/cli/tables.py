@@ -21,6 +21,8 @@ def show_estimate(estimated: Estimate) -> None:
     table = _table("unit costs measured here", "", "")
     for name, piece in _UNITS.items():
         line = getattr(estimated.unit, name)
+        if not any(line):
+            continue  # no user opens sums, or checks credits
         meaning = f"per {piece}, plus {1e6 * line.fixed:,.3g} µs per call"
         table.add_row(name, f"{1e6 * line.each:,.4g} µs", meaning)
     out.print(table)
@@ -106,10 +108,12 @@ _UNITS = {
     "encrypt": "ciphertext, with encoding",
     "receive": "ciphertext, to check and add it",
     "publish": "ciphertext of the item matrix",
+    "reopen": "value of the item matrix, to open the sums",
+    "unmask": "uploaded value, to open the sums",
 }
 
 _MEANINGS = {
-    "protocol_s": "slowest user + server, as deployed: the sum of the next six",
+    "protocol_s": "slowest user + server + opener, as deployed: the sum of the next seven",
     "server_cpu_s": "adding all uploads, publishing the items",
     "user_cpu_s_max": "on a device as fast as this machine",
     "wall_s": "this simulation, on the CPUs of this machine",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.costs.seconds import UserCosts
+from fedmf_ray.costs.seconds import OpeningCosts, UserCosts
 from fedmf_ray.scenario.sections import Devices, Network
 
 Floats = NDArray[np.float64]
@@ -42,6 +42,14 @@ class Deployment:
                 costs.upload_bytes * 8 / (network.upload_gbps * 1e9) + network.latency_s,
             ]
         )
+
+    def opening_s(self, user_id: int, opening: OpeningCosts) -> float:
+        """Seconds that an opening takes a user on its own device, with a message each way for every
+        server."""
+        network, slow = self.network, float(self.slowdowns(np.array([user_id]))[0])
+        down_s = opening.download_bytes * 8 / (network.download_gbps * 1e9)
+        up_s = opening.upload_bytes * 8 / (network.upload_gbps * 1e9)
+        return down_s + opening.cpu_s * slow + up_s + 2 * (opening.messages > 0) * network.latency_s
 
     def slowdowns(self, user_ids: NDArray[np.int64]) -> Floats:
         """(users,) factors; a user's depends on the seed and its id alone."""

@@ -5,7 +5,8 @@ the core does not inflate it. *Charged*: in a calibrated run the same columns ar
 (:mod:`~fedmf_ray.costs.unit_costs`); *estimated*: so they are where nothing ran at all. ``basis``
 says which of the three a row is. *Derived*: network seconds are counted bytes over the scenario's
 bandwidth plus latency, and ``protocol_s`` of a round is the slowest user (download + decrypt + update +
-encrypt + upload, on its own device) plus the server's CPU time: what one device per user would take.
+encrypt + upload, on its own device) plus the server's CPU time, plus ``open_s`` where a user must open the
+sums (download + open + upload, on its own device): what one device per user would take.
 ``wall_s`` is what this simulation took and appears beside it, never in it.
 
 Work that the simulation does once for several users is charged in full to each: all users of an actor
@@ -66,6 +67,19 @@ class UserCosts(NamedTuple):
         return self.decrypt_cpu_s + self.update_cpu_s + self.encrypt_cpu_s
 
 
+class OpeningCosts(NamedTuple):
+    """What opening the sums of a round took the user who did: CPU seconds, bytes down and up, and messages
+    each way (one for each server)."""
+
+    cpu_s: float = 0.0
+    download_bytes: int = 0
+    upload_bytes: int = 0
+    messages: int = 0
+
+
+NO_OPENING = OpeningCosts()
+
+
 class RoundCosts:
     """Adds up the costs of a round, any number of users at a time."""
 
@@ -100,14 +114,20 @@ class RoundCosts:
         """CPU seconds of all users together."""
         return sum(self._sums.values())
 
-    def row(self, server_cpu_s: float, basis: str) -> dict[str, Any]:
-        """The cost columns of ``rounds.csv`` (see the module's text for what each second means)."""
+    def row(
+        self, server_cpu_s: float, basis: str, opening: OpeningCosts = NO_OPENING, open_s: float = 0.0
+    ) -> dict[str, Any]:
+        """The cost columns of ``rounds.csv`` (see the module's text for what each second means). open_s: what
+        the opening takes on the device and the link of the user who opens."""
         parts = dict(zip(SLOWEST, self._slowest.tolist(), strict=True))
         return {
             "basis": basis,
-            "protocol_s": sum(parts.values()) + server_cpu_s,
+            "protocol_s": sum(parts.values()) + server_cpu_s + open_s,
             **{f"slowest_{part}": seconds for part, seconds in parts.items()},
             "server_cpu_s": server_cpu_s,
+            "open_s": open_s,
+            "open_cpu_s": opening.cpu_s,
+            "open_bytes": opening.download_bytes + opening.upload_bytes,
             "user_cpu_s_max": self._peaks["user_cpu_s_max"],
             **{f"user_{phase}_cpu_s_mean": total / self._users for phase, total in self._sums.items()},
             "network_s_max": self._peaks["network_s_max"],

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.costs.seconds import UserCosts
+from fedmf_ray.costs.seconds import NO_OPENING, OpeningCosts, UserCosts
 from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.schemes import Scheme
 
 Integers = NDArray[np.int64]
 
@@ -32,13 +33,17 @@ class Line(NamedTuple):
         return np.asarray(self.fixed + self.each * np.asarray(size))
 
 
+NOTHING = Line(0.0, 0.0)
+
+
 @dataclass(frozen=True)
 class UnitCosts:
     """CPU seconds of this machine for one scheme, row of columns and update rule.
 
     decrypt, publish: the item matrix, by its pieces (ciphertexts, or values of schemes that have none).
     encrypt, receive: one upload, by its pieces. update: one user, by its ratings. credit: checking the tags
-    of a round, by the users that were credited. Tags are part of the others.
+    of a round, by the users that were credited. reopen: opening the sums of a round, where users must, by the
+    pieces of the item matrix; unmask: what each uploaded piece adds to that. Tags are part of the others.
     """
 
     decrypt: Line
@@ -47,6 +52,8 @@ class UnitCosts:
     receive: Line
     publish: Line
     credit: Line
+    reopen: Line = NOTHING
+    unmask: Line = NOTHING
 
     def named(self) -> dict[str, dict[str, float]]:
         """CPU seconds by name of the piece of work: fixed, and per piece or rating."""
@@ -66,31 +73,38 @@ class UnitCosts:
 class Tariff:
     """Unit costs applied to a layout: what each user and the server are charged for a round.
 
-    blocks: how rows are cut. pieces, block_bytes: of one block. tag_bytes: of the tag of an upload, and of
-    the matrix, for each server. asked: users in a round.
+    blocks: how rows are cut. scheme: whose sizes count. asked: users in a round. full_text: whether all
+    upload everything.
     """
 
     unit: UnitCosts
     blocks: Blocks
-    pieces: int
-    block_bytes: int
-    tag_bytes: int
+    scheme: Scheme
     asked: int
+    full_text: bool
+
+    @property
+    def pieces(self) -> int:
+        """Of one block."""
+        return self.scheme.pieces(self.blocks.shape)
 
     def users(
         self, user_ids: Integers, ratings: Integers, upload_rows: Integers, upload_blocks: Integers
     ) -> UserCosts:
         """Costs of users with so many training ratings who upload so many rows in so many blocks, all
         (users,) int64."""
-        users, whole, tags = len(user_ids), self.blocks.count, self.blocks.servers * self.tag_bytes
+        users, whole, scheme, shape = len(user_ids), self.blocks.count, self.scheme, self.blocks.shape
+        download_bytes = sum(scheme.published_bytes(shape, size) for size in self._sizes)
+        overhead = self.blocks.servers * scheme.upload_overhead()
         decrypt_cpu_s = self.unit.decrypt(whole * self.pieces) + self.unit.credit(self.asked)
         return UserCosts(
             user_id=user_ids,
             decrypt_cpu_s=np.full(users, decrypt_cpu_s),
             update_cpu_s=self.unit.update(ratings),
             encrypt_cpu_s=self.unit.encrypt(upload_blocks * self.pieces),
-            download_bytes=np.full(users, whole * self.block_bytes + tags),
-            upload_bytes=upload_blocks * (self.block_bytes + 8) + tags,  # a block's number is an int64
+            download_bytes=np.full(users, download_bytes),
+            # A block's number is an int64.
+            upload_bytes=upload_blocks * (scheme.block_bytes(shape) + 8) + overhead,
             upload_rows=upload_rows,
             upload_blocks=upload_blocks,
         )
@@ -98,6 +112,30 @@ class Tariff:
     def receive_cpu_s(self, upload_blocks: Integers) -> float:
         """What the server is charged for adding these users' uploads."""
         return float(self.unit.receive(upload_blocks * self.pieces).sum())
+
+    def opening(self, upload_blocks: Integers) -> OpeningCosts:
+        """What the user who opens the sums of these users' uploads is charged."""
+        if not self.scheme.opens:
+            return NO_OPENING
+        uploaded, sizes = int(upload_blocks.sum()), self._sizes
+        cpu_s = self.unit.reopen(self.blocks.count * self.pieces) + self.unit.unmask(uploaded * self.pieces)
+        traffic = [
+            self.scheme.opening_bytes(self.blocks.shape, size, 0, len(upload_blocks), self.full_text)
+            for size in sizes
+        ]
+        down, up = (sum(bytes_) for bytes_ in zip(*traffic, strict=True))
+        if not self.full_text:  # the lists of single rows do not depend on which server has them
+            none, all_ = (
+                self.scheme.opening_bytes(self.blocks.shape, 0, count, 0, False).down
+                for count in (0, uploaded)
+            )
+            down += all_ - none
+        return OpeningCosts(float(cpu_s), down, up, len(sizes))
+
+    @property
+    def _sizes(self) -> list[int]:
+        """Blocks of each server."""
+        return np.diff(self.blocks.borders).tolist()
 
     @property
     def publish_cpu_s(self) -> float:

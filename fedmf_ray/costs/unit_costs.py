@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from fedmf_ray.costs.seconds import cpu_clock
-from fedmf_ray.costs.tariff import Line, UnitCosts
+from fedmf_ray.costs.tariff import NOTHING, Line, UnitCosts
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.items import Items
@@ -25,12 +25,12 @@ from fedmf_ray.learning.rules.gradient import Batch
 from fedmf_ray.learning.start import Start
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.items import encrypt_items, initial_tables, open_tables, read_share
-from fedmf_ray.protocol.messages import EncryptedItems, Upload
+from fedmf_ray.protocol.messages import EncryptedItems, Opening, Upload
 from fedmf_ray.protocol.server import Roster, Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Contribution, Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes import Evaluator, KeyHolder, Scheme
+from fedmf_ray.schemes import Evaluator, KeyHolder, Known, Scheme
 from fedmf_ray.schemes.base import Shape
 from fedmf_ray.tables import FACTORS, RATERS, Column
 
@@ -72,10 +72,11 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     each = scheme.pieces(small.blocks.shape)
     sizes = len(few.ciphertexts) * each, len(many.ciphertexts) * each
 
+    heads = {0: many.head}
     raters = [_user(terms, terms.blocks.items) for terms in (small, large)]
     steps = [_steps(terms) for terms in (small, large)]
     uploads = [
-        user.uploads(0, 1, 0, step, key, terms)[0][0]
+        user.uploads(0, 1, 0, step, key, terms, heads)[0][0]
         for user, step, terms in zip(raters, steps, (small, large), strict=True)
     ]
     rated = max(_MANY_RATINGS, rule.unit_items, columns.items)
@@ -83,12 +84,19 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     items = _items_that_all_rated(readers)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
     receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
-    opener = key if scheme.opens else None
-    publishing = [_Publishing(evaluator, *each, opener) for each in zip((few, many), uploads, strict=True)]
+    publishing: list[_Publishing] | list[_Opening]
+    if scheme.opens:
+        publishing = [
+            _Opening(evaluator, key, items, terms) for items, terms in ((few, small), (many, large))
+        ]
+        reopen, unmask = _opening_lines(publishing, sizes)
+    else:
+        publishing = [_Publishing(evaluator, *each) for each in zip((few, many), uploads, strict=True)]
+        reopen = unmask = NOTHING
     credited = [dataclasses.replace(few, round=1, credited=np.arange(count)) for count in _CREDITED]
 
     def upload(at: int) -> None:
-        raters[at].uploads(0, 1, 0, steps[at], key, (small, large)[at])
+        raters[at].uploads(0, 1, 0, steps[at], key, (small, large)[at], heads)
 
     def refresh(at: int) -> None:
         items.derived.clear()
@@ -100,6 +108,10 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     def read(at: int) -> None:
         terms = (small, large)[at]
         open_tables([read_share([(few, many)[at]], 0, 1, key, terms)], terms)
+
+    def settle(at: int) -> None:
+        """What reading takes without any credits is in the line of decryption."""
+        read_share([credited[at]], 0, 1, key, small)
 
     def other_work() -> None:
         """In a run, encryptions come between small pieces of work, or go on beside them: caches are cold."""
@@ -117,8 +129,9 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         encrypt=_line(sizes, upload),
         receive=_line(bunches, lambda at: receivers[at](), other_work).shared(_BUNCH),
         publish=_line(sizes, lambda at: publishing[at](), uploads_arrive),
-        # What reading takes without any credits is in the line of decryption.
-        credit=Line(0.0, _line(_CREDITED, lambda at: read_share([credited[at]], 0, 1, key, small)).each),
+        credit=NOTHING if key.keeps_heads else Line(0.0, _line(_CREDITED, settle).each),
+        reopen=reopen,
+        unmask=unmask,
     )
 
 
@@ -140,7 +153,7 @@ class _Receiving:
     def __init__(self, evaluator: Evaluator, items: EncryptedItems, upload: Upload) -> None:
         users = np.arange(_BUNCH * (_MOST + 2))
         self._server = Server(evaluator, items, Roster(users, np.full(len(users), len(upload.blocks))))
-        self._upload, self._user_ids = upload, itertools.count()
+        self._upload, self._user_ids = dataclasses.replace(upload, head=items.head), itertools.count()
 
     def __call__(self) -> None:
         for _ in range(_BUNCH):
@@ -148,15 +161,12 @@ class _Receiving:
 
 
 class _Publishing:
-    """A server publishes what it has added something to: sums are put into shape then, not before. opener:
-    who opens them first, if somebody must."""
+    """A server publishes what it has added something to: sums are put into shape then, not before."""
 
-    def __init__(
-        self, evaluator: Evaluator, items: EncryptedItems, upload: Upload, opener: KeyHolder | None
-    ) -> None:
+    def __init__(self, evaluator: Evaluator, items: EncryptedItems, upload: Upload) -> None:
         self._users = np.arange(_UPLOADERS)
         roster = Roster(self._users, np.full(_UPLOADERS, len(upload.blocks)))
-        self._server, self._upload, self._opener = Server(evaluator, items, roster), upload, opener
+        self._server, self._upload = Server(evaluator, items, roster), upload
 
     def receive(self) -> None:
         """Everybody's upload of the round, if it has not arrived."""
@@ -165,8 +175,56 @@ class _Publishing:
             self._server.receive(dataclasses.replace(self._upload, round=now, user_id=user_id))
 
     def __call__(self) -> None:
-        closed = self._server.close()
-        self._server.publish(self._opener.open([closed])[0] if self._opener else None)
+        self._server.close()
+        self._server.publish()
+
+
+class _Opening:
+    """The same where somebody opens the sums in between, which is timed by itself."""
+
+    def __init__(self, evaluator: Evaluator, key: KeyHolder, items: EncryptedItems, terms: Terms) -> None:
+        self._people, self._steps = _users(terms, terms.blocks.items, _UPLOADERS), _steps(terms, _UPLOADERS)
+        rows = self._people.upload_rows.within(0, terms.blocks.count)
+        self._server = Server(evaluator, items, Roster(self._people.user_ids, rows))
+        self._key, self._terms, self._head = key, terms, items.head
+        self._opening: Opening | None = None
+
+    def receive(self, uploads: bool = True) -> None:
+        """Everybody's upload of the round, if it has not arrived."""
+        if self._opening is not None:
+            return
+        if uploads:
+            now, heads = self._server.round, {0: self._head}
+            for (piece,) in self._people.uploads(
+                0, _UPLOADERS, now, self._steps, self._key, self._terms, heads
+            ):
+                self._server.receive(piece)
+        self._closed = self._server.close()
+        self.open()
+
+    def open(self) -> None:
+        known = Known(self._server.round, {0: self._head}, self._terms.blocks.fresh, 0, _USERS)
+        (self._opening,) = self._key.open([self._closed], known)
+
+    def __call__(self) -> None:
+        self.receive()
+        assert self._opening is not None
+        self._server.close()
+        self._server.publish(self._opening)
+        self._head, self._opening = self._opening.head, None
+
+
+def _opening_lines(servers: Sequence[_Opening], sizes: tuple[int, int]) -> tuple[Line, Line]:
+    """Of opening sums without any upload, by their size, and of each piece uploaded."""
+    lines = []
+    for uploads in (False, True):
+        for server in servers:
+            server.receive(uploads)
+        lines.append(_line(sizes, lambda at: servers[at].open()))
+        for server in servers:
+            server()
+    alone, together = lines
+    return alone, Line(0.0, max(0.0, together.each - alone.each) / _UPLOADERS)
 
 
 def _line(
@@ -208,16 +266,23 @@ def _terms(rule: Rule, columns: Columns, items: int, update_bound: float = 0.5) 
     return Terms(np.arange(items), rule, setting, Blocks(rule.tables(setting)), 1.0, start)
 
 
-def _steps(terms: Terms) -> Contribution:
+def _steps(terms: Terms, users: int = 1) -> Contribution:
     """A small step for every number."""
-    shared = {table.name: np.zeros((1, table.rows, table.width)) for table in terms.blocks.tables[1:]}
-    return Contribution(np.full((terms.blocks.items, terms.items.width), 0.01), shared)
+    shared = {table.name: np.zeros((users, table.rows, table.width)) for table in terms.blocks.tables[1:]}
+    return Contribution(np.full((users * terms.blocks.items, terms.items.width), 0.01), shared)
 
 
 def _user(terms: Terms, ratings: int) -> Users:
-    none = np.empty(0)
-    rated = UserRatings(1, np.arange(ratings), np.full(ratings, 3.5), none.astype(np.int64), none)
-    return Users([rated], terms)
+    return _users(terms, ratings, 1)
+
+
+def _users(terms: Terms, ratings: int, count: int) -> Users:
+    """Users 1, 2, ... who have all rated the same."""
+    none, rated = np.empty(0), np.arange(ratings)
+    rates = np.full(ratings, 3.5)
+    return Users(
+        [UserRatings(at, rated, rates, none.astype(np.int64), none) for at in range(1, count + 1)], terms
+    )
 
 
 def _items_that_all_rated(terms: Terms) -> Items:

@@ -21,11 +21,10 @@ from fedmf_ray.learning.likings import likings
 from fedmf_ray.learning.list_baselines import Ease, Ials, ease, ials
 from fedmf_ray.learning.metrics import combine, error_sums
 from fedmf_ray.learning.ranking import combine_rankings, ranking_sums
-from fedmf_ray.learning.rules.base import SCALE
-from fedmf_ray.learning.start import Start
 from fedmf_ray.planning.placement import check_process
-from fedmf_ray.planning.plan import setting_of
+from fedmf_ray.planning.plan import setting_of, start_of
 from fedmf_ray.planning.population import Population
+from fedmf_ray.planning.resolved import resolved
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario.schema import Scenario
 
@@ -36,14 +35,16 @@ Floats = NDArray[np.float64]
 class Central:
     """Trains one of :mod:`fedmf_ray.learning.baselines`; ``rounds.csv`` has no protocol columns."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self._scenario, self._steps = scenario, scenario.model.steps
-        self.population = population = Population.of(scenario)
+    def __init__(self, scenario: Scenario, population: Population | None = None) -> None:
+        """population: who takes part, if that is known already."""
+        scenario, population = resolved(scenario, population)
+        self._scenario, self._steps, self.population = scenario, scenario.model.steps, population
         users, self._items = len(population.user_ids), len(population.item_ids)
         numbers = (users + self._items) * (scenario.model.factors + 2)
         check_process(8 * numbers + 24 * users * population.mean_ratings, users, self._items)
         self._users = population.all_ratings()
-        mean = self._steps.mean
+        mean, scale = self._steps.mean, population.scale
+        self._clip = (scale.low - mean, scale.high - mean) if scenario.metrics.clip else None
         self._train = RatingBlock.of([(user.items, user.values - mean) for user in self._users])
         self._test = RatingBlock.of([(user.test_items, user.test_values - mean) for user in self._users])
         self._epoch: Epoch | None = None
@@ -84,7 +85,8 @@ class Central:
                 raise DivergenceError(
                     f"round {number}", "vectors are no longer finite: lower model.learning_rate"
                 )
-            losses = combine([error_sums(epoch.user_vectors, epoch.item_matrix, self._train, self._test)])
+            sides = epoch.user_vectors, epoch.item_matrix
+            losses = combine([error_sums(*sides, self._train, self._test, self._clip)])
             yield Round(
                 {
                     "round": number,
@@ -101,18 +103,18 @@ class Central:
                 return
 
     def _epochs(self) -> Iterator[Epoch]:
-        model, seed = self._scenario.model, self._scenario.seed
+        model = self._scenario.model
         if model.algorithm == "biases":
             return baselines.biases(self._train, self._items, self._steps)
         if model.algorithm == "popularity":
             return iter([baselines.overall_mean(self._train, self._items)])
-        settings = model.lists_object
+        settings, scale = model.lists_object, self.population.scale
         if settings is not None:
-            liked = likings(self._train.values, self._steps.mean, SCALE)
+            liked = likings(self._train.values, self._steps.mean, (scale.low, scale.high))
             if isinstance(settings, Ease):
                 return iter([ease(self._train, liked, self._items, settings)])
-        start = Start(model.init, model.init_scale, seed)
-        setting = setting_of(self._scenario, self._items, len(self._users))
+        start = start_of(self._scenario)
+        setting = setting_of(self._scenario, self.population)
         vectors = start.users([user.user_id for user in self._users], setting)
         matrix = np.zeros((self._items, setting.predictors))
         matrix[:, : model.factors] = start.items(self._items, model.factors)

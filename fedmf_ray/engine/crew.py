@@ -60,7 +60,7 @@ class Crew:
         self.joined: list[Joined] = []
         self.items: dict[int, list[Reference]] = {}
         self.round = 0
-        self._plan, self._hosting, self._attendance = plan, hosting, attendance
+        self.plan, self._hosting, self._attendance = plan, hosting, attendance
         self.checkpoints, self._recorded, self._events = checkpoints, recorded, events
         self._population = plan.population.digest()
         self._saved: Checkpoint | None = None
@@ -76,7 +76,7 @@ class Crew:
         except BaseException:  # no key may be written when its folder has been removed
             self.enrolment.wait()
             raise
-        servers = self._plan.terms.blocks.servers
+        servers = self.plan.terms.blocks.servers
         *items, _ = self.backend.call_split(servers + 1, self.users[0], "encrypt_initial_items")
         self.items = {0: items}
         self._start_servers()
@@ -104,7 +104,7 @@ class Crew:
         """Users decrypt the matrix that opens a round, and report. Each actor decrypts a part, or all."""
         backend, messages = self.backend, self.items[round_number]
         readers = min(len(self.users), backend.cpus)
-        if readers == 1 or self._plan.scheme.lightweight:
+        if readers == 1 or self.plan.scheme.lightweight:
             parts = messages  # nothing to decrypt that would be worth sharing
         else:
             parts = [
@@ -201,7 +201,7 @@ class Crew:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         assert self.checkpoints is not None
-        if checkpoint.servers != self._plan.terms.blocks.servers:
+        if checkpoint.servers != self.plan.terms.blocks.servers:
             raise FedMFError(
                 f"cluster.server_shards: the run was saved with {checkpoint.servers}, go on with as many"
             )
@@ -269,7 +269,7 @@ class Crew:
         self.users, self.servers = [], []
 
     def _start_users(self) -> Handle:
-        return self.backend.start(UserActor, self._plan.terms, self._hosting)
+        return self.backend.start(UserActor, self.plan.terms, self._hosting)
 
     def _join(self, sponsor: Handle, which: Sequence[int], saved: Sequence[Checkpoint]) -> None:
         """Actors get the key and make their users, as of a checkpoint if there is one."""
@@ -288,7 +288,7 @@ class Crew:
     def _start_server(self, at: int, message: Reference) -> Handle:
         user_ids = np.concatenate([joined.user_ids for joined in self.joined])
         blocks = np.concatenate([joined.blocks[:, at] for joined in self.joined])
-        fresh, roster = self._plan.terms.blocks.fresh, Roster(user_ids, blocks)
+        fresh, roster = self.plan.terms.blocks.fresh, Roster(user_ids, blocks)
         return self.backend.start(
             ServerActor, self.enrolment.evaluator, message, roster, self._recorded, fresh
         )

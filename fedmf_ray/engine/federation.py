@@ -20,6 +20,7 @@ from fedmf_ray.engine.backends import Backend
 from fedmf_ray.engine.crew import Crew, Events
 from fedmf_ray.engine.measured import of_round
 from fedmf_ray.engine.observation import agreed_of, recorded_rounds, view_of
+from fedmf_ray.engine.opening import opening_of
 from fedmf_ray.engine.persistence import Lost, persist, persist_in_round
 from fedmf_ray.engine.pricing import tariff
 from fedmf_ray.engine.progress import Progress
@@ -77,7 +78,7 @@ class Federation:
         resume: bool = False,
     ) -> None:
         """resume: go on from the newest checkpoint that can be read, instead of from the start."""
-        self._scenario, self._plan, self._backend = scenario, plan, backend
+        self._scenario, self._plan, self._backend = plan.scenario, plan, backend
         self._deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
         self._user_ids = plan.population.user_ids
         self._attendance = Attendance(scenario.participation, len(self._user_ids), scenario.seed)
@@ -101,7 +102,7 @@ class Federation:
         self._announce(progress, len(groups))
         started = time.perf_counter()
         opening = persist(lambda: self._set_up(resume), self._set_up_failed, _cannot_set_up)
-        self._trainer = Trainer(self._crew, combine, plan.scheme.opens, progress)
+        self._trainer = Trainer(self._crew, combine, progress, self._attendance.least, self._count)
         self.first_round = self._written = self._crew.round
         self.setup: Row = {
             "keys_cpu_s": self._crew.enrolment.keys_cpu_s,
@@ -136,10 +137,7 @@ class Federation:
     def _set_up(self, resume: bool) -> Opening:
         """Start all processes and open the first matrix. It may be called again after a failure."""
         crew = self._crew
-        if resume:
-            crew.restore()
-        else:
-            crew.found()
+        (crew.restore if resume else crew.found)()
         opening = self._summed(crew.open(crew.round))
         crew.await_servers()
         crew.checkpoint(crew.round, last=False)
@@ -217,12 +215,14 @@ class Federation:
         costs = UserCosts.join(work.costs.values())
         parts = self._deployment.seconds(costs)
         charged = self._charged(costs, parts, fates)
+        opener = self._user_ids[work.opener]
+        opened = opening_of(work.openings, opener, costs, self._tariff, self._deployment)
         wall_s = time.perf_counter() - started
         gauges.set(phase=0, users_per_second=len(costs.user_id) / wall_s, train_mse=opening.losses.train_mse)
         row: Row = {
             "round": number,
             **opening.losses._asdict(),
-            **charged.row(self._server_cpu_s(work, costs), self._basis),
+            **charged.row(self._server_cpu_s(work, costs), self._basis, *opened),
             "uploads": work.added,
             "refused": len(work.refused),
             "user_actors": len(crew.users),

@@ -32,9 +32,8 @@ def tariff(plan: Plan, actors: int, asked: int, backend: Backend) -> Tariff:
             return UnitCosts.mean([backend.get(reference) for reference in each])
 
         _unit_costs[at] = persist(measured, lambda _: None, _cannot_measure)
-    blocks = plan.terms.blocks
-    pieces, block_bytes = scheme.pieces(blocks.shape), scheme.block_bytes(blocks.shape)
-    return Tariff(_unit_costs[at], blocks, pieces, block_bytes, scheme.tag_bytes(), asked)
+    full_text = plan.terms.part_text_sparsity == 0
+    return Tariff(_unit_costs[at], plan.terms.blocks, scheme, asked, full_text)
 
 
 def _cannot_measure(error: Lost) -> Exception:

@@ -48,7 +48,7 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
     """
     side = UsersSide(path)
     position = position_of(side.plan.population, str(who), side.path)
-    user, names = side.ratings_of(position), side.plan.population.names
+    user = side.ratings_of(position)
     known = dict(zip(user.test_items.tolist(), user.test_values.tolist(), strict=True))
 
     def shown(rows: NDArray[np.int64], stars: NDArray[np.float64]) -> list[Shown]:
@@ -61,7 +61,8 @@ def recommend(path: Path, who: int | str, count: int) -> Recommendations:
     after = shown(*side.recommended(position, count))
     popularity = side.scenario.metrics.popularity
     scored = not side.plan.terms.rule.predicts
-    return Recommendations(names.user(user.user_id), side.round, liked, before, after, popularity, scored)
+    shown_id = side.plan.population.names.user(user.user_id)
+    return Recommendations(shown_id, side.round, liked, before, after, popularity, scored)
 
 
 def position_of(population: Population, who: str, path: Path) -> int:

@@ -16,11 +16,12 @@ from fedmf_ray.engine.federation import Federation, Round
 from fedmf_ray.engine.journal import Journal
 from fedmf_ray.engine.observation import recorded_rounds
 from fedmf_ray.engine.progress import Progress, StoppedError
-from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, new_state
+from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, keeps_state, new_state
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.planning.population import Population
+from fedmf_ray.planning.resolved import resolved
 from fedmf_ray.privacy import views
 from fedmf_ray.privacy.views import Agreed
 from fedmf_ray.scenario import file as scenario_file
@@ -97,10 +98,13 @@ def run_into(
 
     again: how a person goes on with it if it is interrupted, for the note that says so.
     """
+    scenario, population = resolved(scenario)
     journal, tables = Journal(progress), RunTables(path)
     checkpoints = new_state(path, scenario, tables)
     holding = founded(checkpoints, path) if checkpoints else nullcontext()
-    with _experiment(scenario, progress, checkpoints, journal, holding, resumes=False) as experiment:
+    with _experiment(
+        scenario, progress, checkpoints, journal, holding, resumes=False, population=population
+    ) as experiment:
         facts = experiment.facts | ({"checkpoints": run_name(checkpoints.folder)} if checkpoints else {})
         folder = RunFolder.create(path, tables, scenario, environment(facts))
         journal.write_to(folder)
@@ -199,7 +203,10 @@ def _drive(
         raise
     except KeyboardInterrupt:
         experiment.interrupt(summary["rounds"])
-        progress.note(f"interrupted in round {summary['rounds']}; go on: {again(folder.path)}")
+        how = "without checkpoints it cannot go on: run it again"
+        if keeps_state(scenario):
+            how = f"go on: {again(folder.path)}"
+        progress.note(f"interrupted in round {summary['rounds']}; {how}")
         raise
     finally:
         ranked: Row = {"ranking": ranking} if ranking else {}
@@ -230,14 +237,16 @@ def _experiment(
     events: Events,
     holding: AbstractContextManager[None],
     resumes: bool,
+    population: Population | None = None,
 ) -> Iterator[Experiment]:
-    """holding: entered when the input has been checked, and left when no process of the run is left."""
+    """population: who takes part, if that is known already. holding: entered when the input has been checked,
+    and left when no process of the run is left."""
     if scenario.model.central:
-        central = Central(scenario)
+        central = Central(scenario, population)
         _show_notes(central.population, progress)
         yield central
         return
-    plan = Plan.of(scenario)
+    plan = Plan.of(scenario, population)
     _show_notes(plan.population, progress)
     with holding:
         backend = open_backend(scenario.cluster)

@@ -119,7 +119,11 @@ class ServerActor:
             "credited": message.credited,
         }
         if message.proof is not None:
-            for name, text in (("head", message.head), ("before", message.proof.before), ("rest", message.proof.rest)):
+            for name, text in (
+                ("head", message.head),
+                ("before", message.proof.before),
+                ("rest", message.proof.rest),
+            ):
                 arrays[name] = np.frombuffer(text, np.uint8)
             arrays["seals"] = message.proof.seals
         return checkpoint_files.save(part, arrays)

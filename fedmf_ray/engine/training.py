@@ -8,12 +8,13 @@ die are replaced, and only what was lost is done again. No upload is added twice
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from fedmf_ray.costs.seconds import UserCosts
+from fedmf_ray.costs.seconds import OpeningCosts, UserCosts
 from fedmf_ray.engine.answers import Receipt
 from fedmf_ray.engine.backends import Call, Reference
 from fedmf_ray.engine.crew import Crew
@@ -30,7 +31,8 @@ class Training:
     """What a round's training has brought.
 
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
-    server_cpu_s: of servers, combiners and openers. published: by server, its matrix once it is there.
+    server_cpu_s: of servers and combiners. opener: the position of the user who opened the sums, if that took
+    one; openings: what each of its answers took. published: by server, its matrix once it is there.
     failure: the latest. done: calls whose actor lives and need not be made again.
     """
 
@@ -40,6 +42,8 @@ class Training:
     refused: dict[int, str] = field(default_factory=dict)
     server_cpu_s: float = 0.0
     added: int = 0
+    opener: int = 0
+    openings: list[OpeningCosts] = field(default_factory=list)
     published: list[Reference | None] = field(default_factory=list)
     failure: Lost | None = None
     done: set[Key] = field(default_factory=set)
@@ -67,12 +71,21 @@ class Training:
 
 
 class Trainer:
-    """Drives one round of a crew after another. combine: actors add up the uploads of their users. opens:
-    sums must be opened by a user before they are published."""
+    """Drives one round of a crew after another. combine: actors add up the uploads of their users."""
 
-    def __init__(self, crew: Crew, combine: bool, opens: bool, progress: Progress) -> None:
-        self._crew, self._combine, self._opens, self._progress = crew, combine, opens, progress
+    def __init__(
+        self,
+        crew: Crew,
+        combine: bool,
+        progress: Progress,
+        least: Callable[[Fates], int],
+        too_few: Callable[[int, Training, Fates], None],
+    ) -> None:
+        """least: how many uploads a round must bring. too_few: called where it brings fewer; raises."""
+        self._crew, self._combine, self._progress = crew, combine, progress
+        self._least, self._too_few = least, too_few
         self._servers = len(crew.servers)
+        self._draw = np.random.default_rng()  # which user opens changes no result
 
     def train(self, round_number: int, fates: Fates) -> Training:
         """From one matrix to the next, until everything that should arrive has; then the matrix that opens
@@ -198,7 +211,7 @@ class Trainer:
         expected = work.combined if self._combine else None
         waiting = [at for at, message in enumerate(work.published) if message is None]
         closing = {at: backend.call_split(3, crew.servers[at], "close", expected) for at in waiting}
-        openings = self._open(closing, work) if self._opens else {}
+        openings = self._open(closing, work) if crew.plan.scheme.opens else {}
         publishing = {
             at: backend.call_split(2, crew.servers[at], "publish", *openings.get(at, ())) for at in waiting
         }
@@ -219,12 +232,24 @@ class Trainer:
     def _open(
         self, closing: dict[int, tuple[Reference, ...]], work: Training
     ) -> dict[int, tuple[Reference, ...]]:
-        """One user opens the sums of all servers that have closed the round and not yet published."""
+        """One user opens the sums of all servers that have closed the round and not yet published. It is
+        drawn from those who took part; whoever takes over after a failure is drawn again, and answers the
+        same.
+
+        Raises :class:`~fedmf_ray.protocol.items.TamperedError` for sums that no user opens.
+        """
         crew, backend = self._crew, self._crew.backend
-        opener = next(key[0] for key in sorted(work.done)) if work.done else 0
-        closed = [references[0] for references in closing.values()]
-        *answers, cpu_s = backend.call_split(len(closed) + 1, crew.users[opener], "open_sums", *closed)
-        work.server_cpu_s += backend.get(cpu_s)
+        present = np.flatnonzero(work.fates == IN_TIME)
+        work.opener = int(self._draw.choice(present)) if len(present) else 0
+        actor = next(at for at, group in enumerate(crew.groups) if work.opener in group)
+        closed, least = [references[0] for references in closing.values()], self._least(work.fates)
+        work.added = min(backend.get([references[2] for references in closing.values()]))
+        whole = not self._combine or work.added == work.combined  # or else the round stays open
+        if whole and work.added < least:
+            self._too_few(work.round, work, work.fates)
+        arguments = least, *closed
+        *answers, opened = backend.call_split(len(closed) + 1, crew.users[actor], "open_sums", *arguments)
+        work.openings.append(backend.get(opened))
         return {at: (answer,) for at, answer in zip(closing, answers, strict=True)}
 
     def _receive_late(self, work: Training) -> None:

@@ -17,8 +17,9 @@ from fedmf_ray.costs.seconds import UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.collusion import read_uploads
-from fedmf_ray.engine.keeper import Sides
+from fedmf_ray.engine.keeper import Keeper, Sides
 from fedmf_ray.engine.lister import Lister
+from fedmf_ray.engine.opening import open_sums
 from fedmf_ray.engine.pieces import cut, pairs, runs
 from fedmf_ray.engine.sealing import Box
 from fedmf_ray.errors import FedMFError
@@ -153,11 +154,10 @@ class UserActor(Lister):
             users.solve(first, stop, self._items, self._terms)
             self._solve_cpu_s[first:stop] += self._shared(first, stop, cpu_clock() - started)
 
-    def open_sums(self, *closed: Closed) -> tuple[Any, ...]:
-        """Open the sums of a closed round, for schemes in which that takes a user: an answer per server, and
-        the CPU seconds that it took."""
-        started = cpu_clock()
-        return (*self._ledger.open(closed), cpu_clock() - started)
+    def open_sums(self, least: int, *closed: Closed | None) -> tuple[Any, ...]:
+        """Open the sums of a closed round, for schemes in which that takes a user: an answer per server that
+        has closed, and what it took. least: as of :meth:`Ledger.open`."""
+        return open_sums(self._ledger, least, closed)
 
     def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.

@@ -17,7 +17,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import movielens
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.schema import Scenario
-from fedmf_ray.scenario.sources import FileSource, MovieLensSource
+from fedmf_ray.scenario.sources import MovieLensSource
 from fedmf_ray.storage.run_folder import git_revision
 from fedmf_ray.study import cells
 
@@ -25,6 +25,8 @@ LARGEST_BYTES = 500 * 10**6
 """Ray keeps a job's working directory in the memory of its head node and takes at most 512 MiB."""
 
 SCENARIO = "scenario.yaml"
+_FILES = {"ratings.path": "ratings", "ratings.titles.path": "titles", "test.file": "test"}
+"""Keys of a scenario that name a file, and what is in it."""
 _DATA = "data"
 
 _SHIPPED = (".py", ".csv", ".j2", ".so", ".typed")
@@ -85,10 +87,7 @@ def prepare(file: str | Path, overrides: Sequence[str] = ()) -> Shipment:
         scenarios = [scenario_file.load(file, overrides)]
     if isinstance(settings.get("cluster"), dict):
         settings["cluster"].pop("address", None)  # a job runs on the cluster that it was submitted to
-    tables = {scenario.ratings.path for scenario in scenarios if isinstance(scenario.ratings, FileSource)}
-    files = {}
-    if tables:
-        files = _table(settings, tables, str(file))
+    files = _tables(settings, scenarios, str(file))
     shipped, notes = _data_sets(scenarios)
     notes += _plug_ins()
     if any(scenario.observe for scenario in scenarios):
@@ -130,18 +129,32 @@ def _is_ours(distribution: str) -> bool:
     return re.sub(r"[-_.]+", "-", distribution).lower() == "fedmf-ray"
 
 
-def _table(settings: dict[str, Any], paths: set[str], source: str) -> dict[str, Path]:
-    """The ratings file of a scenario by its archive name, which is also put into ``settings``."""
-    path = Path(paths.pop())
-    if paths or settings["ratings"].get("path") != str(path):
-        raise FedMFError(f"{source}: sweep: ratings files that change from cell to cell cannot be submitted")
-    if path.is_dir():
-        raise FedMFError(f"{path}: is a folder: a job takes along one file of ratings")
-    if not path.is_file():
-        raise FedMFError(f"{path}: no such ratings file")
-    name = f"ratings/{path.name}"
-    settings["ratings"] = settings["ratings"] | {"path": name}  # relative paths start at the scenario
-    return {name: path}
+def _tables(settings: dict[str, Any], scenarios: Sequence[Scenario], source: str) -> dict[str, Path]:
+    """The files that a scenario names, by their archive names, which are also put into ``settings``."""
+    files = {}
+    for key, what in _FILES.items():
+        paths = {_value(scenario.model_dump(), key) for scenario in scenarios} - {None}
+        if not paths:
+            continue
+        path = Path(paths.pop())
+        if paths or _value(settings, key) != str(path):
+            raise FedMFError(
+                f"{source}: sweep: {what} files that change from cell to cell cannot be submitted ({key})"
+            )
+        if path.is_dir():
+            raise FedMFError(f"{path}: is a folder: a job takes along one file of ratings ({key})")
+        if not path.is_file():
+            raise FedMFError(f"{path}: no such {what} file ({key})")
+        name = f"{what}/{path.name}"
+        files[name] = path
+        scenario_file.assign(settings, key, name)  # relative paths start at the scenario
+    return files
+
+
+def _value(tree: Any, key: str) -> Any:
+    for name in key.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
 
 
 def _data_sets(scenarios: Sequence[Scenario]) -> tuple[dict[str, Path], list[str]]:

@@ -16,9 +16,12 @@ _STAR_BITS = 20
 def likings(values: Floats, mean: float, scale: tuple[float, float]) -> Floats:
     """(n,) from 0 a third up the scale or below to 1 at its top: clip((r - 2) / 3, 0, 1) on 0.5 to 5.
 
-    values: (n,) ratings less the mean. scale: the lowest and the highest rating.
+    values: (n,) ratings less the mean. scale: the lowest and the highest rating; if they are the same, nobody
+    likes anything.
     """
     low, high = scale
+    if low >= high:
+        return np.zeros(len(values))
     third, grid = low + (high - low) / 3, float(1 << _STAR_BITS)
     stars = np.rint((values + mean) * grid) / grid
     return np.clip((stars - third) / (high - third), 0.0, 1.0)

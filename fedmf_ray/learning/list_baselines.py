@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.checks import CHECKS
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.baselines import Epoch
 from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.learning.likings import user_means
@@ -31,6 +32,8 @@ class Ease:
 
     reg: float = 100.0
     """What is added to the diagonal of the items' Gram matrix."""
+    rated_is_liked: bool = False
+    """Whatever a user rated it likes, as much as anything else."""
 
     def problem(self) -> str | None:
         return None if 0 < self.reg <= 1e9 else "ease.reg: should be above 0 and at most 1e9"
@@ -47,6 +50,8 @@ class Ials:
     """A liking x is trusted 1 + alpha x times as much as that nothing is known of an item."""
     reg: float = 40.0
     """Weight on the squares of vectors."""
+    rated_is_liked: bool = False
+    """Whatever a user rated it likes, as much as anything else."""
 
     def problem(self) -> str | None:
         for key in ("alpha", "reg"):
@@ -65,7 +70,7 @@ def ease(train: RatingBlock, liked: Floats, items: int, settings: Ease) -> Epoch
     train: ratings less the mean; liked: (ratings,) likings. With fewer users than items, by the identity
     P = (I - X^T (X X^T + reg I)^-1 X) / reg.
     """
-    matrix = _dense(train, liked, items)
+    matrix = _dense(train, _liked(liked, settings), items)
     users = len(matrix)
     if users < items:
         inner = np.linalg.solve(matrix @ matrix.T + settings.reg * np.eye(users), matrix)
@@ -86,7 +91,7 @@ def ials(
     Items that a user likes (liking x above 0) count with weight 1 + alpha x as a 1, all others with weight 1
     as a 0.
     """
-    users, items = user_vectors.copy(), item_matrix.copy()
+    users, items, liked = user_vectors.copy(), item_matrix.copy(), _liked(liked, settings)
     by_user = _Sparse.of(
         np.repeat(np.arange(len(users)), np.diff(train.starts)), train.items, liked, len(users)
     )
@@ -125,6 +130,18 @@ class _Sparse:
             known, weights = vectors[self.others[mine]], settings.alpha * self.liked[mine]
             best[row] = np.linalg.solve(base + (known.T * weights) @ known, known.T @ (1.0 + weights))
         return best
+
+
+def _liked(liked: Floats, settings: Ease | Ials) -> Floats:
+    """The likings that count. Raises :class:`FedMFError` if there are none."""
+    if settings.rated_is_liked:
+        return np.ones_like(liked)
+    if not liked.any():
+        raise FedMFError(
+            f"model.{settings.name}: no training rating is more than a third up the scale, so nobody likes "
+            f"anything: for clicks and plays set model.{settings.name}.rated_is_liked to true"
+        )
+    return liked
 
 
 def _dense(train: RatingBlock, liked: Floats, items: int) -> Floats:

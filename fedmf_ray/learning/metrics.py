@@ -33,17 +33,26 @@ class Losses(NamedTuple):
     test_mae: float
 
 
-def error_sums(user_vectors: Floats, item_matrix: Floats, train: RatingBlock, test: RatingBlock) -> ErrorSums:
+def error_sums(
+    user_vectors: Floats,
+    item_matrix: Floats,
+    train: RatingBlock,
+    test: RatingBlock,
+    clip: tuple[float, float] | None = None,
+) -> ErrorSums:
     """r - <u_i, v_j> over each user's ratings, as the sums that it reports.
 
-    user_vectors: (users, factors). A user's sums have the same bits in any company.
+    user_vectors: (users, factors). clip: what predictions are cut to. A user's sums have the same bits in any
+    company.
     """
-    train_squared, _ = _sums(user_vectors, item_matrix, train)
-    test_squared, test_absolute = _sums(user_vectors, item_matrix, test)
+    train_squared, _ = _sums(user_vectors, item_matrix, train, clip)
+    test_squared, test_absolute = _sums(user_vectors, item_matrix, test, clip)
     return ErrorSums(np.diff(train.starts), train_squared, np.diff(test.starts), test_squared, test_absolute)
 
 
-def _sums(user_vectors: Floats, item_matrix: Floats, block: RatingBlock) -> tuple[Floats, Floats]:
+def _sums(
+    user_vectors: Floats, item_matrix: Floats, block: RatingBlock, clip: tuple[float, float] | None
+) -> tuple[Floats, Floats]:
     """(users,) squared and absolute errors. User by user: one's ratings at a time fit the cache."""
     squared, absolute = np.zeros(len(user_vectors)), np.zeros(len(user_vectors))
     if len(block.items):
@@ -52,7 +61,10 @@ def _sums(user_vectors: Floats, item_matrix: Floats, block: RatingBlock) -> tupl
             mine = slice(starts[at], starts[at + 1])
             if mine.start == mine.stop:
                 continue
-            errors = block.values[mine] - inner(vector, item_matrix.take(block.items[mine], axis=0))
+            expected = inner(vector, item_matrix.take(block.items[mine], axis=0))
+            if clip is not None:
+                np.clip(expected, *clip, out=expected)
+            errors = block.values[mine] - expected
             squared[at], absolute[at] = np.add.reduce(errors**2), np.add.reduce(np.abs(errors))
     return squared, absolute
 

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.plan import Plan
 
+MOST_ALONE = 32
+"""Users who get an actor each if a scenario does not say (cluster.users_per_actor): each is a process, and a
+laptop has gigabytes of memory for few more."""
+
 WORKER_BYTES = 80 * 10**6
 """What a Ray worker with an empty `UserActor` takes (private and proportional pages), rounded up;
 `benchmarks/memory.py` measures it."""
@@ -22,7 +26,7 @@ _USER_OBJECTS_BYTES = 2000
 
 
 def place(
-    plan: Plan, users_per_actor: int | Literal["auto"], cpus: int, memory_bytes: float | None
+    plan: Plan, users_per_actor: int | Literal["auto"] | None, cpus: int, memory_bytes: float | None
 ) -> list[range]:
     """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
     users, memory = len(plan.population.user_ids), memory_of(plan)
@@ -44,14 +48,19 @@ def _work(plan: Plan) -> NDArray[np.float64] | None:
 
 
 def group(
-    users: int, users_per_actor: int | Literal["auto"], cpus: int, work: NDArray[np.float64] | None = None
+    users: int,
+    users_per_actor: int | Literal["auto"] | None,
+    cpus: int,
+    work: NDArray[np.float64] | None = None,
 ) -> list[range]:
-    """Positions of consecutive users, ``users_per_actor`` at a time; ``auto`` makes one group per CPU.
+    """Positions of consecutive users, ``users_per_actor`` at a time; ``auto`` makes one group per CPU; None
+    does that for more than :data:`MOST_ALONE` users, and makes a group of each otherwise.
 
     work: (users,) if known; ``auto`` then cuts so that all groups have about the same work.
     """
     size = _group_size(users, users_per_actor, cpus)
-    if users_per_actor != "auto" or work is None:
+    shares = users_per_actor == "auto" or (users_per_actor is None and users > MOST_ALONE)
+    if not shares or work is None:
         return [range(users)[at : at + size] for at in range(0, users, size)]
     groups = actor_count(users, users_per_actor, cpus)
     done = np.cumsum(work) - work / 2
@@ -60,12 +69,14 @@ def group(
     return [range(first, stop) for first, stop in itertools.pairwise(cuts)]
 
 
-def actor_count(users: int, users_per_actor: int | Literal["auto"], cpus: int) -> int:
+def actor_count(users: int, users_per_actor: int | Literal["auto"] | None, cpus: int) -> int:
     """How many groups :func:`group` would make."""
     return -(-users // _group_size(users, users_per_actor, cpus))
 
 
-def _group_size(users: int, users_per_actor: int | Literal["auto"], cpus: int) -> int:
+def _group_size(users: int, users_per_actor: int | Literal["auto"] | None, cpus: int) -> int:
+    if users_per_actor is None:
+        users_per_actor = 1 if users <= MOST_ALONE else "auto"
     return -(-users // cpus) if users_per_actor == "auto" else users_per_actor
 
 

@@ -9,6 +9,7 @@ from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.rules import Rule, Setting
 from fedmf_ray.learning.start import Start
 from fedmf_ray.planning.population import Population
+from fedmf_ray.planning.resolved import resolved
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.scenario.schema import Scenario
@@ -23,25 +24,29 @@ _refutations: dict[str, str | None] = {}
 class Plan:
     """All decisions that are made before the first actor starts.
 
-    charged: in a calibrated run, the plan of the scheme whose costs are charged.
+    charged: in a calibrated run, the plan of the scheme whose costs are charged. scenario: with every value
+    spelled out (:mod:`fedmf_ray.planning.resolved`).
     """
 
     population: Population
     terms: Terms
     scheme: Scheme
+    scenario: Scenario
     charged: Plan | None = None
 
     @classmethod
-    def of(cls, scenario: Scenario) -> Plan:
-        population, protocol = Population.of(scenario), scenario.protocol
+    def of(cls, scenario: Scenario, population: Population | None = None) -> Plan:
+        """population: who takes part, if that is known already."""
+        scenario, population = resolved(scenario, population)
+        protocol = scenario.protocol
         charged = None
         if protocol.charge:
             scheme = protocol.scheme_of(protocol.charge)
             _check_claim(scheme)
-            charged = cls(population, _terms(scenario, population, scheme), scheme)
+            charged = cls(population, _terms(scenario, population, scheme), scheme, scenario)
         scheme = protocol.scheme_of(protocol.scheme)
         _check_claim(scheme)
-        return cls(population, _terms(scenario, population, scheme), scheme, charged)
+        return cls(population, _terms(scenario, population, scheme), scheme, scenario, charged)
 
 
 def _check_claim(scheme: Scheme) -> None:
@@ -68,7 +73,7 @@ def _check_claim(scheme: Scheme) -> None:
 def _terms(scenario: Scenario, population: Population, scheme: Scheme) -> Terms:
     model, servers = scenario.model, scenario.cluster.server_shards
     rule = model.rule_object
-    setting = setting_of(scenario, len(population.item_ids), len(population.user_ids))
+    setting = setting_of(scenario, population)
     unfit = rule.unfit(setting)
     if unfit:
         raise FedMFError(f"model.{unfit}")
@@ -78,26 +83,38 @@ def _terms(scenario: Scenario, population: Population, scheme: Scheme) -> Terms:
         raise FedMFError(
             f"cluster.server_shards: {servers} servers cannot share {blocks.count} blocks of items"
         )
+    mean, scale = setting.steps.mean, population.scale
     return Terms(
         population.item_ids,
         rule,
         setting,
         blocks,
         scenario.protocol.part_text_sparsity,
-        Start(model.init, model.init_scale, scenario.seed),
+        start_of(scenario),
+        (scale.low - mean, scale.high - mean) if scenario.metrics.clip else None,
     )
 
 
-def setting_of(scenario: Scenario, items: int, users: int) -> Setting:
-    """What everybody agrees on that a rule may need."""
+def start_of(scenario: Scenario) -> Start:
+    """Where vectors begin. The scenario is resolved."""
+    model = scenario.model
+    assert model.init_scale is not None
+    return Start(model.init, model.init_scale, scenario.seed)
+
+
+def setting_of(scenario: Scenario, population: Population) -> Setting:
+    """What everybody agrees on that a rule may need. The scenario is resolved."""
     model, protocol = scenario.model, scenario.protocol
-    point = FixedPoint(
-        protocol.fraction_bits, protocol.value_bound, protocol.update_bound, contributors=users
-    )
+    bits, value, update = protocol.fraction_bits, protocol.value_bound, protocol.update_bound
+    assert bits is not None
+    assert value is not None
+    assert update is not None
+    point = FixedPoint(bits, value, update, contributors=len(population.user_ids))
     factors, biases, rule = model.factors, model.biases, model.rule_object
     if not model.central and not rule.predicts:  # vectors hold one number: what the rule says of ratings
         factors, biases = factors if rule.has_factors else 1, False
-    return Setting(items, factors, biases, model.steps, protocol.min_raters, point)
+    steps, ends = model.steps, (population.scale.low, population.scale.high)
+    return Setting(len(population.item_ids), factors, biases, steps, protocol.min_raters, point, ends)
 
 
 def rows_of(rule: Rule, setting: Setting, part_text_sparsity: float, servers: int) -> Rows:

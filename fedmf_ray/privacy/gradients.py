@@ -49,7 +49,7 @@ _LARGEST_MOVE = 0.05
 
 
 _CLOSE = 0.05
-"""Candidates whose ratings lie this much farther from the grid, on average, are still in question."""
+"""Stars. Candidates whose ratings lie this much farther from the grid, on average, are still in question."""
 
 Following = tuple[Floats, Floats]
 
@@ -119,7 +119,7 @@ def recover(
         paths[:, at] = near if rule == "batch" else _corrected(rows, at, signs * ratings[:, at], near)
     best = int(np.argmin(cost))
     if following is not None and len(rows.strength) <= _FEW:
-        close = np.flatnonzero(cost <= cost[best] + _CLOSE * len(rows.strength))
+        close = np.flatnonzero(cost <= cost[best] + _CLOSE * stars(grid) * len(rows.strength))
         pairs = [(ratings[at], signs[at] * paths[at]) for at in close]
         best = int(close[_predicts_best(rows, rule, steps, pairs, following)])
     vector = signs[best] * paths[best, anchor] * rows.directions[anchor]
@@ -197,6 +197,11 @@ def _predicts_best(
             if rule == "batch":
                 break
     return chosen
+
+
+def stars(grid: Floats) -> float:
+    """How long the half star of a scale is, relative to that of 0.5 to 5: what tolerances are given in."""
+    return float(grid[1] - grid[0]) / 0.5
 
 
 def nearest(values: Floats, grid: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.learning.blocks import Steps
-from fedmf_ray.privacy.gradients import recover, strip
+from fedmf_ray.privacy.gradients import recover, stars, strip
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -49,7 +49,7 @@ def recover_from_changes(before: Floats, after: Floats, rule: str, steps: Steps,
     for group in np.flatnonzero(np.bincount(labels) >= _SMALLEST_GROUP):
         rows = moved[labels == group]
         ratings, _, misfit = recover(strip(change[rows], before[rows], rule, steps), rule, steps, grid)
-        if misfit < _WORST_FIT:
+        if misfit < _WORST_FIT * stars(grid):
             found.append(Found(rows, ratings))
     return found
 

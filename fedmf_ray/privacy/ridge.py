@@ -39,7 +39,7 @@ from fedmf_ray.learning.rules.ridge_steps import (
     refit,
     step_scale,
 )
-from fedmf_ray.privacy.gradients import nearest
+from fedmf_ray.privacy.gradients import nearest, stars
 from fedmf_ray.privacy.participant import Found
 
 Floats = NDArray[np.float64]
@@ -101,7 +101,9 @@ def recover(added: Floats, rows: Floats, setting: Setting, grid: Floats, first: 
     if setting.biases:
         vector = np.sum(seen.error[:, None] * seen.vectors, axis=0) / steps.reg_user
         own = np.sum(seen.error) / steps.reg_user_bias
-        return _on_grid(seen.error + seen.biases + seen.vectors @ vector + steps.mean + own, grid, _ROUNDING)
+        return _on_grid(
+            seen.error + seen.biases + seen.vectors @ vector + steps.mean + own, grid, _ROUNDING * stars(grid)
+        )
     direction = np.linalg.svd(seen.product, full_matrices=False)[2][0]
     along = seen.product @ direction
     squared = direction @ np.sum(along[:, None] * seen.vectors, axis=0) / steps.reg_user
@@ -164,7 +166,7 @@ def _of_single_users(
         error, vectors = seen.error[mine], seen.vectors[mine]
         vector = error @ seen.product[mine] / np.sum(error**2)
         expected = error + seen.biases[mine] + vectors @ vector + setting.steps.mean
-        found.append(Found(lone[mine], _on_grid(expected, grid, _LARGEST_BIAS)))
+        found.append(Found(lone[mine], _on_grid(expected, grid, _LARGEST_BIAS * stars(grid))))
     return found
 
 

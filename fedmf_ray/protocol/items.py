@@ -25,6 +25,7 @@ Integers = NDArray[np.int64]
 
 _ROUNDS = 1 << 53
 
+
 def initial_tables(terms: Terms) -> list[Floats]:
     """What opens round 0: the item table from the rule's start, and zeros in the shared ones."""
     table, setting = terms.items, terms.setting
@@ -46,9 +47,7 @@ def encrypt_items(tables: Sequence[Floats], key: KeyHolder, terms: Terms) -> lis
         mine, tags = integers[first:stop], []
         if key.keeps_heads:
             begun = key.begin(first, mine, terms.blocks.fresh)
-            messages.append(
-                EncryptedItems(0, first, begun.sums, begun.tags, NOBODY, begun.head, begun.proof)
-            )
+            messages.append(EncryptedItems(0, first, begun.sums, begun.tags, NOBODY, begun.head, begun.proof))
             continue
         if key.authenticator is not None:
             blocks, plaintexts = np.arange(first, stop), key.plaintexts(mine)
@@ -67,8 +66,8 @@ class Share:
     of the users whose uploads the servers say they added to the tables before. weighed, pads, tags: for each
     server, its share of the weighted sum, of the pads of the users that were credited, and (one share only)
     the number in the sum of tags. fresh: its share of the weighted sum of fresh blocks, which the next round
-    starts without. Empty where nothing is tagged, or tables are sealed. heads: for each server, what came before
-    its tables and their own, where schemes keep heads.
+    starts without. Empty where nothing is tagged, or tables are sealed. heads: for each server, what came
+    before its tables and their own, where schemes keep heads.
     """
 
     round: int

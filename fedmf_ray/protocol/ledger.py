@@ -40,7 +40,11 @@ class Ledger:
     """
 
     def __init__(
-        self, key: KeyHolder, terms: Terms, balance: Sequence[int] | None = None, round_number: int | None = None
+        self,
+        key: KeyHolder,
+        terms: Terms,
+        balance: Sequence[int] | None = None,
+        round_number: int | None = None,
     ) -> None:
         authenticator, self._firsts = key.authenticator, terms.blocks.borders[:-1]
         self._key, self._terms = key, terms

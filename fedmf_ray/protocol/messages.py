@@ -45,8 +45,8 @@ class Upload:
 class PartialSum:
     """Uploads of several users, checked and added up before they reach the server.
 
-    user_ids: (users,) whose. blocks: as of an :class:`Upload`. sums, tags: what the scheme's aggregates give of
-    them (tags: None where nothing is tagged).
+    user_ids: (users,) whose. blocks: as of an :class:`Upload`. sums, tags: what the scheme's aggregates give
+    of them (tags: None where nothing is tagged).
     """
 
     round: int

@@ -54,7 +54,7 @@ ROUND = (
     Phase("train", Who.USERS, "learn from V, protect the steps", Upload, ("update_cpu_s", "encrypt_cpu_s")),
     Phase("add", Who.SERVERS, "check each upload and add it", None, ("server_cpu_s",)),
     Phase("close", Who.SERVERS, "fix the set of uploads", Closed, ("server_cpu_s",)),
-    Phase("open", Who.OPENER, "open the sums of that set", Opening, ("server_cpu_s",)),
+    Phase("open", Who.OPENER, "open the sums of that set", Opening, ("open_cpu_s", "open_bytes")),
     Phase("publish", Who.SERVERS, "send the new tables to everybody", EncryptedItems, ("server_cpu_s",)),
     Phase("read", Who.USERS, "decrypt, check tags, then bounds", None, ("decrypt_cpu_s",)),
 )

@@ -65,6 +65,7 @@ class Server:
         self._added = np.zeros(len(roster.user_ids), bool)
         self.closed = False
         """Whether the set of uploads of this round is fixed."""
+        self._answer: Closed | None = None
 
     @property
     def round(self) -> int:
@@ -117,6 +118,7 @@ class Server:
         if self._tags is not None and upload.tag is not None:
             self._tags.remove(upload.user_id, upload.tag)
         self._sum.add(upload.blocks - self._first, self._evaluator.negate(upload.ciphertexts))
+        self._answer = None
         self._added[at] = False
 
     def merge(self, partial: PartialSum) -> None:
@@ -133,6 +135,7 @@ class Server:
             raise ValueError("a partial sum holds users that have been added already, and others")
         if self._tags is not None:
             self._tags.merge(partial.tags)
+        self._answer = None
         self._sum.merge(partial.blocks - self._first, partial.sums)
         self._added[positions] = True
 
@@ -145,8 +148,12 @@ class Server:
         """Fix the set of uploads of this round. Says whose they are, and what an opener needs of the sums;
         asked again, the same again."""
         self.closed = True
+        if self._answer is not None:
+            return self._answer
         tags = None if self._tags is None else self._tags.closing()
-        return Closed(self._round, self._first, self.added, self._sum.closing(), tags, self._head)
+        sums = self._sum.closing()
+        self._answer = Closed(self._round, self._first, self.added, sums, tags, self._head)
+        return self._answer
 
     def publish(self, opening: Opening | None = None) -> EncryptedItems:
         """End the round: the tables with everything that arrived, which open the next one.
@@ -166,7 +173,7 @@ class Server:
             self._head, proof = opening.head, opening.proof
         self._round += 1
         self._added[:] = False
-        self.closed = False
+        self.closed, self._answer = False, None
         tag, wire = None if self._tags is None else self._tags.wire(), self._sum.wire()
         if len(self._fresh):
             self._sum = self._evaluator.aggregate(self._reset(wire))

@@ -20,7 +20,8 @@ class Terms:
 
     item_ids: (items,) int64, which item each row of the item matrix is.
     rule, setting: how users learn. blocks: what they add up, and how it is cut. start: where vectors begin.
-    part_text_sparsity: the dial between full text (0) and part text (1).
+    part_text_sparsity: the dial between full text (0) and part text (1). clip: what predictions less the mean
+    are cut to where errors are measured, if they are.
     """
 
     item_ids: NDArray[np.int64]
@@ -29,6 +30,7 @@ class Terms:
     blocks: Blocks
     part_text_sparsity: float
     start: Start
+    clip: tuple[float, float] | None = None
 
     @property
     def items(self) -> Table:

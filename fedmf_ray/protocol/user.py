@@ -30,6 +30,7 @@ from fedmf_ray.tables import RATERS
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Wire = NDArray[np.uint8]
 
 NO_HEADS: Mapping[int, bytes] = MappingProxyType({})
 
@@ -221,9 +222,10 @@ class Users:
         pieces = self.upload_rows.pieces(first, stop, self.user_ids[first:stop].tolist())
         full_text = terms.part_text_sparsity == 0
         wire, tags = key.protect(round_number, integers, blocks, pieces, heads, full_text)
+        each: Sequence[Wire | None] = tags or [None] * len(pieces)
         uploads = [
             Upload(round_number, user_id, blocks[begin:end], wire[begin:end], tag, heads.get(to, b""))
-            for (user_id, to, begin, end), tag in zip(pieces, tags or [None] * len(pieces), strict=True)
+            for (user_id, to, begin, end), tag in zip(pieces, each, strict=True)
         ]
         servers = terms.blocks.servers
         return [uploads[at : at + servers] for at in range(0, len(uploads), servers)]
@@ -260,4 +262,5 @@ class Users:
 
     def errors(self, items: Items, terms: Terms) -> ErrorSums:
         """Each user's errors under the given items, as sums."""
-        return error_sums(user_side(self.vectors, terms.setting.biases), items.vectors, self.train, self.test)
+        vectors = user_side(self.vectors, terms.setting.biases)
+        return error_sums(vectors, items.vectors, self.train, self.test, terms.clip)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fedmf_ray.checks import CHECKS
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings.names import Names, OnDemand
+from fedmf_ray.ratings.scale import Scale
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic_titles import Titles
 from fedmf_ray.ratings.table import UserRatings, split_user
@@ -45,7 +46,9 @@ class Synthetic:
 
     source: Literal["synthetic"] = field(default="synthetic", kw_only=True)
     users: Annotated[int, Gt(0), Le(MOST_USERS)]
+    """How many users there are."""
     items: Annotated[int, Gt(0), Le(MOST_ITEMS)]
+    """How many items there are."""
     sparsity: Annotated[float, Ge(0), Lt(1)] = 0.9
     """Share of the rating matrix that is missing."""
     rank: Annotated[int, Gt(0), Le(10**4)] = 5
@@ -74,7 +77,9 @@ class Synthetic:
         item_ids = np.arange(1, self.items + 1)
         titles = OnDemand(lambda: Titles(_items(self, seed)[0], seed))
         recipe = SyntheticUsers(self, seed, split)
-        return Users(range(1, self.users + 1), item_ids, recipe, Names(titles=titles))
+        scale = Scale(_LOWEST, _HIGHEST, 0.5 if self.half_stars else None)
+        names = Names(titles=titles)
+        return Users(range(1, self.users + 1), item_ids, recipe, names, scale=scale, mean=_MEAN)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Ratings:
         if not finite.all():
             at = int(np.argmin(finite))
             raise FedMFError(
-                f"{self.source}: rating {at + 1} ({self._pair(at)}) is "
+                f"{self.source}: rating {at + 1} ({self.pair(at)}) is "
                 f"{self.values[at]}: ratings must be finite numbers"
             )
         order = np.lexsort((self.item_ids, self.user_ids))
@@ -60,7 +60,8 @@ class Ratings:
                 f"(rows {first + 1} and {second + 1}): keep one rating of each pair"
             )
 
-    def _pair(self, at: int) -> str:
+    def pair(self, at: int) -> str:
+        """Whose rating it is, and of what, for messages."""
         user, item = int(self.user_ids[at]), int(self.item_ids[at])
         return f"user {self.names.show_user(user)}, item {self.names.show_item(item)}"
 

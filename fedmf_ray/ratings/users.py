@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.ratings.names import NO_NAMES, Names
+from fedmf_ray.ratings.scale import Scale
 from fedmf_ray.ratings.table import UserRatings
 
 Integers = NDArray[np.int64]
@@ -44,8 +45,9 @@ class Users(NamedTuple):
     """The users of a scenario.
 
     user_ids: increasing. item_ids: (items,) which item each row of the item matrix is. ratings: one entry per
-    user, in the order of ``user_ids``, or the recipe for them. names: of users and items whose ids are text,
-    to show to people. notes: what a person should know about how the ratings were read, a line each.
+    user, in the order of ``user_ids``, or the recipe for them. names: of users and items, to show to people.
+    notes: what a person should know about how the ratings were read, a line each. scale: of the ratings; if
+    the source does not say, it is inferred from those for training. mean: of all, where a recipe knows it.
     """
 
     user_ids: Sequence[int]
@@ -53,6 +55,8 @@ class Users(NamedTuple):
     ratings: Sequence[UserRatings] | Recipe
     names: Names = NO_NAMES
     notes: tuple[str, ...] = ()
+    scale: Scale | None = None
+    mean: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -115,7 +116,8 @@ def legend_below(figure: Figure, axis: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
     characters = figure.get_figwidth() * 15
     columns = max(1, int(characters // (max(map(len, labels)) + 8)))
-    rows = -(-len(labels) // columns)
+    labels = [textwrap.fill(label, int(0.8 * characters)) for label in labels]  # none is cut at the edge
+    rows = -(-(len(labels) + sum(label.count("\n") for label in labels)) // columns)
     # Each figure has room for a few rows; more would be taken from the panels.
     figure.set_figheight(figure.get_figheight() + 0.17 * max(0, rows - 4))
     figure.legend(handles, labels, loc="outside lower left", ncols=min(columns, len(labels)))

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from fedmf_ray import __version__
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.files import replacing, writing
+from fedmf_ray.report import page_sections as sections
 from fedmf_ray.report.folds import over_folds
 from fedmf_ray.report.page_tables import (
     Rows,
@@ -24,20 +25,21 @@ from fedmf_ray.report.page_tables import (
     frame,
     measures,
     round_table,
-    run_brief,
     study_brief,
 )
 from fedmf_ray.report.pictures import Folder, TooMuchError, drawings
+from fedmf_ray.report.ranking import best, ranked
 from fedmf_ray.report.runs import Run, Study, read_audit, read_run, read_study_folder
 
 # Letters as shapes, so that no font is looked for; ids from the content, so that a page is the same again.
 _SVG: Any = {"svg.fonttype": "path", "svg.hashsalt": "fedmf-ray"}
 
 
-def report(path: str | Path, output: Path | None = None) -> Path:
+def report(path: str | Path, output: Path | None = None, lists: pd.DataFrame | None = None) -> Path:
     """Write ``report.html`` into a run or study folder (or to ``output``) and return its path.
 
-    Raises :class:`FedMFError` if the folder is neither, or has no complete content yet.
+    lists: a sample of recommendations, read on the users' side by the caller. It is private: whoever has the
+    page can read it. Raises :class:`FedMFError` if the folder is neither, or has no complete content yet.
     """
     path = Path(path)
     try:
@@ -45,6 +47,14 @@ def report(path: str | Path, output: Path | None = None) -> Path:
         parts = _study(folder) if isinstance(folder, Study) else _run(folder)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    if lists is not None and len(lists):
+        parts["first"].insert(
+            1,
+            (
+                "A sample of recommendations (private)",
+                Rows(frame(lists).header, frame(lists).rows, words=True),
+            ),
+        )
     pictures, notes = _pictures(folder)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     page = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("report.html.j2")
@@ -93,7 +103,11 @@ def _run(run: Run) -> dict[str, Any]:
         "title": run.label,
         "description": run.scenario.get("description", ""),
         "ended": f"Run folder {run.path.absolute().name}: {run.summary['status']} after {count}.",
-        "brief": Rows(rows=run_brief(run), words=True),
+        "first": [
+            ("Quality", sections.quality(run)),
+            ("Protection", sections.protection(run)),
+            ("Cost", sections.cost(run)),
+        ],
         "tables": [
             *_audit_table(run.path),
             round_table(run.rounds),
@@ -111,7 +125,7 @@ def _study(study: Study) -> dict[str, Any]:
         "title": study.label,
         "description": study.scenario.get("description", ""),
         "ended": f"{complete} of {len(cells)} cells are complete; swept {', '.join(keys)}.",
-        "brief": Rows(rows=study_brief(cells, table), words=True),
+        "first": [*_ranking(study.ended), ("In short", Rows(rows=study_brief(cells, table), words=True))],
         "tables": [
             *_fold_tables(table),
             ("Cells (errors and lists after the last round, costs as means over rounds)",
@@ -121,6 +135,21 @@ def _study(study: Study) -> dict[str, Any]:
         ],
         "scenario": study.text,
     }  # fmt: skip
+
+
+def _ranking(table: pd.DataFrame) -> list[tuple[str, Rows]]:
+    """The best setting and all of them by test error, if anything was held out."""
+    if "test_rmse" not in table:
+        return []
+    try:
+        found = ranked(table)
+    except FedMFError:
+        return []
+    named = [("Best", Rows(rows=[["smallest test error", best(found)]], words=True))]
+    return [
+        *named,
+        ("Settings by test error (test_rmse in units of ratings, after the last round)", frame(found)),
+    ]
 
 
 def _fold_tables(table: pd.DataFrame) -> list[tuple[str, Rows]]:

@@ -1,4 +1,4 @@
-"""The tables of a report as text: headline figures, rounds, cells, environments."""
+"""The tables of a report as text: rounds, cells, environments."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 import pandas as pd
 
 from fedmf_ray.report.breakdown import PARTS
-from fedmf_ray.report.names import is_central, protected_by, unused, whole
-from fedmf_ray.report.runs import Run
+from fedmf_ray.report.names import unused, whole
 
 _COSTS = ("basis", "protocol_s", *PARTS.values(), "upload_bytes_total", "download_bytes_total", "wall_s")
 _ERRORS = ("train_mse", "test_rmse")
@@ -30,28 +29,6 @@ class Rows:
     header: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     words: bool = False
-
-
-def run_brief(run: Run) -> list[list[str]]:
-    """The figures that a person looks for first."""
-    summary, rounds = run.summary, run.rounds
-    last, means = rounds.iloc[-1], rounds.mean(numeric_only=True)
-    rows = [["status", str(summary["status"])], ["rounds", str(len(rounds))]]
-    rows.append(["baseline" if is_central(run.scenario) else "protection", protected_by(run.scenario)])
-    if summary.get("reason"):
-        rows.append(["reason", str(summary["reason"])])
-    if "basis" in last:
-        rows.append(["basis of seconds", str(last["basis"])])
-    rows += [[column, _number(column, last[column])] for column in ("users", "user_actors") if column in last]
-    for column in ("train_mse", "test_rmse"):
-        if column in last and not pd.isna(last[column]):
-            rows.append([f"{column}, last round", _number(column, last[column])])
-    if ranking := summary.get("ranking"):
-        lists = f", lists of {ranking['k']}" if "k" in ranking else ""
-        found = {name: value for name, value in ranking.items() if name not in ("k", "users")}
-        rows += [[f"{name}{lists}", _measure(value)] for name, value in found.items()]
-    costs = [column for column in (*_COSTS, "cpu_s") if column in means]
-    return rows + [[f"{_cost_name(column)}, mean round", _number(column, means[column])] for column in costs]
 
 
 def round_table(rounds: pd.DataFrame) -> tuple[str, Rows]:
@@ -124,7 +101,7 @@ def study_brief(cells: pd.DataFrame, table: pd.DataFrame) -> list[list[str]]:
     if "protocol_s" in table:
         for basis, part in table.dropna(subset=["protocol_s"]).groupby("basis", sort=False):
             means = part.groupby("cell")["protocol_s"].mean()
-            ends = " to ".join(dict.fromkeys(_number("", value) for value in (means.min(), means.max())))
+            ends = " to ".join(dict.fromkeys(number("", value) for value in (means.min(), means.max())))
             rows.append([f"protocol_s ({basis}), mean round", ends])
     return rows
 
@@ -158,17 +135,18 @@ def _few(texts: list[str]) -> str:
 
 
 def frame(table: pd.DataFrame) -> Rows:
-    rows = [[_number(column, value) for column, value in row.items()] for row in table.to_dict("records")]
+    rows = [[number(column, value) for column, value in row.items()] for row in table.to_dict("records")]
     return Rows([_name(column) for column in table], rows)
 
 
-def _cost_name(column: str) -> str:
+def cost_name(column: str) -> str:
     """A cost in words that are true for every scheme, with its column."""
     parts = {column: f"{part} ({column})" for part, column in PARTS.items() if part != "server"}
     return parts.get(column) or _name(column)
 
 
-def _measure(value: Any) -> str:
+def measure(value: Any) -> str:
+    """A measure of lists, to four places."""
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
@@ -178,13 +156,14 @@ def _name(column: Any) -> str:
     return name.replace("_bytes_total", " MB") if "bytes" in name else name.rpartition(".")[2]
 
 
-def _number(column: Any, value: Any) -> str:
+def number(column: Any, value: Any) -> str:
+    """Four digits, bytes as MB, nothing for what is missing."""
     if isinstance(value, str):
         return value
     if value is None or pd.isna(value):
         return ""
     if "bytes" in str(column):
-        return _number("", float(value) / 1e6)
+        return number("", float(value) / 1e6)
     value = whole(value)
     if not isinstance(value, float):
         return str(value)

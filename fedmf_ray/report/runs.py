@@ -51,6 +51,12 @@ class Study:
         return tree
 
     @property
+    def ended(self) -> pd.DataFrame:
+        """Rounds of the cells that ended well: the last round of one that diverged is no result."""
+        well = self.cells.loc[self.cells["status"].isin(["complete", "converged"]), "cell"]
+        return self.rounds[self.rounds["cell"].isin(well)] if len(self.rounds) else self.rounds
+
+    @property
     def label(self) -> str:
         return f"Study {self.scenario.get('name') or self.path.absolute().parent.name}"
 

@@ -82,6 +82,32 @@ def lines(table: pd.DataFrame, over: str, columns: Sequence[str]) -> list[Line]:
     return found
 
 
+def merged(found: Sequence[Line], columns: Sequence[str]) -> list[Line]:
+    """Without the lines that would lie on another one; the one that is left says how many it stands for."""
+    groups: list[list[Line]] = []
+    for line in found:
+        for group in groups:
+            if group[0].basis == line.basis and _same(group[0].points, line.points, columns):
+                group.append(line)
+                break
+        else:
+            groups.append([line])
+    if len(groups) == 1 < len(found):
+        return [groups[0][0]._replace(label=f"all {len(found)} settings alike")]
+    return [
+        group[0]
+        if len(group) == 1
+        else group[0]._replace(label=f"{group[0].label}, and {len(group) - 1} equal")
+        for group in groups
+    ]
+
+
+def _same(one: pd.DataFrame, other: pd.DataFrame, columns: Sequence[str]) -> bool:
+    """Whether two lines have the same x values and figures."""
+    x = [column for column in one if column not in columns]
+    return one[[*x, *columns]].equals(other[[*x, *columns]])
+
+
 def varied(table: pd.DataFrame) -> list[str]:
     """The swept keys that have more than one value here (none counts as one)."""
     return [key for key in swept_keys(table) if table[key].nunique(dropna=False) > 1]

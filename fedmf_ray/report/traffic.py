@@ -20,7 +20,7 @@ from fedmf_ray.report.figures import (
 from fedmf_ray.report.names import marked
 from fedmf_ray.report.pictures import picture
 from fedmf_ray.report.runs import Run, Study, need, with_basis
-from fedmf_ray.report.series import axis_key, axis_label, lines, scales, title
+from fedmf_ray.report.series import axis_key, axis_label, lines, merged, scales, title
 
 _PANELS = {"upload_bytes_total": "up", "download_bytes_total": "down"}
 COLUMNS = (*_PANELS, "users")
@@ -31,7 +31,7 @@ def traffic(table: pd.DataFrame, over: str | None = None, width: float = PAGE_IN
     """Mean bytes of a user in a round, counted on the wire, over a swept key: one panel each way."""
     over = axis_key(table, over)
     need(table, COLUMNS)
-    found = lines(_per_user(table), over, list(_PANELS))
+    found = merged(lines(_per_user(table), over, list(_PANELS)), list(_PANELS))
     bases = [line.basis for line in found]
     figure, axes = new_figure(width=width, height=3.0, panels=2)
     for axis, (column, text) in zip(axes, _PANELS.items(), strict=True):

@@ -7,9 +7,9 @@ before it could say what is wrong. Whether what is allowed fits a machine is ano
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from fedmf_ray.ratings.synthetic import MOST_ITEMS, MOST_USERS
 
@@ -45,6 +45,12 @@ Rate = Annotated[float, Field(gt=0, le=1e6)]
 Stars = Annotated[float, Field(ge=-1e6, le=1e6)]
 """A rating, or what ratings are relative to: no scale is longer."""
 
+StarsOrAuto = Annotated[
+    float | Literal["auto"] | None,
+    BeforeValidator(lambda value: number_or(value, ("auto",), -1e6, 1e6)),
+]
+"""The same, or that of the ratings."""
+
 Weighting = Annotated[float, Field(ge=0, le=1e6)]
 """Stars per unit of something."""
 
@@ -77,6 +83,15 @@ Text = Annotated[str, Field(max_length=10_000)]
 
 Location = Annotated[str, Field(max_length=4000), AfterValidator(_possible)]
 """A path of a file or folder: Linux allows 4096 bytes."""
+
+
+def number_or(value: Any, words: tuple[str, ...], least: float, most: float) -> Any:
+    """One of some words, a number between two bounds as a float, or None."""
+    if value is None or value in words:
+        return value
+    if type(value) not in (int, float) or not least <= value <= most:
+        raise ValueError(f"should be {', '.join(words)} or a number from {least:,.0f} to {most:,.0f}")
+    return float(value)
 
 
 def whole_or(value: Any, words: tuple[str, ...], most: int) -> Any:

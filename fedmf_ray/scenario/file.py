@@ -104,9 +104,11 @@ def _resolve_paths(tree: dict[str, Any], path: Path) -> None:
     """File paths start at the scenario; absolute ones survive a job's change of working directory."""
     ratings, test = tree.get("ratings"), tree.get("test")
     if isinstance(ratings, dict):
-        for section, key in ((ratings, "path"), (ratings, "titles"), (ratings.get("titles"), "path")):
-            if isinstance(section, dict) and isinstance(section.get(key), str):
-                section[key] = _absolute(section[key], path.parent)
+        if isinstance(ratings.get("titles"), str):
+            ratings["titles"] = {"path": ratings["titles"]}
+        for section in (ratings, ratings.get("titles")):
+            if isinstance(section, dict) and isinstance(section.get("path"), str):
+                section["path"] = _absolute(section["path"], path.parent)
     if isinstance(test, dict) and isinstance(test.get("file"), str):
         test["file"] = _absolute(test["file"], path.parent)
     cluster = tree.get("cluster")

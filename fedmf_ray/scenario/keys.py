@@ -10,6 +10,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -20,7 +21,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from fedmf_ray.learning.rules import RULES
-from fedmf_ray.scenario.schema import Model, Protocol, Scenario
+from fedmf_ray.scenario.model import Model
+from fedmf_ray.scenario.schema import Protocol, Scenario
 from fedmf_ray.scenario.sources import SOURCES
 from fedmf_ray.schemes import SCHEMES
 
@@ -92,10 +94,14 @@ def _keys_of(kind: Any, above: str) -> Iterator[Key]:
 
 def _sources() -> Iterator[Key]:
     names = ", ".join(SOURCES.names())
-    yield Key("ratings.source", f"one of {names}", REQUIRED, "Where ratings come from; decides the other keys.")
+    yield Key(
+        "ratings.source", f"one of {names}", REQUIRED, "Where ratings come from; decides the other keys."
+    )
     for name in SOURCES.names():
         kind = SOURCES.get(name)
-        yield Key(f"ratings (source: {name})", "keys and values", PydanticUndefined, _text(kind), section=True)
+        yield Key(
+            f"ratings (source: {name})", "keys and values", PydanticUndefined, _text(kind), section=True
+        )
         yield from (key for key in _keys_of(kind, "ratings.") if key.path != "ratings.source")
 
 
@@ -138,7 +144,11 @@ def _in_words(hint: Any, limits: str = "") -> str:
     if origin is Annotated:
         return _in_words(arguments[0], _limits(arguments[1:]))
     if origin is Literal:
-        return " or ".join(map(str, arguments)) if len(arguments) < 3 else f"one of {', '.join(map(str, arguments))}"
+        return (
+            " or ".join(map(str, arguments))
+            if len(arguments) < 3
+            else f"one of {', '.join(map(str, arguments))}"
+        )
     if origin in (Union, UnionType):
         return ", or ".join(_in_words(part, limits) for part in arguments if part is not NoneType)
     if origin in (list, tuple):
@@ -165,6 +175,8 @@ def _limits(metadata: tuple[Any, ...]) -> str:
 
 
 def _number(value: Any) -> str:
+    if isinstance(value, int) and value > 10**9 and value & (value - 1) == 0:
+        return f"2^{value.bit_length() - 1}"
     if isinstance(value, int) or value == int(value):
         return f"{int(value):,}" if abs(value) < 10**9 else f"{float(value):.3g}"
     return f"{value:g}"
@@ -181,7 +193,7 @@ def meanings(kind: type) -> dict[str, str]:
         except (OSError, TypeError, SyntaxError):  # a class that was made, not written
             continue
         body = tree.body if isinstance(tree, ast.ClassDef) else []
-        for field, text in zip(body, body[1:], strict=False):
+        for field, text in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
                 said = text.value if isinstance(text, ast.Expr) else None
                 if isinstance(said, ast.Constant) and isinstance(said.value, str):

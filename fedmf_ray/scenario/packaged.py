@@ -1,6 +1,7 @@
 """The scenarios that come with this program: ``quickstart`` names one from any folder.
 
-They are the folder ``scenarios/`` of a checkout, which ``fedmf_ray/scenarios`` links to, so that wheels hold it.
+They are the folder ``scenarios/`` of a checkout, which ``fedmf_ray/scenarios`` links to, so that wheels hold
+it.
 """
 
 from __future__ import annotations

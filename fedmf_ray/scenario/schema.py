@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from fedmf_ray.learning.list_baselines import LISTS
+from fedmf_ray.learning.rules import RULES
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_USERS
 from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.fitting import rule_problem
-from fedmf_ray.scenario.model import Metrics, Model
+from fedmf_ray.scenario.model import Metrics, Model, rule_of
 from fedmf_ray.scenario.observe import Observe
 from fedmf_ray.scenario.own_keys import OpenSection, known
 from fedmf_ray.scenario.sections import Devices, Network, Participation
 from fedmf_ray.scenario.sources import FROM_KEYS, Section, Source, chosen
 from fedmf_ray.schemes import SCHEMES, Reads, Scheme, scheme_of
 from fedmf_ray.schemes.paillier.keys import LARGEST_KEY_BITS, check_key_bits
+
+LEFT = ("fraction_bits", "value_bound", "update_bound")
+"""Keys of ``protocol`` that may be left to the rule."""
 
 
 class Protocol(OpenSection):
@@ -28,7 +33,8 @@ class Protocol(OpenSection):
 
     scheme: str = "packed"
     """``packed`` (fast Paillier), ``elementwise`` (``phe``, one value per ciphertext: the paper's prototype),
-    ``plain`` (no protection), or a scheme of an installed plug-in, whose settings stand under its name."""
+    ``masked`` (one-time masks under a secret that users share, and a user who opens each round), ``plain``
+    (no protection), or a scheme of an installed plug-in, whose settings stand under its name."""
     key_bits: Annotated[int, Field(le=LARGEST_KEY_BITS)] = 3072
     """Paillier modulus: 2048 gives 112-bit security, 3072 128-bit; 1024 only reproduces the paper."""
     part_text_sparsity: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -37,12 +43,15 @@ class Protocol(OpenSection):
     """Users upload zeros for items that fewer users rated, and learn nothing from them: a lone rater's steps
     could be read off V by anybody, and those of one of two by the other: 3 hides both. Above 1, round 0 is
     a census: encrypted counts that users read, and the server cannot."""
-    fraction_bits: Annotated[int, Field(ge=8, le=50)] = 20
-    """Bits after the point; 20 is the grid of phe's precision=1e-5."""
-    value_bound: bounds.Entry = 16.0
-    """Largest absolute entry of the item matrix; beyond it training has diverged."""
-    update_bound: bounds.Entry = 0.5
-    """Largest absolute step of one user for one entry in one round."""
+    fraction_bits: Annotated[int, Field(ge=8, le=50)] | None = None
+    """Bits after the point; 20 is the grid of phe's precision=1e-5. If not given: 20 under gradient rules; 12
+    under ridge, more for scales shorter than 0.5 to 5."""
+    value_bound: bounds.Entry | None = None
+    """Largest absolute entry of the item matrix. If not given: 16 under gradient rules; 4 under ridge for
+    ratings of 0.5 to 5, more for longer scales."""
+    update_bound: bounds.Entry | None = None
+    """Largest absolute step of one user for one entry in one round. If not given: 0.5 under gradient rules;
+    1.5 under ridge for ratings of 0.5 to 5, more for longer scales."""
     charge: str | None = None
     """Calibrated run: ``scheme: plain`` computes on integers in the clear and is charged this scheme's
     seconds, from unit costs measured when it starts, and bytes. Same model, rows marked ``charged``."""
@@ -81,6 +90,7 @@ class Stop(Section):
     """When a run ends, whichever comes first; divergence always ends it."""
 
     rounds: bounds.Rounds = 10
+    """The most rounds of a run."""
     tolerance: bounds.Rate | None = None
     """Converged when the mean absolute changes of U and of V in a round are both below this."""
 
@@ -92,8 +102,9 @@ class Cluster(Section):
     """``serial`` runs the same users and server in one process without Ray."""
     address: bounds.Word | None = None
     """A Ray cluster; RAY_ADDRESS otherwise, and a local instance if neither is set."""
-    users_per_actor: Annotated[int | Literal["auto"], Field(union_mode="left_to_right")] = 1
-    """Users hosted by one worker process; ``auto`` makes one actor per CPU."""
+    users_per_actor: Annotated[int | Literal["auto"] | None, Field(union_mode="left_to_right")] = None
+    """Users hosted by one worker process; ``auto`` makes one actor per CPU. If not given: 1 for up to 32
+    users, auto for more."""
     server_shards: bounds.Processes = 1
     """Server processes; each holds a range of the rows of the item matrix."""
     in_flight: bounds.Processes | None = None
@@ -112,7 +123,7 @@ class Cluster(Section):
     @field_validator("users_per_actor", mode="before")
     @classmethod
     def _whole_or_auto(cls, value: Any) -> Any:
-        return bounds.whole_or(value, ("auto",), MOST_USERS)
+        return None if value is None else bounds.whole_or(value, ("auto",), MOST_USERS)
 
     @field_validator("checkpoint_every", mode="before")
     @classmethod
@@ -126,6 +137,7 @@ class Scenario(Section):
     name: bounds.Name
     """Names the results folder; the file's stem if not given."""
     description: bounds.Text = ""
+    """One line for people: what the experiment is about."""
     seed: bounds.Seed = 1
     """Decides data, splits and initial vectors. Never keys, encryption or decoys: a server may know it."""
     ratings: Annotated[Source, PlainValidator(chosen)]
@@ -149,6 +161,22 @@ class Scenario(Section):
     @classmethod
     def _who_alone(cls, value: Any) -> Any:
         return {"who": value} if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_rule_has_it(cls, tree: Any) -> Any:
+        """Keys of ``protocol`` that are left to the rule, where they do not depend on the ratings."""
+        model = tree.get("model", {}) if isinstance(tree, Mapping) else None
+        protocol = tree.get("protocol", {}) if isinstance(tree, Mapping) else None
+        if not isinstance(model, Mapping | Model) or not isinstance(protocol, Mapping):
+            return tree
+        name = model.rule if isinstance(model, Model) else rule_of(model)
+        if not isinstance(name, str) or name not in RULES.names():
+            return tree
+        one, other = (RULES.get(name).defaults(length) for length in (1.0, 100.0))
+        same = {key: getattr(one, key) for key in LEFT if getattr(one, key) == getattr(other, key)}
+        given = {key: value for key, value in protocol.items() if value is not None or key not in same}
+        return {**tree, "protocol": same | given}
 
     @model_validator(mode="after")
     def _something_to_observe(self) -> Scenario:

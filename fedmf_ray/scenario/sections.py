@@ -43,6 +43,7 @@ class Network:
     upload_gbps: Annotated[float, Ge(1e-9), Le(1e6)] = 1.0
     """10**9 bits per second; from one bit per second to more than any link has."""
     download_gbps: Annotated[float, Ge(1e-9), Le(1e6)] = 1.0
+    """The same, towards the user."""
     latency_s: Annotated[float, Ge(0), Le(1e6)] = 0.0
     """Added once per download and once per upload; no more than days."""
 

@@ -15,7 +15,7 @@ Decorate the class with :func:`source`. In a package that others install, name i
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -25,9 +25,10 @@ from pydantic import Field, field_validator, model_serializer
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import given_split, table
 from fedmf_ray.ratings.names import Names, OnDemand
+from fedmf_ray.ratings.scale import Scale, inferred
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_ITEMS, Synthetic
-from fedmf_ray.ratings.table import Ratings
+from fedmf_ray.ratings.table import Ratings, UserRatings
 from fedmf_ray.ratings.users import Users
 from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.source_registry import FROM_KEYS, SOURCES, Section, Source, chosen, source
@@ -69,10 +70,13 @@ class Titles(Section):
     title: bounds.Word = "title"
     """The column of the titles."""
     header: Header | None = None
+    """This and the next three as in ``ratings``, for files of which recognising goes wrong."""
     separator: Separator | None = None
+    """Between cells, as in ``ratings``."""
     encoding: str | None = None
+    """For example ``latin-1``, as in ``ratings``."""
     quoting: Quoting = "line"
-    """These four as in ``ratings``, for files of which recognising goes wrong."""
+    """What double quotes do, as in ``ratings``."""
 
 
 class TableSource(Section):
@@ -81,6 +85,9 @@ class TableSource(Section):
     source: str
     select: Selection = Selection()
     titles: Titles | None = None
+    scale: Annotated[Scale, FROM_KEYS] | None = None
+    """From which numbers people chose. If not given, users report the minimum, the maximum and the step of
+    the ratings that they train on, and a note says what that gives."""
 
     @field_validator("titles", mode="before")
     @classmethod
@@ -115,11 +122,30 @@ class TableSource(Section):
             ratings = ratings.keep(np.isin(ratings.user_ids, user_ids))
         slices = table.per_user(ratings, item_ids, user_ids, seed, split)
         names, notes = ratings.names, list(ratings.notes)
+        scale = self._scale(ratings, slices, notes)
         titles = self.own_titles()
         if self.titles:
             titles, more = self._read_titles(names, item_ids)
             notes += more
-        return Users(user_ids.tolist(), item_ids, slices, replace(names, titles=titles), tuple(notes))
+        return Users(user_ids.tolist(), item_ids, slices, replace(names, titles=titles), tuple(notes), scale)
+
+    def _scale(self, ratings: Ratings, slices: Sequence[UserRatings], notes: list[str]) -> Scale:
+        """As it was told, if no rating contradicts it; or what the training ratings show."""
+        told = self.scale
+        wrong = None if told is None else told.off(ratings.values)
+        if wrong is not None:
+            rated = f"{ratings.pair(wrong)} is rated {ratings.values[wrong]:g}"
+            raise FedMFError(
+                f"{ratings.source}: {rated}, which is not on ratings.scale, {told}: correct one of them"
+            )
+        if told is not None and told.step is not None:
+            return told
+        values = np.concatenate([user.values for user in slices])
+        if told is not None:
+            return inferred(np.concatenate([values, [told.low, told.high]]))
+        found = inferred(values)
+        notes.append(f"ratings are {found}: inferred from those for training (ratings.scale)")
+        return found
 
     def _read_titles(self, names: Names, item_ids: table.Integers) -> tuple[Mapping[int, str], list[str]]:
         from fedmf_ray.ratings import csv_files, titles  # pandas stays out of synthetic runs
@@ -134,7 +160,7 @@ class TableSource(Section):
     def _select_last(self, handler: Any) -> dict[str, Any]:
         """In a written scenario, which table comes before what is selected of it."""
         keys: dict[str, Any] = handler(self)
-        last = ("titles", "select")
+        last = ("scale", "titles", "select")
         return {key: keys[key] for key in keys if key not in last} | {key: keys[key] for key in last}
 
 
@@ -144,6 +170,7 @@ class MovieLensSource(TableSource):
 
     source: Literal["movielens"]
     dataset: bounds.Word = "ml-latest-small"
+    """Its name: ``fedmf-ray data list`` has all of them."""
 
     def load(self) -> Ratings:
         from fedmf_ray.ratings import movielens  # pandas stays out of synthetic runs
@@ -164,8 +191,11 @@ class Columns(Section):
     """Which column of a file holds what."""
 
     user: bounds.Word = "user"
+    """Who rated."""
     item: bounds.Word = "item"
+    """What was rated."""
     rating: bounds.Word = "rating"
+    """How high: a number on any scale."""
     timestamp: bounds.Word | None = None
     """Without one, the order of the file is the order in time."""
 
@@ -182,6 +212,7 @@ class FileSource(TableSource):
 
     source: Literal["file"]
     path: bounds.Location
+    """Of the file or folder. A relative path starts at the scenario file."""
     columns: Columns = Columns()
     header: Header | None = None
     """The names of all columns, in order, of a text file in which no line has them."""

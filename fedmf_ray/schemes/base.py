@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from fedmf_ray.checks import CHECKS
 from fedmf_ray.schemes.messages import Closed, Opening
@@ -46,8 +46,13 @@ __all__ = [
     "Secrets",
     "Shape",
     "Tags",
+    "Traffic",
     "Wire",
 ]
+
+_LONG = 256
+"""Numbers of a block, about, where shared tables make most of them."""
+
 
 class Reads(str, Enum):
     """What the server of a scheme can read, alone. Each includes those before it."""
@@ -60,6 +65,13 @@ class Reads(str, Enum):
     """The sums over users, as every user can."""
     EVERYTHING = "everything"
     """Each upload."""
+
+
+class Traffic(NamedTuple):
+    """Bytes down and up."""
+
+    down: int
+    up: int
 
 
 @dataclass(frozen=True)
@@ -139,13 +151,27 @@ class Scheme(ABC):
         """Bytes on the wire of a tag; 0 where nothing is tagged."""
         return 0
 
+    def published_bytes(self, shape: Shape, blocks: int) -> int:
+        """Bytes on the wire of a server's published tables of so many blocks."""
+        return blocks * self.block_bytes(shape) + self.tag_bytes()
+
+    def upload_overhead(self) -> int:
+        """Bytes of an upload to one server beside its blocks and their numbers."""
+        return self.tag_bytes()
+
+    def opening_bytes(self, shape: Shape, blocks: int, uploaded: int, users: int, full_text: bool) -> Traffic:
+        """What an opener downloads and uploads for a server's blocks, of which users have uploaded so
+        many."""
+        return Traffic(0, 0)
+
     def memory_bytes(self) -> int:
         """Memory that a key-holder takes beside its rows."""
         return 0
 
     def rows_per_block(self, rows: Rows) -> int:
-        """How many item rows are protected, uploaded and added as one."""
-        return 1
+        """How many item rows are protected, uploaded and added as one. Blocks of shared tables are as long:
+        in full text, narrow rows are put together, so that these are not cut into single numbers."""
+        return max(1, min(_LONG // rows.width, rows.most)) if rows.shared and rows.full_text else 1
 
     def layout(self, rows: Rows) -> str:
         """One line for people: how rows are laid out."""

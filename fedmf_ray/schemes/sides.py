@@ -253,7 +253,8 @@ class AddedTags(Tags):
         self._sum.add(np.array([0]), self._evaluator.negate(tag[None, None]))
 
     def wire(self) -> Wire:
-        return self._sum.wire()[0, 0]
+        tag: Wire = self._sum.wire()[0, 0]
+        return tag
 
     def closing(self) -> Any:
         return self._sum.closing()

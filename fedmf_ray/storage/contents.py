@@ -1,8 +1,10 @@
 """What every file of a run and of a study holds: each column and key with its meaning, in one place.
 
+Long because it is one table.
+
 The reference page of the documentation is made from this table, and a test compares it with what runs write.
 A name in capitals stands for many: ``KEY`` for the dotted keys that a study sweeps, ``MEASURE`` for the names
-of ``metrics.measures``.
+of ``metrics.measures``; ``factor_N`` is one of many.
 """
 
 from __future__ import annotations
@@ -29,19 +31,28 @@ _LOSSES: Meanings = {
 }
 
 _COSTS: Meanings = {
-    "basis": "Where the CPU seconds of this row come from: measured, charged (a calibrated run) or estimated.",
-    "protocol_s": "What the round would take with one device per user: the slowest user, then the server. The sum "
-    "of the five `slowest_*_s` and `server_cpu_s`. Derived.",
+    "basis": "Where the CPU seconds of this row come from: measured, charged (a calibrated run) or "
+    "estimated.",
+    "protocol_s": "What the round would take with one device per user: the slowest user, then the server. "
+    "The sum "
+    "of the five `slowest_*_s`, `server_cpu_s` and `open_s`. Derived.",
     "slowest_download_s": "Of the slowest user: receiving the item matrix. Derived.",
     "slowest_decrypt_s": "Of the slowest user: reading the item matrix, on its own device. Derived.",
     "slowest_update_s": "Of the slowest user: computing its steps, on its own device. Derived.",
     "slowest_encrypt_s": "Of the slowest user: protecting its steps, on its own device. Derived.",
     "slowest_upload_s": "Of the slowest user: sending them. Derived.",
-    "server_cpu_s": "CPU seconds of the server: checking and adding all uploads, publishing the matrix. See `basis`.",
+    "server_cpu_s": "CPU seconds of the server: checking and adding all uploads, publishing the matrix. "
+    "See `basis`.",
+    "open_s": "Of the user who opens the sums of the round, where the scheme has that: receiving them, opening "
+    "them on its own device, sending what opens them. 0 elsewhere. Derived.",
+    "open_cpu_s": "CPU seconds that it spent on that. See `basis`.",
+    "open_bytes": "Bytes that it received and sent for that. Counted.",
     "user_cpu_s_max": "The most CPU seconds that one user spent, on this machine. See `basis`.",
-    "user_decrypt_cpu_s_mean": "CPU seconds that a user spent on reading the matrix, mean over users. See `basis`.",
+    "user_decrypt_cpu_s_mean": "CPU seconds that a user spent on reading the matrix, mean over users. See "
+    "`basis`.",
     "user_update_cpu_s_mean": "CPU seconds that a user spent on its steps, mean over users. See `basis`.",
-    "user_encrypt_cpu_s_mean": "CPU seconds that a user spent on protecting them, mean over users. See `basis`.",
+    "user_encrypt_cpu_s_mean": "CPU seconds that a user spent on protecting them, mean over users. See "
+    "`basis`.",
     "network_s_max": "The longest that one user's download and upload took together: counted bytes over the "
     "bandwidth of the scenario, plus latency. Derived.",
     "upload_bytes_total": "Bytes that all users sent. Counted.",
@@ -59,6 +70,8 @@ ROUNDS = File(
         "uploads": "How many uploads are in the new matrix.",
         "refused": "How many uploads the server refused; `events.jsonl` has the reasons.",
         "user_actors": "Processes that hosted users.",
+        "MEASURE": "With `metrics.every`: each measure of lists, as in `ranking` of `summary.json`; empty after other "
+        "rounds.",
         "cpu_s": "Central baselines alone: CPU seconds of the round. Measured.",
         "wall_s": "What this simulation took for the round, by the clock. Measured; in no other column.",
     },
@@ -70,7 +83,8 @@ USERS = File(
     {
         "round": "As in `rounds.csv`.",
         "basis": "As in `rounds.csv`.",
-        "user_id": "The user's number in this run. It is the id of the data if all ids are whole numbers, and "
+        "user_id": "The user's number in this run. It is the id of the data if all ids are whole numbers, "
+        "and "
         "counts from 1 by first appearance otherwise.",
         "decrypt_cpu_s": "CPU seconds for reading the item matrix. See `basis`.",
         "update_cpu_s": "CPU seconds for computing steps. See `basis`.",
@@ -97,11 +111,16 @@ SUMMARY = File(
         "setup.wall_s": "Seconds by the clock before round 0.",
         "setup.initial_train_mse": "The training error before round 0.",
         "ranking.k": "Length of the lists (`metrics.top_k`).",
-        "ranking.users": "Users who have a held-out rating from `metrics.relevant_from` on; means are over these.",
+        "ranking.users": "Users who have a held-out rating from `metrics.relevant_from` on; means are over "
+        "these.",
         "ranking.hit_rate": "Share of lists with at least one relevant item.",
         "ranking.precision": "Share of list entries that are relevant.",
         "ranking.recall": "Share of a user's relevant items that are in its list.",
         "ranking.ndcg": "Normalised discounted cumulative gain: relevant items count more at the top.",
+        "ranking.map": "Mean average precision: precision at the place of each relevant item, averaged.",
+        "ranking.popularity": "Popularity bias, where raters are counted: mean raters of what is in a list, relative "
+        "to those of the most-rated items; 1 for a list of bestsellers.",
+        "ranking.coverage": "Share of all items that are in at least one list.",
         "ranking.MEASURE": "A measure of an installed plug-in (`metrics.measures`).",
         "checkpoints.written": "How many checkpoints were written.",
         "checkpoints.wall_s": "Seconds that they took.",
@@ -186,7 +205,8 @@ AUDIT = File(
         "round": "The first round that it read.",
         "rounds": "How many rounds it needs.",
         "ratings": "How many training ratings there are.",
-        "recovered": "The share of them that the attack named exactly, from 0 to 1; null if no attack is known.",
+        "recovered": "The share of them that the attack named exactly, from 0 to 1; null if no attack is "
+        "known.",
         "users": "How many users lost at least one rating.",
         "rated_precision": "Of the (user, item) pairs that it took for rated: the share that is.",
         "rated_recall": "Of the pairs that were rated: the share that it found.",
@@ -223,8 +243,58 @@ VIEW_ROUND = File(
     },
 )
 
+ESTIMATE = File(
+    "The CSV of fedmf-ray estimate -o",
+    "A row per cell, like `study.csv`: swept keys, then the costs of one round. `basis` is estimated.",
+    {
+        "cell": "Number of the cell, from 0.",
+        "KEY": "Each swept key, dotted, with its value in this cell.",
+        "round": "Always 0.",
+        **_COSTS,
+        "uploads": "How many users are in time.",
+        "refused": "How many are late.",
+        "user_actors": "Processes that would host users.",
+        "wall_s": "What the simulation of a round would take on this machine. Estimated.",
+    },
+)
+
+EXPORTED_ITEMS = File(
+    "items.csv (export)",
+    "`fedmf-ray export`: the item matrix as users see it. Known to every user and to no server.",
+    {
+        "item": "Its own id.",
+        "title": "What it is called, if titles are known.",
+        "bias": "Its bias, if the model has biases.",
+        "raters": "How many rated it, if users count them.",
+        "factor_N": "Its vector, a column per factor, from 0.",
+    },
+)
+
+EXPORTED_USERS = File(
+    "users.csv (export)",
+    "`fedmf-ray export`: a row per user. Private: a vector tells what a user likes.",
+    {
+        "user": "Its own id.",
+        "bias": "Its bias, if the model has biases.",
+        "factor_N": "Its vector, a column per factor, from 0.",
+    },
+)
+
+EXPORTED_PREDICTIONS = File(
+    "predictions.csv (export)",
+    "`fedmf-ray export`: a row per held-out rating. Private: it names what a user rated.",
+    {
+        "user": "Its own id.",
+        "item": "Its own id.",
+        "title": "What it is called, if titles are known.",
+        "rating": "What the user gave it.",
+        "expected": "What the model expects, not cut to the scale.",
+    },
+)
+
 FILES = (
     *(ROUNDS, USERS, SUMMARY, ENVIRONMENT, EVENTS),
-    *(STUDY, CELLS, AUDIT, VIEW_AGREED, VIEW_ROUND),
+    *(STUDY, CELLS, AUDIT, VIEW_AGREED, VIEW_ROUND, ESTIMATE),
+    *(EXPORTED_ITEMS, EXPORTED_USERS, EXPORTED_PREDICTIONS),
 )
 """In the order in which a reader meets them."""

@@ -20,9 +20,10 @@ from fedmf_ray.engine.progress import Progress
 from fedmf_ray.engine.run import COMPLETE, run
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.files import write
-from fedmf_ray.planning.population import Population
+from fedmf_ray.planning.resolved import resolved
 from fedmf_ray.privacy.adversaries import Seen
 from fedmf_ray.privacy.views import load
+from fedmf_ray.ratings.scale import STARS
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.study.cells import Study
@@ -46,7 +47,11 @@ class Audit:
 
 
 def audit_scenario(
-    scenario: Scenario, results: Path, progress: Progress, grid: Floats, folder: Path | None = None
+    scenario: Scenario,
+    results: Path,
+    progress: Progress,
+    grid: Floats | None = None,
+    folder: Path | None = None,
 ) -> Audit:
     """Run a scenario that says ``observe``, or take a run of it, and attack what it recorded."""
     _check_observed([scenario])
@@ -54,7 +59,7 @@ def audit_scenario(
     return _written(folder, [({}, finding) for finding in audit_run(folder, grid, scenario)], [])
 
 
-def audit_study(study: Study, results: Path, progress: StudyProgress, grid: Floats) -> Audit:
+def audit_study(study: Study, results: Path, progress: StudyProgress, grid: Floats | None = None) -> Audit:
     """Run what is missing of a study, and attack every complete cell."""
     _check_observed(cell.scenario for cell in study.cells)
     outcome = run_study(study, results, progress)
@@ -80,19 +85,23 @@ def _written(folder: Path, found: list[tuple[dict[str, Any], Finding]], incomple
     return Audit(folder, found, incomplete)
 
 
-def audit_run(folder: Path, grid: Floats, scenario: Scenario | None = None) -> list[Finding]:
+def audit_run(folder: Path, grid: Floats | None = None, scenario: Scenario | None = None) -> list[Finding]:
     """Play every attack that the view in a run folder allows.
 
-    grid: the rating scale. scenario: what the run must have been of. Raises :class:`FedMFError` if there
+    grid: the possible ratings; if not given, those of the scale that the run knows, because everybody who took
+    part knows it. scenario: what the run must have been of. Raises :class:`FedMFError` if there
     is no view, it has too few rounds, or it is another scenario's.
     """
     if not (folder / "scenario.yaml").is_file():
         raise FedMFError(f"{folder}: is not a run folder")
     recorded = scenario_file.load(folder / "scenario.yaml")
-    if scenario is not None and recorded != scenario:
+    whole, population = resolved(recorded)
+    if scenario is not None and whole != resolved(scenario, population)[0]:
         raise FedMFError(f"{folder}: is a run of another scenario, or of one with other settings")
     agreed, views = load(folder / "view")
-    truth = Truth(Population.of(recorded).all_ratings())
+    truth = Truth(population.all_ratings())
+    if grid is None:  # ratings on no grid are attacked as if they were stars
+        grid = (STARS if population.scale.step is None else population.scale).grid
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # candidates without a solution are NaN and lose
         return list(findings(Seen(agreed, views, grid, truth.each), truth))

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fedmf_ray.costs.devices import Deployment
-from fedmf_ray.costs.seconds import ESTIMATED, RoundCosts
+from fedmf_ray.costs.seconds import ESTIMATED, NO_OPENING, OpeningCosts, RoundCosts
 from fedmf_ray.costs.tariff import Tariff, UnitCosts
 from fedmf_ray.engine.backends import Backend
 from fedmf_ray.engine.pricing import tariff
@@ -38,7 +39,7 @@ class Work:
     decrypt_s: opening the item matrix. train_s: all users' updates and encryptions. receive_s: checking and
     adding all uploads. publish_s: the servers.
     shared: actors read a part of the matrix each, instead of all of it. combined: they also check and add
-    up uploads, instead of so many servers.
+    up uploads, instead of so many servers. opening: of the sums, by one user, where that must be.
     """
 
     decrypt_s: float
@@ -48,6 +49,7 @@ class Work:
     shared: bool
     combined: bool
     servers: int
+    opening: OpeningCosts = NO_OPENING
 
     def wall_s(self, actors: int, cpus: int) -> float:
         """Seconds of a round with actors that run on so many CPUs; servers add while users train."""
@@ -61,11 +63,11 @@ class Work:
                 (self.train_s + self.receive_s) / cpus,
                 self.receive_s / min(self.servers, cpus),
             )
-        return opening + working + self.publish_s / min(self.servers, cpus)
+        return opening + working + self.publish_s / min(self.servers, cpus) + self.opening.cpu_s
 
     def cpu_s(self, actors: int) -> float:
         reading = self.decrypt_s * (1 if self.shared else actors)
-        return reading + self.train_s + self.receive_s + self.publish_s
+        return reading + self.train_s + self.receive_s + self.publish_s + self.opening.cpu_s
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,17 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
         here = _priced(plan, tariff(plan, actors, attendance.asked, backend), scenario, fates, actors)[1]
     server_cpu_s = deployed.receive_s + deployed.publish_s
     arriving = {"uploads": int((fates == IN_TIME).sum()), "refused": int((fates == LATE).sum())}
-    row = costs.row(server_cpu_s, ESTIMATED) | arriving
+    in_time = np.flatnonzero(fates == IN_TIME)
+    opener = plan.population.user_ids[int(in_time[0])] if len(in_time) else 0
+    deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
+    open_s = deployment.opening_s(opener, deployed.opening) if deployed.opening.messages else 0.0
+    row = costs.row(server_cpu_s, ESTIMATED, deployed.opening, open_s) | arriving
     return Estimate(
         row={**row, "user_actors": actors, "wall_s": here.wall_s(actors, backend.cpus)},
         rounds=scenario.stop.rounds,
         users=users,
         actors=actors,
-        deployed_cpu_s=costs.user_cpu_s + server_cpu_s,
+        deployed_cpu_s=costs.user_cpu_s + server_cpu_s + deployed.opening.cpu_s,
         work=here,
         memory=memory_of(plan),
         layout=layout_line(costed),
@@ -165,7 +171,7 @@ def _priced(
 ) -> tuple[RoundCosts, Work]:
     """A round of a plan at these prices: what users are charged, and the work that it is."""
     deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
-    costs, receive_cpu_s, done = RoundCosts(), 0.0, 0
+    costs, receive_cpu_s, done, blocks = RoundCosts(), 0.0, 0, list[Any]()
     for some in plan.population.uploads(plan.terms.blocks, plan.terms.part_text_sparsity):
         asked = fates[done : done + len(some.user_ids)] != ABSENT
         done += len(some.user_ids)
@@ -174,6 +180,7 @@ def _priced(
         charged = prices.users(*(column[asked] for column in some))
         receive_cpu_s += prices.receive_cpu_s(charged.upload_blocks)
         costs.add(charged, deployment.seconds(charged))
+        blocks.append(charged.upload_blocks)
     decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user
     work = Work(
         decrypt_s,
@@ -183,6 +190,7 @@ def _priced(
         shared=not plan.scheme.lightweight,
         combined=actors < len(fates) and plan.scheme.combines,
         servers=plan.terms.blocks.servers,
+        opening=prices.opening(np.concatenate(blocks)),
     )
     return costs, work
 

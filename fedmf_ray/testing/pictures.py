@@ -121,7 +121,11 @@ def _tick_boxes(axis: Any) -> list[Any]:
     """Where the labels of an axis stand, in order, without those beyond its limits."""
     low, high = sorted(axis.get_view_interval())
     ticks = zip(axis.get_majorticklocs(), axis.get_major_ticks(), strict=True)
-    return [tick.label1.get_window_extent() for at, tick in ticks if low <= at <= high]
+    return [
+        (tick.label1 if tick.label1.get_visible() else tick.label2).get_window_extent()  # 2: on the right
+        for at, tick in ticks
+        if low <= at <= high
+    ]
 
 
 def _points(line: Any) -> list[tuple[float, float]]:

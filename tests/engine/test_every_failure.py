@@ -44,6 +44,13 @@ CASES = {
     "combined": {},
     "single": {"cluster__users_per_actor": 1},
     "opened": {"protocol__scheme": "asking"},
+    "masked": {"protocol__scheme": "masked"},
+    "masked, single": {"protocol__scheme": "masked", "cluster__users_per_actor": 1},
+    "masked, some late": RIDGE
+    | {
+        "protocol__scheme": "masked",
+        "participation": {"share": 0.9, "dropout": 0.2, "late": 0.3, "minimum": 0.0},
+    },
     "ridge, some late": RIDGE
     | {"participation": {"share": 0.9, "dropout": 0.2, "late": 0.3, "minimum": 0.0}},
     "packed": {"protocol__scheme": "packed"},
@@ -80,7 +87,7 @@ def check(result, expected):
     assert result[1] == expected[1]
 
 
-@pytest.mark.parametrize("case", ["combined", "single", "opened", "ridge, some late"])
+@pytest.mark.parametrize("case", ["combined", "single", "opened", "masked", "ridge, some late"])
 def test_in_any_call_a_process_may_die(unharmed, tmp_path, case):
     """Each call once, in ways that take turns."""
     chosen, expected = unharmed(case)

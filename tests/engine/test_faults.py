@@ -90,7 +90,8 @@ class TestProcessesThatDie:
         check(result, fewer)
         assert len(backend.killed) == 4
 
-    def test_where_a_user_opens_the_sums(self, local_ray, tmp_path, undisturbed, monkeypatch):
+    @pytest.mark.parametrize("scheme", ["masked", pytest.param("asking", marks=pytest.mark.slow)])
+    def test_where_a_user_opens_the_sums(self, local_ray, tmp_path, undisturbed, monkeypatch, scheme):
         monkeypatch.setitem(SCHEMES._known, "asking", Asking)
         faults = [
             ("close", 2, "ServerActor"),
@@ -99,7 +100,7 @@ class TestProcessesThatDie:
             ("publish", 8, "UserActor"),
         ]
         backend = FaultyBackend(faults)
-        check(train(small(**ON_RAY, protocol__scheme="asking"), backend, tmp_path), undisturbed)
+        check(train(small(**ON_RAY, protocol__scheme=scheme), backend, tmp_path), undisturbed)
         assert len(backend.killed) == 4
 
     def test_without_checkpoints_a_dead_process_ends_the_run_with_a_word(self, local_ray, tmp_path):

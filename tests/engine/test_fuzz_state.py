@@ -16,6 +16,7 @@ from tests.support.small_runs import losses_of, small
 CASES = {
     "plain": {"protocol__scheme": "plain", "cluster__users_per_actor": 2},
     "packed": {},
+    "masked": {"protocol__scheme": "masked"},
 }
 ROUNDS = 6
 WILD = (

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -106,6 +107,35 @@ def test_training_makes_better_lists_than_counting(tmp_path):
     assert found["item_item"] > 0.9 > 0.6 > found["batch"]
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"rule": "item_item", "item_item": {"rated_is_liked": True, "reg": 5.0}},
+        {"rule": "implicit", "implicit": {"rated_is_liked": True, "reg": 5.0}, "factors": 4},
+        {"algorithm": "ease", "ease": {"rated_is_liked": True, "reg": 5.0}},
+        {"algorithm": "ials", "ials": {"rated_is_liked": True, "reg": 5.0}, "factors": 4},
+    ],
+    ids=lambda model: model.get("rule") or model["algorithm"],
+)
+def test_clicks_are_enough_for_lists(tmp_path, model):
+    """Every click counts as 1: people of two kinds click on items of their kind, each on some of them."""
+    random, lines = np.random.default_rng(0), ["user,item,rating"]
+    for user in range(60):
+        lines += [f"{user},{item},1" for item in random.choice(np.arange(user % 2, 40, 2), 15, replace=False)]
+    (tmp_path / "clicks.csv").write_text("\n".join(lines) + "\n")
+    tree = {
+        "name": "clicks", "ratings": {"source": "file", "path": str(tmp_path / "clicks.csv")},
+        "test": {"fraction": 0.3}, "metrics": {"top_k": 5, "relevant_from": 1}, "model": model,
+        "stop": {"rounds": 4}, "protocol": {"scheme": "plain"},
+        "cluster": {"backend": "serial", "users_per_actor": "auto"},
+    }  # fmt: skip
+    folder = run(scenario_file.parse(tree, "clicks.yaml"), tmp_path / "run", Silent())
+    found = json.loads((folder / "summary.json").read_text())["ranking"]
+    # About ten of twenty items of a kind are left to be shown, of which four or five were held out.
+    assert found["hit_rate"] > 0.9
+    assert found["precision"] > 0.35
+
+
 def test_it_converges_when_nobody_adds_anything_new(tmp_path):
     folder, _ = results_of(tmp_path, protocol__scheme="plain", stop={"rounds": 9, "tolerance": 1e-9})
     summary = json.loads((folder / "summary.json").read_text())
@@ -130,6 +160,15 @@ def test_a_ciphertext_holds_as_many_pairs_as_fit():
     assert (blocks.shape.value_bits, blocks.columns) == (14, 219)
     assert (blocks.item_count, len(blocks.shared)) == (45, 572)
     assert "125,250 more numbers in 0.439 MB, which every user uploads" in layout_line(plan)
+
+
+def test_without_ciphertexts_blocks_are_long_too():
+    """One number per block would cost eight bytes for its place, and more under schemes that seal blocks."""
+    wide = {"model__item_item": {"top_items": 500}, "ratings__users": 610, "ratings__items": 9724}
+    blocks = Plan.of(small(**PAIRS | wide, protocol__scheme="plain")).terms.blocks
+    assert (blocks.columns, blocks.item_count, len(blocks.shared)) == (256, 38, 490)
+    small_blocks = Plan.of(small(**PAIRS, protocol__scheme="elementwise")).terms.blocks
+    assert (small_blocks.columns, len(small_blocks.shared)) == (1, 36)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_without_a_census_users_learn_while_they_count_themselves():
 
 class TestCensus:
     def test_counts_raters_and_leaves_the_rest_alone(self):
-        watched = Watched(protocol__min_raters=2)
+        watched = Watched(protocol__min_raters=2, protocol__fraction_bits=20)
         terms, factors = watched.plan.terms, watched.plan.terms.setting.factors
         before = watched.rows.copy()
         next(watched.federation.rounds())
@@ -184,7 +184,7 @@ class TestCensus:
     def test_weak_regularisers_do_not_lose_the_start(self):
         """A census must not shrink it, nor rounding: users whose vectors are nothing learn nothing."""
         weak = {"model__reg_item": 1e-5, "model__init_scale": 0.03, "protocol__fraction_bits": 12}
-        weak["protocol__update_bound"] = 32.0
+        weak |= {"protocol__update_bound": 32.0, "protocol__value_bound": 16.0}
         for least in (1, 2):
             watched = Watched(**weak, protocol__min_raters=least, stop__rounds=8)
             losses = [done.row["train_mse"] for done in watched.federation.rounds()]

@@ -144,8 +144,9 @@ def test_levels_do_not_depend_on_the_mean():
     assert rule.levels_of(np.array([33.0, 50, 66, 90, 100]) - mean, longer).tolist() == [0, 1, 1, 3, 3]
 
 
-def test_errors_are_those_of_each_users_own_mean():
-    local = after(ItemItem())
+@pytest.mark.parametrize("min_raters", [1, 6])
+def test_errors_are_those_of_each_users_own_mean(min_raters):
+    local = after(ItemItem(), min_raters=min_raters)
     errors = local.users.errors(local.items, local.terms)
     for user in range(len(COUNTS)):
         mine = np.array(list(stars(local, user).values()))
@@ -181,9 +182,26 @@ def test_what_does_not_fit_the_data_is_named():
     assert "top_items: 13 items are more than the 12" in ItemItem(top_items=13).unfit(setting)
     assert "one item makes no pair" in ItemItem().unfit(setting_of(1, False, items=1))
     flat = dataclasses.replace(setting, scale=(1.0, 1.0))
-    assert ItemItem().unfit(flat) == "item_item: a scale from 1 to 1 has no levels"
+    assert (
+        ItemItem()
+        .unfit(flat)
+        .startswith("item_item: a scale from 1 to 1 has no levels of liking: for clicks")
+    )
 
 
 def test_one_user_alone_gets_a_list():
     local = after(ItemItem(), ratings=(9,))
     assert np.isfinite(local.users.scores(0, local.items, local.terms)).all()
+
+
+def test_clicks_have_no_scale_and_count_alike():
+    """Whatever was rated is liked: sums are numbers of users who have both."""
+    local = after(ItemItem(rated_is_liked=True, cap=None))
+    items, _ = chosen(local, ITEMS)
+    both = np.zeros((len(items), len(items)))
+    for user in EVERYBODY:
+        mine = np.isin(items, list(stars(local, user)))
+        both += np.outer(mine, mine)
+    assert np.array_equal(read(local, ITEMS)[: len(items), : len(items)], both)
+    setting = dataclasses.replace(setting_of(1, False), scale=(1.0, 1.0))
+    assert ItemItem(rated_is_liked=True).unfit(setting) is None

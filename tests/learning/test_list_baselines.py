@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.likings import likings, user_means
 from fedmf_ray.learning.list_baselines import Ease, Ials, ease, ials
 from tests.learning.populations import owners, some_users
@@ -73,3 +74,17 @@ def test_the_mean_of_nothing_is_zero():
     for user in range(len(means)):
         mine = block.part(user, user + 1).values
         assert means[user] == pytest.approx(mine.mean() if len(mine) else 0.0)
+
+
+@pytest.mark.parametrize("settings", [Ease(), Ials()], ids=["ease", "ials"])
+def test_where_nobody_likes_anything_there_is_nothing_to_learn(settings):
+    block, _, _ = population(4)
+    start = np.ones((6, 2)), np.ones((12, 2))
+    liked = likings(block.values, 0.0, (5.0, 5.0))
+    assert not liked.any()
+    with pytest.raises(
+        FedMFError, match=rf"model.{settings.name}: no training rating .*rated_is_liked to true"
+    ):
+        ease(block, liked, 12, settings) if settings.name == "ease" else next(
+            ials(*start, block, liked, settings)
+        )

@@ -8,7 +8,7 @@ import pytest
 from fedmf_ray.engine.server_actor import ServerActor
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, Server, UploadRefused, deliver
-from fedmf_ray.schemes import Shape
+from fedmf_ray.schemes import Known, Piece, Shape
 from fedmf_ray.schemes.numbers import array_to_numbers
 from tests.support.small_protocol import sides
 
@@ -21,13 +21,20 @@ class Boundary:
     def __init__(self, scheme, seed):
         self.random = np.random.default_rng(seed)
         self.evaluator, self.key = sides(scheme, Shape(COLUMNS, 26))
-        tagged = self.key.authenticator is not None
-        wire = self.key.encrypt(np.zeros((BLOCKS, COLUMNS), np.int64), [0] * tagged)
-        self.items = EncryptedItems(0, 0, wire[:BLOCKS], wire[-1, 0] if tagged else None, NOBODY)
-        sent = self.key.encrypt(np.full((3, COLUMNS), STEP), [7] * tagged)
-        self.honest = Upload(0, 1, np.array([1, 4, 6]), sent[:3], sent[-1, 0] if tagged else None)
+        zeros, steps, blocks = np.zeros((BLOCKS, COLUMNS), np.int64), np.full((3, COLUMNS), STEP), [1, 4, 6]
+        if self.key.keeps_heads:
+            begun = self.key.begin(0, zeros, NOBODY)
+            self.items = EncryptedItems(0, 0, begun.sums, begun.tags, NOBODY, begun.head, begun.proof)
+        else:
+            tagged = self.key.authenticator is not None
+            wire = self.key.encrypt(zeros, [0] * tagged)
+            self.items = EncryptedItems(0, 0, wire[:BLOCKS], wire[-1, 0] if tagged else None, NOBODY)
+        heads, piece = {0: self.items.head}, Piece(1, 0, 0, 3)
+        sent, tags = self.key.protect(0, steps, np.array(blocks), [piece], heads, False)
+        tag = tags[0] if tags else None
+        self.honest = Upload(0, 1, np.array(blocks), sent, tag, self.items.head)
         secrets = self.key.secrets()
-        self.primes = array_to_numbers(secrets["primes"]) if secrets else None
+        self.primes = array_to_numbers(secrets["primes"]) if "primes" in secrets else None
 
     def roster(self):
         return Roster(np.array([1, 2]), np.array([3, 3]))
@@ -35,7 +42,7 @@ class Boundary:
     def spoiled(self):
         """The honest upload with one field, or several, turned into something else."""
         changes = {}
-        fields = ["round", "user_id", "blocks", "ciphertexts", "tag"]
+        fields = ["round", "user_id", "blocks", "ciphertexts", "tag", "head"]
         for field in self.random.choice(fields, self.random.integers(1, 3), replace=False):
             changes[str(field)] = getattr(self, f"bad_{field}")()
         return dataclasses.replace(self.honest, **changes)
@@ -48,6 +55,11 @@ class Boundary:
 
     def bad_user_id(self):
         return self.pick(0, 3, -1, 10**30, None, "1", 1.0, float("nan"), [1], b"1", True)
+
+    def bad_head(self):
+        return self.pick(
+            b"x", self.honest.head[:-1] + b"\0" + b"x", None, "x", 5, np.zeros(32, np.uint8), [0]
+        )
 
     def bad_blocks(self):
         good = self.honest.blocks
@@ -65,6 +77,13 @@ class Boundary:
                 good[:2], good[..., :-1], good[..., None], good.astype(np.uint16), good.astype(object), None,
                 good.tolist(), good.ravel(), b"", np.zeros((3, 0, 0), np.uint8), good.view(np.int8), "x",
             )  # fmt: skip
+        if self.key.keeps_heads:
+            bad = good.copy()
+            if self.random.random() < 0.5:
+                bad[self.random.integers(3), 0, 0] = self.pick(0, 2, 3, 254, 255)  # no upload's kind
+            else:
+                bad[2, 0, 1:13] = bad[self.random.integers(2), 0, 1:13]
+            return bad
         if self.primes is None:
             return good[:1]
         n = self.primes[0] * self.primes[1]
@@ -81,6 +100,8 @@ class Boundary:
             return self.pick(b"", self.honest.ciphertexts[0], 5, "x")
         good = self.honest.tag
         zero, full = np.zeros_like(good), np.full_like(good, 255)
+        if self.key.keeps_heads:
+            zero = good[1:]  # zero is a number modulo p
         return self.pick(None, good[:-1], good[None], good.astype(float), zero, full, good.tolist(), "x", 5)
 
 
@@ -121,20 +142,22 @@ def attack(boundary, count):
     assert np.array_equal(joined, before.ciphertexts)
     assert len(combiner.finish().user_ids) == 0
     assert actor.receive([boundary.honest]).added == 1
-    _, _, added = actor.close()
-    message, _ = actor.publish()
+    closed, _, added = actor.close()
+    known = Known(0, {0: boundary.items.head}, NOBODY, 1, 2)
+    openings = boundary.key.open([closed], known) if boundary.key.keeps_heads else [None]
+    message, _ = actor.publish(*openings)
     assert added == 1
     assert boundary.key.decrypt(message.ciphertexts)[boundary.honest.blocks].sum() == STEP * 3 * COLUMNS
 
 
-@pytest.mark.parametrize("scheme", ["packed", "plain"])
+@pytest.mark.parametrize("scheme", ["packed", "plain", "masked"])
 def test_malformed_uploads_are_refused_and_change_nothing(scheme):
     attack(Boundary(scheme, seed=1), 250)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("scheme", ["packed", "plain", "elementwise"])
+@pytest.mark.parametrize("scheme", ["packed", "plain", "elementwise", "masked"])
 def test_ten_thousand_malformed_uploads(scheme, seed):
-    """Twelve times 900, at four boundaries each."""
+    """Sixteen times 900, at four boundaries each."""
     attack(Boundary(scheme, seed=100 + seed), 900)

@@ -48,7 +48,7 @@ def test_parts_have_names_that_are_true_without_encryption(tmp_path):
 def test_cells_without_a_key_have_no_key_size(tmp_path):
     text = report(sample_study(tmp_path / "study").path).read_text()
     table = text[text.index("<h2>Cells") :].split("</table>")[0]
-    head = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<th>(.*?)</th>", table)]
+    head = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<th[^>]*>(.*?)</th>", table)]
     rows = [dict(zip(head, re.findall(r"<td[^>]*>([^<]*)</td>", row), strict=True))
             for row in table.split("<tr>")[2:]]  # fmt: skip
     found = {(row["algorithm"], row["scheme"], row["charge"], row["key_bits"]) for row in rows}

@@ -45,9 +45,8 @@ class Grid(TableSource):
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """Install a distribution with one module and one entry point, as pip would."""
-    monkeypatch.setattr(
-        source_registry, "_adapter", source_registry._adapter.__wrapped__
-    )  # nothing is remembered
+    # Nothing is remembered.
+    monkeypatch.setattr(source_registry, "_adapter", source_registry._adapter.__wrapped__)
 
     def make(name, module, code=PLUGIN, offers="Grid", distribution="plug"):
         site = tmp_path / distribution
@@ -81,7 +80,7 @@ def test_an_entry_point_is_a_source(install):
 def test_a_written_scenario_names_what_was_loaded_before_what_was_selected(install):
     install("grid-order", "plug_order")
     tree = scenario(source="grid-order").model_dump(mode="json")
-    assert list(tree["ratings"]) == ["source", "side", "titles", "select"]
+    assert list(tree["ratings"]) == ["source", "side", "scale", "titles", "select"]
 
 
 def test_a_plug_in_that_cannot_be_imported_is_named_and_breaks_no_other(install):

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from fedmf_ray.learning.rules.base import Learned, Memory, Rule, Setting
+from fedmf_ray.learning.rules.base import Defaults, Learned, Memory, Rule, Setting
 from fedmf_ray.learning.rules.gradient import Batch, GradientRule, Sequential
 from fedmf_ray.learning.rules.implicit import Implicit
 from fedmf_ray.learning.rules.item_item import ItemItem
 from fedmf_ray.learning.rules.ridge import Ridge
 from fedmf_ray.registry import Registry
 
-__all__ = ["RULES", "GradientRule", "Learned", "Memory", "Rule", "Setting"]
+__all__ = ["RULES", "Defaults", "GradientRule", "Learned", "Memory", "Rule", "Setting"]
 
 
 def _check(name: str, offered: object) -> type[Rule]:

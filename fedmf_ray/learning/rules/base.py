@@ -86,6 +86,26 @@ class Learned:
     shared: Mapping[str, Floats] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Defaults:
+    """What keys of ``model`` and ``protocol`` are where a scenario does not give them.
+
+    mean: None for that of the ratings. reg_user_bias, reg_item_bias: None for reg_user and reg_item.
+    """
+
+    factors: int = 100
+    biases: bool = False
+    mean: float | None = 0.0
+    reg_user: float = 1e-4
+    reg_item: float = 1e-4
+    reg_user_bias: float | None = None
+    reg_item_bias: float | None = None
+    init_scale: float = 0.1
+    fraction_bits: int = 20
+    value_bound: float = 16.0
+    update_bound: float = 0.5
+
+
 class Rule(ABC):
     """An update rule. Subclasses are frozen dataclasses with a ``name``."""
 
@@ -122,6 +142,12 @@ class Rule(ABC):
 
     calmer: ClassVar[str] = "lower model.learning_rate"
     """What to change where training diverges."""
+
+    @classmethod
+    def defaults(cls, length: float) -> Defaults:
+        """What settings are unless a scenario gives them. length: of the rating scale, its highest minus its
+        lowest; rules whose settings should follow it use it."""
+        return Defaults()
 
     def problem(self, steps: Steps, biases: bool) -> str | None:
         """Why the rule cannot run with these settings, in words that name keys of ``model``; None if it
@@ -182,7 +208,8 @@ class Rule(ABC):
         raters = learned = None
         if RATERS in items and counted:
             raters = matrix[:, items.at(RATERS)][:, 0]
-            vectors = np.where((raters >= setting.min_raters)[:, None], vectors, 0.0)
+            if self.predicts:
+                vectors = np.where((raters >= setting.min_raters)[:, None], vectors, 0.0)
             if setting.min_raters > 1:
                 learned = raters >= setting.min_raters
         return Items(

@@ -68,6 +68,9 @@ class Implicit(Rule):
     """A liking x is trusted 1 + alpha x times as much as that nothing is known of an item."""
     reg: float = 40.0
     """Weight on the squares of vectors: 40 up to 30 factors, 70 for 60."""
+    rated_is_liked: bool = False
+    """Whatever a user rated it likes, as much as anything else: for clicks and plays, where there is no
+    scale."""
     first_seed: int = 0
     """From which the first vectors of items are drawn, the same for everybody; any will do."""
 
@@ -79,7 +82,12 @@ class Implicit(Rule):
 
     def unfit(self, setting: Setting) -> str | None:
         low, high = setting.scale
-        return None if low < high else f"implicit: a scale from {low:g} to {high:g} has no levels of liking"
+        if low < high or self.rated_is_liked:
+            return None
+        return (
+            f"implicit: a scale from {low:g} to {high:g} has no levels of liking: for clicks and plays set "
+            "model.implicit.rated_is_liked to true"
+        )
 
     def columns(self, setting: Setting) -> tuple[Column, ...]:
         """A user replaces its part: a step may be twice as large as a part."""
@@ -188,6 +196,8 @@ class Implicit(Rule):
         return float(np.mean(np.abs(now - then)))
 
     def _weights(self, block: RatingBlock, setting: Setting) -> Floats:
+        if self.rated_is_liked:
+            return np.full(len(block.values), self.alpha)
         return self.alpha * likings(block.values, setting.steps.mean, setting.scale)
 
 

@@ -68,11 +68,19 @@ class ItemItem(Rule):
     """How many of the most-rated items are paired (M): 500 if not given, or all if there are fewer."""
     levels: int = 3
     """Whole levels of liking (L) between a third up the scale, which is 0, and its top."""
+    rated_is_liked: bool = False
+    """Whatever a user rated it likes, as much as anything else: for clicks and plays, where there is no
+    scale. L is then 1."""
     cap: int | None = 200
     """At most so many of a user's items count, those that it liked most and of these the latest; null for
     all. It bounds what one user changes."""
     reg: float = 100.0
     """What is added to the diagonal of the sums before they are inverted: more lets fewer pairs speak."""
+
+    @property
+    def _most(self) -> int:
+        """The highest level."""
+        return 1 if self.rated_is_liked else self.levels
 
     @property
     def unit_items(self) -> int:  # type: ignore[override]
@@ -102,7 +110,12 @@ class ItemItem(Rule):
         if setting.items < 2:
             return "item_item: one item makes no pair: take more items, or another rule"
         low, high = setting.scale
-        return None if low < high else f"item_item: a scale from {low:g} to {high:g} has no levels"
+        if low < high or self.rated_is_liked:
+            return None
+        return (
+            f"item_item: a scale from {low:g} to {high:g} has no levels of liking: for clicks and plays set "
+            "model.item_item.rated_is_liked to true"
+        )
 
     def size(self, setting: Setting) -> int:
         """M, the number of items in T."""
@@ -112,7 +125,7 @@ class ItemItem(Rule):
         return (setting.counter(),)
 
     def shared(self, setting: Setting) -> tuple[Table, ...]:
-        size, users, most = self.size(setting), setting.point.contributors, float(self.levels**2)
+        size, users, most = self.size(setting), setting.point.contributors, float(self._most**2)
         point = FixedPoint(0, users * most, most, users)
         return (Table(PAIRS, size * (size + 1) // 2, (Column("products", 1, point, "fresh"),)),)
 
@@ -150,11 +163,13 @@ class ItemItem(Rule):
 
     def liking(self, values: Floats, setting: Setting) -> Floats:
         """(n,) x, from 0 a third up the scale or below to 1 at its top. values: ratings less the mean."""
+        if self.rated_is_liked:
+            return np.ones(len(values))
         return likings(values, setting.steps.mean, setting.scale)
 
     def levels_of(self, values: Floats, setting: Setting) -> Floats:
         """(n,) whole levels, 0 to L; halves go to the even one."""
-        return np.rint(self.levels * self.liking(values, setting))
+        return np.rint(self._most * self.liking(values, setting))
 
     def capped(self, levels: Floats, places: Integers) -> Floats:
         """(n,) the same, with zeros for items outside T and for all but ``cap`` of the others."""
@@ -190,7 +205,7 @@ class ItemItem(Rule):
             rows, sums = top(items, self.size(setting)), items.shared[PAIRS][:, 0]
             found = Weights(
                 rows,
-                inverse(sums, self.size(setting), len(rows), self.levels, self.reg),
+                inverse(sums, self.size(setting), len(rows), self._most, self.reg),
                 items.raters / (1.0 + items.raters.max()),
             )
             items.derived[self.name] = found

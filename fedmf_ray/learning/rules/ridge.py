@@ -9,6 +9,7 @@ and which of it grows with the raters: the columns of v_j and b_j hold (n_j + c)
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import RatingBlock, Steps
 from fedmf_ray.learning.items import Items
 from fedmf_ray.learning.rules import ridge_steps
-from fedmf_ray.learning.rules.base import Learned, Memory, Rule, Setting
+from fedmf_ray.learning.rules.base import Defaults, Learned, Memory, Rule, Setting
 from fedmf_ray.learning.rules.ridge_steps import (
     CURVATURE,
     CURVATURE_BITS,
@@ -31,6 +32,9 @@ from fedmf_ray.tables import BIAS, FACTORS, RATERS, Column, Table
 
 Floats = NDArray[np.float64]
 
+_STARS = 4.5
+"""Length of the scale for which the defaults were chosen."""
+
 
 @dataclass(frozen=True)
 class Ridge(Rule):
@@ -41,6 +45,31 @@ class Ridge(Rule):
     counts: ClassVar[bool] = True
     parts: ClassVar[tuple[str, ...]] = (CURVATURE,)
     calmer: ClassVar[str] = "raise model.reg_user and model.reg_item, or lower model.init_scale"
+
+    @classmethod
+    def defaults(cls, length: float) -> Defaults:
+        """Those that docs/quality.md chose for half a star to five, a scale of length 4.5, carried to any.
+
+        Ratings that are k times as large have biases k times as large and factors sqrt(k) times, and the same
+        model is the best again where reg_user and reg_item are k times as large. (The loss is k**2 times what
+        it was, |u|**2 and |v|**2 are k times, squared biases k**2 times.)
+        """
+        k = length / _STARS
+        wider = max(k, math.sqrt(k))
+        finer = max(0, math.ceil(-math.log2(k)))
+        return Defaults(
+            factors=30,
+            biases=True,
+            mean=None,
+            reg_user=25.0 * k,
+            reg_item=5.0 * k,
+            reg_user_bias=4.0,
+            reg_item_bias=3.0,
+            init_scale=0.03 * math.sqrt(k),
+            fraction_bits=12 + finer,
+            value_bound=4.0 * wider,
+            update_bound=1.5 * wider,
+        )
 
     def problem(self, steps: Steps, biases: bool) -> str | None:
         weights = {"reg_user": steps.reg_user, "reg_item": steps.reg_item}

@@ -1,12 +1,13 @@
 """Words of b bits on the wire, b bits each: whole bytes by planes, what is left eight values at a time.
 
-A row of values is written as its planes, one after the other: the low 32 bits of all values (if b is 32 or more),
-then 16, then 8 as they fit, and the remaining r < 8 bits of eight values in r bytes. So NumPy moves whole
-arrays, and a row takes (columns * b) / 8 bytes, rounded up.
+A row of values is written as its planes, one after the other: the low 32 bits of all values (if b is 32 or
+more), then 16, then 8 as they fit, and the remaining r < 8 bits of eight values in r bytes. So NumPy moves
+whole arrays, and a row takes (columns * b) / 8 bytes, rounded up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,7 @@ Bytes = NDArray[np.uint8]
 Words = NDArray[Any]
 
 _PLANES = (32, 16, 8)
+_CHUNK_VALUES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class BitLayout:
     @cached_property
     def row_bytes(self) -> int:
         return -(-self.columns * self.bits // 8)
+
+    def chunks(self, rows: int) -> Iterator[slice]:
+        """So many rows in pieces whose arrays stay in a core's own cache."""
+        step = max(1, _CHUNK_VALUES // self.columns)
+        return (slice(first, min(first + step, rows)) for first in range(0, rows, step))
 
     @cached_property
     def _planes(self) -> list[tuple[int, int, int]]:
@@ -82,11 +89,11 @@ class BitLayout:
         rows, groups = len(low), -(-self.columns // 8)
         eights = np.zeros((rows, groups * 8), np.uint8)
         np.bitwise_and(low, (1 << size) - 1, out=eights[:, : self.columns])
-        words = eights.view("<u8")
+        words: NDArray[np.uint64] = eights.view("<u8")
         for half in (8, 16, 32):  # two neighbours become one, three times
             held = size * half // 8
-            low = _mask(held, 2 * half)
-            words = (words & low) | ((words >> np.uint64(half - held)) & (low << np.uint64(held)))
+            even = _mask(held, 2 * half)
+            words = (words & even) | ((words >> np.uint64(half - held)) & (even << np.uint64(held)))
         squeezed = words.view(np.uint8).reshape(rows, groups, 8)[:, :, :size]
         return squeezed.reshape(rows, groups * size)[:, : -(-self.columns * size // 8)]
 
@@ -96,7 +103,7 @@ class BitLayout:
         padded[:, : squeezed.shape[1]] = squeezed
         eights = np.zeros((rows, groups, 8), np.uint8)
         eights[:, :, :size] = padded.reshape(rows, groups, size)
-        words = eights.reshape(rows, groups * 8).view("<u8")
+        words: NDArray[np.uint64] = eights.reshape(rows, groups * 8).view("<u8")
         for half in (32, 16, 8):
             held = size * half // 8
             low = _mask(held, 2 * half)
@@ -105,10 +112,10 @@ class BitLayout:
 
     def signed(self, words: Words) -> NDArray[np.int64]:
         """Words modulo 2^b, whatever is above, to the integers from -2^(b-1) that they stand for."""
-        spare = 8 * self.word.itemsize - self.bits
-        kind = np.int32 if self.word.itemsize == 4 else np.int64
-        up = words << self.word.type(spare) if spare else words
-        return np.asarray((up.view(kind) >> kind(spare)).astype(np.int64))
+        kind = np.dtype("<i4" if self.word.itemsize == 4 else "<i8")
+        spare = kind.type(8 * self.word.itemsize - self.bits)
+        signed: NDArray[Any] = words.view(kind)
+        return np.asarray(((signed << spare) >> spare).astype(np.int64))
 
 
 def _mask(held: int, half: int) -> np.uint64:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from fedmf_ray.schemes.sides import Known
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.wire import Sums, TagSums
 from fedmf_ray.schemes.messages import Closed
+from fedmf_ray.schemes.sides import Known
 
 
 def check(closed: Closed, known: Known | None) -> None:
-    """Raise ``ValueError`` with the reason. known: what the opener has read itself; without it, sums are opened by
-    themselves, as the contract of schemes does."""
+    """Raise ``ValueError`` with the reason. known: what the opener has read itself; without it, sums are
+    opened by themselves, as the contract of schemes does."""
     sums = closed.sums
     if not isinstance(sums, Sums) or int(sums.counts.sum(dtype=np.int64)) != len(sums.nonces):
         raise ValueError("its lists do not fit its sums")

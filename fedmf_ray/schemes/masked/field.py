@@ -1,7 +1,8 @@
 """Exact arithmetic modulo p = 2^127 - 1 on whole arrays, with products of float64 matrices.
 
-A number modulo p is eight limbs of 16 bits. Products of limbs and integers are added up as float64, where they
-are exact below 2^53, in any order and with any library. So BLAS may do it: no bit depends on how it adds.
+A number modulo p is eight limbs of 16 bits. Products of limbs and integers are added up as float64, where
+they are exact below 2^53, in any order and with any library. So BLAS may do it: no bit depends on how it
+adds.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ P = (1 << 127) - 1
 BYTES = 16
 LIMBS, LIMB_BITS = 8, 16
 _EXACT_BITS = 53
+_SUM_BITS, _SPLIT, _NARROW_SPLIT = 56, 28, 20
+"""Sums over rows, and the pieces in which they are multiplied again: of 256 columns at most, or of 2^16."""
+
 _ROWS = 512
-"""Rows that are multiplied at once: they stay in a cache, and so small a product is no work for BLAS's threads,
-which the clock of one thread would not see."""
+"""Rows that are multiplied at once: they stay in a cache, and so small a product is no work for BLAS's
+threads, which the clock of one thread would not see."""
 
 
 def limbs_of(numbers: Bytes) -> Floats:
@@ -96,19 +100,47 @@ def _words(sums: Integers) -> Integers:
     return words
 
 
-def combined(factors: Floats, numbers: Bytes, cuts: Sequence[tuple[int, int]]) -> list[int]:
-    """Sum of factor times number modulo p over each of some ranges of rows.
+def weighted_sums(
+    rows: Floats, integers: Integers, columns: Floats, bits: int, cuts: Sequence[tuple[int, int]]
+) -> list[int]:
+    """For each of some ranges of rows, the sum of row's weight * column's weight * integer, modulo p.
 
-    factors: (rows, 8) limbs. numbers: (rows, 16) reduced. A range has at most 2^21 rows.
+    rows: (rows, 8) limbs. integers: (rows, columns), signed, of so many bits. columns: (columns, 8) limbs.
     """
-    others = limbs_of(numbers)
-    products = np.empty((len(cuts), LIMBS, LIMBS))
-    for at, (begin, end) in enumerate(cuts):
-        products[at] = factors[begin:end].T @ others[begin:end]
-    diagonals = np.zeros((len(cuts), 2 * LIMBS - 1), np.int64)
-    for limb in range(LIMBS):
-        diagonals[:, limb : limb + LIMBS] += products[:, limb].astype(np.int64)
+    sums = np.stack([_over_rows(rows[b:e], integers[b:e], bits) for b, e in cuts])
+    split = _SPLIT if len(columns) <= 256 else _NARROW_SPLIT
+    totals = [0] * len(cuts)
+    for at, shift in enumerate(range(0, _SUM_BITS, split)):
+        piece = sums >> shift
+        if shift + split < _SUM_BITS:
+            piece &= (1 << split) - 1
+        for cut, number in enumerate(_diagonals(piece.astype(np.float64) @ columns)):
+            totals[cut] += number << (split * at)
+    return [total % P for total in totals]
+
+
+def _over_rows(weights: Floats, integers: Integers, bits: int) -> Integers:
+    """(limbs, columns) exact sums over rows, each below 2^55."""
+    whole = LIMB_BITS + bits - 1 + len(integers).bit_length() <= _EXACT_BITS
+    pieces = 1 if whole else -(-bits // LIMB_BITS)
+    sums = np.zeros((LIMBS + -(-bits // LIMB_BITS) - 1, integers.shape[1]), np.int64)
+    for at in range(pieces):
+        piece = integers >> (LIMB_BITS * at) if pieces > 1 else integers
+        if at < pieces - 1:
+            piece &= 0xFFFF
+        for first in range(0, len(integers), _ROWS):
+            chunk = weights[first : first + _ROWS].T @ piece[first : first + _ROWS].astype(np.float64)
+            sums[at : at + LIMBS] += chunk.astype(np.int64)
+    return sums
+
+
+def _diagonals(products: Floats) -> list[int]:
+    """(k, n, 8) products of limbs to k numbers: limb i times limb j counts 2^(16 (i + j))."""
+    count, limbs, _ = products.shape
+    skewed = np.zeros((count, limbs, LIMBS + limbs), np.int64)
+    skewed[:, :, :LIMBS] = products
+    width = LIMBS + limbs - 1
+    diagonals = skewed.reshape(count, -1)[:, : limbs * width].reshape(count, limbs, width).sum(axis=1)
     return [
-        sum(limb << (LIMB_BITS * at) for at, limb in enumerate(diagonal)) % P
-        for diagonal in diagonals.tolist()
+        sum(limb << (LIMB_BITS * at) for at, limb in enumerate(diagonal)) for diagonal in diagonals.tolist()
     ]

@@ -4,8 +4,8 @@
     base   = HMAC(K, closed)                             users alone
     head   = H(before, closed, base)                     of the tables that are published next
 
-The base of a mask follows from the set that was closed: the same set gives the same bytes, another set another
-base. Whoever knows the head before and the secret can compute the head after, and nobody else.
+The base of a mask follows from the set that was closed: the same set gives the same bytes, another set
+another base. Whoever knows the head before and the secret can compute the head after, and nobody else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def digest(purpose: bytes, *fields: bytes | int) -> bytes:
 
 
 def closed_digest(before: bytes, round_number: int, first: int, credited: Integers, rest: bytes) -> bytes:
-    """Of what a server has closed in a round. credited: (k,) int64, increasing. rest: a digest of all else."""
+    """Of what a server has closed in a round. credited: (k,) int64, increasing. rest: a digest of all
+    else."""
     users = np.ascontiguousarray(credited, "<i8").tobytes()
     return digest(b"closed", before, round_number, first, users, rest)
 

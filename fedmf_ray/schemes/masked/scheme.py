@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedmf_ray.schemes.base import Evaluator, KeyHolder, Reads, Rows, Scheme, Secrets, Shape
+from fedmf_ray.schemes.base import Evaluator, KeyHolder, Reads, Rows, Scheme, Secrets, Shape, Traffic
 from fedmf_ray.schemes.masked.bits import BitLayout
+from fedmf_ray.schemes.masked.heads import HEAD_BYTES
 from fedmf_ray.schemes.masked.server import MaskedEvaluator
-from fedmf_ray.schemes.masked.streams import KEY_BYTES
+from fedmf_ray.schemes.masked.streams import KEY_BYTES, NONCE_BYTES
 from fedmf_ray.schemes.masked.users import MaskedKeyHolder
-from fedmf_ray.schemes.masked.wire import HEADER_BYTES, TAG_BYTES
+from fedmf_ray.schemes.masked.wire import HEADER_BYTES, NUMBER_BYTES, TAG_BYTES
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,18 @@ class Masked(Scheme):
 
     def tag_bytes(self) -> int:
         return TAG_BYTES
+
+    def published_bytes(self, shape: Shape, blocks: int) -> int:
+        """With a number as tag, two digests, and a seal for each block."""
+        return blocks * (self.block_bytes(shape) + NUMBER_BYTES) + NUMBER_BYTES + 2 * HEAD_BYTES
+
+    def upload_overhead(self) -> int:
+        return TAG_BYTES + HEAD_BYTES
+
+    def opening_bytes(self, shape: Shape, blocks: int, uploaded: int, users: int, full_text: bool) -> Traffic:
+        row, listed = self.block_bytes(shape), users if full_text and blocks > 1 else uploaded
+        lists = blocks * 4 + listed * NONCE_BYTES + users * (8 + 8 + NONCE_BYTES) + NUMBER_BYTES
+        return Traffic(blocks * row + lists, self.published_bytes(shape, blocks) + HEAD_BYTES)
 
     def layout(self, rows: Rows) -> str:
         each = self.block_bytes(rows.shape(1))

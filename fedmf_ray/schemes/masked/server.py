@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.sides import Aggregate, Evaluator, Integers, Shape, Tags, Wire
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import BitLayout
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES, Sums, TagSums
 from fedmf_ray.schemes.messages import Closed
+from fedmf_ray.schemes.sides import Aggregate, Evaluator, Integers, Shape, Tags, Wire
 
 Bytes = NDArray[np.uint8]
 
@@ -47,7 +48,8 @@ class MaskedEvaluator(Evaluator):
 
 @dataclass(frozen=True)
 class _Partial:
-    """What a combiner has added to some rows. nonces: (k, 12), rows: (k,) the position of each among these."""
+    """What a combiner has added to some rows. nonces: (k, 12), rows: (k,) the position of each among
+    these."""
 
     words: NDArray[Any]
     rows: Integers
@@ -105,8 +107,9 @@ class MaskedAggregate(Aggregate):
                     del self._whole[at]
                     return
         there, theirs = self._listed()
-        places = {(row, nonce.tobytes()): at for at, (row, nonce) in enumerate(zip(there.tolist(), theirs))}
-        out = [places.get((row, nonce.tobytes())) for row, nonce in zip(rows.tolist(), nonces)]
+        known = zip(there.tolist(), map(bytes, theirs), strict=True)
+        places = {one: at for at, one in enumerate(known)}
+        out = [places.get(one) for one in zip(rows.tolist(), map(bytes, nonces), strict=True)]
         if None in out:
             raise ValueError("takes out what was never added")
         kept = np.ones(len(there), bool)
@@ -115,12 +118,11 @@ class MaskedAggregate(Aggregate):
 
     def _listed(self) -> tuple[Integers, Bytes]:
         if not self._rows:
-            return np.empty(0, np.int64), np.empty((0, wires.NONCE_BYTES), np.uint8)
+            return np.empty(0, np.int64), _no_nonces()
         return np.concatenate(self._rows), np.concatenate(self._nonces)
 
     def _wholes(self) -> Bytes:
-        none = np.empty((0, wires.NONCE_BYTES), np.uint8)
-        return np.concatenate([none, *self._whole])
+        return np.concatenate([_no_nonces(), *self._whole])
 
     def wire(self) -> Wire:
         rows, _ = self._listed()
@@ -161,11 +163,10 @@ class MaskedTags(Tags):
     shape = (wires.TAG_BYTES,)
 
     def __init__(self, tag: Wire) -> None:
-        self._start = tag
-        self._tags: dict[int, Wire] = {}
+        self.open(tag)
 
     def add(self, user_id: int, tag: Wire) -> None:
-        if int.from_bytes(tag[wires.NONCE_BYTES :].tobytes(), "little") >= field.P:
+        if int.from_bytes(tag[NONCE_BYTES:].tobytes(), "little") >= field.P:
             raise ValueError("its tag is not a number modulo p")
         self._tags[user_id] = tag
 
@@ -179,16 +180,21 @@ class MaskedTags(Tags):
 
     def closing(self) -> TagSums:
         user_ids = np.array(sorted(self._tags), np.int64)
-        mine = np.array([self._tags[user_id] for user_id in user_ids.tolist()], np.uint8)
-        mine = mine.reshape(len(user_ids), wires.TAG_BYTES)
-        total = field.to_int(self._start) + sum(map(field.to_int, mine[:, wires.NONCE_BYTES :]))
-        return TagSums(user_ids, mine[:, : wires.NONCE_BYTES].copy(), field.to_bytes(total))
+        none = np.empty((0, wires.TAG_BYTES), np.uint8)
+        mine: Bytes = np.concatenate([none, *(self._tags[one][None] for one in user_ids.tolist())])
+        total = field.to_int(self._start) + sum(field.to_int(one) for one in mine[:, NONCE_BYTES:])
+        return TagSums(user_ids, mine[:, :NONCE_BYTES].copy(), field.to_bytes(total))
 
     def open(self, opening: Any) -> None:
-        self.__init__(opening)  # type: ignore[misc]
+        self._start: Wire = opening
+        self._tags: dict[int, Wire] = {}
 
     def partial(self) -> Any:
         return dict(self._tags)
 
     def merge(self, partial: Any) -> None:
         self._tags |= partial
+
+
+def _no_nonces() -> Bytes:
+    return np.empty((0, NONCE_BYTES), np.uint8)

@@ -49,8 +49,8 @@ def mac(key: bytes, *fields: bytes | int) -> bytes:
 
 
 def fresh_nonces(count: int) -> Bytes:
-    """(count, 12) from the operating system, in the moment in which they are needed: none is kept, so none comes
-    twice after a fork, a copy or a resume."""
+    """(count, 12) from the operating system, in the moment in which they are needed: none is kept, so none
+    comes twice after a fork, a copy or a resume."""
     return np.frombuffer(os.urandom(NONCE_BYTES * count), np.uint8).reshape(count, NONCE_BYTES)
 
 
@@ -87,7 +87,11 @@ class Stream:
         plain = np.empty((len(nonces), blocks, 4), "<u4")
         plain[:, :, :3] = np.ascontiguousarray(nonces).view("<u4")[:, None]
         plain[:, :, 3] = np.arange(blocks)
-        return self._encrypt(plain).view(word).reshape(len(nonces), blocks * _BLOCK // word.itemsize)[:, :columns]
+        return (
+            self._encrypt(plain)
+            .view(word)
+            .reshape(len(nonces), blocks * _BLOCK // word.itemsize)[:, :columns]
+        )
 
     def numbers(self, labels: Integers) -> Bytes:
         """(k, 16) one block for each number."""

@@ -123,15 +123,20 @@ class MaskedKeyHolder(KeyHolder):
         layout = self._layout
         out = np.empty((len(integers), 1, HEADER_BYTES + layout.row_bytes), np.uint8)
         out[:, 0, 0], out[:, 0, 1:HEADER_BYTES] = kind, nonces
-        words = stream.words(nonces, layout.columns, layout.word)
-        layout.pack(words + integers.astype(layout.word), out[:, 0, HEADER_BYTES:])
+        for some in layout.chunks(len(integers)):
+            words = stream.words(nonces[some], layout.columns, layout.word)
+            words += integers[some].astype(layout.word)
+            layout.pack(words, out[some, 0, HEADER_BYTES:])
         return out
 
     def decrypt(self, wire: Wire) -> Integers:
-        rows = wire[:, 0]
-        words = self._layout.unpack(rows[:, HEADER_BYTES:])
-        words -= self._masks(rows[:, :HEADER_BYTES])
-        return self._layout.signed(words)
+        layout, rows = self._layout, wire[:, 0]
+        integers = np.empty((len(rows), layout.columns), np.int64)
+        for some in layout.chunks(len(rows)):
+            words = layout.unpack(rows[some, HEADER_BYTES:])
+            words -= self._masks(rows[some, :HEADER_BYTES])
+            integers[some] = layout.signed(words)
+        return integers
 
     def _masks(self, headers: Bytes) -> NDArray[Any]:
         """(rows, columns) what is on rows of any kind."""
@@ -208,7 +213,7 @@ class MaskedKeyHolder(KeyHolder):
         rest: bytes,
     ) -> Opening:
         """Tables under the base that follows from what was closed: the same list gives the same bytes."""
-        base = heads.base_of(self._base_key, closed)
+        base = self._base(before, closed)
         head = heads.next_head(before, closed, base)
         blocks = np.arange(len(integers)) + first
         nonces = Stream(derive(base, "nonces")).numbers(blocks)[:, :NONCE_BYTES]
@@ -218,6 +223,10 @@ class MaskedKeyHolder(KeyHolder):
         tag = field.to_bytes(number + self._round(head).tables_pad)
         proof = Proof(before, rest, self._seals(head, blocks, integers))
         return Opening(round_number, first, wire, tag, head, closed, proof)
+
+    def _base(self, before: bytes, closed: bytes) -> bytes:
+        """It must follow from what was closed: a base of two sets gives away what is between them."""
+        return heads.base_of(self._base_key, closed)
 
     def _seals(self, head: bytes, blocks: Integers, integers: Integers) -> Bytes:
         """(rows, 16): the weighted sum of each row modulo p, under a pad of its own."""
@@ -231,13 +240,15 @@ class MaskedKeyHolder(KeyHolder):
         if not isinstance(proof, Proof):
             raise ValueError("it has no proof")
         closed = heads.closed_digest(proof.before, number, message.first, message.credited, proof.rest)
-        head = heads.next_head(proof.before, closed, heads.base_of(self._base_key, closed))
+        head = heads.next_head(proof.before, closed, self._base(proof.before, closed))
         if head != message.head:
             raise ValueError("its head does not follow from the one before")
-        wire = message.ciphertexts[rows]
-        if (wire[:, 0, 0] != wires.TABLES).any():
-            raise ValueError("a row was not published by an opener")
-        integers = self.decrypt(wire)
-        if not np.array_equal(self._seals(head, rows + message.first, integers), proof.seals[rows]):
-            raise ValueError("a seal does not fit its row")
+        integers = np.empty((len(rows), self._layout.columns), np.int64)
+        for some in self._layout.chunks(len(rows)):
+            wire, blocks = message.ciphertexts[rows[some]], rows[some] + message.first
+            if (wire[:, 0, 0] != wires.TABLES).any():
+                raise ValueError("a row was not published by an opener")
+            integers[some] = self.decrypt(wire)
+            if not np.array_equal(self._seals(head, blocks, integers[some]), proof.seals[rows[some]]):
+                raise ValueError("a seal does not fit its row")
         return integers

@@ -1,12 +1,13 @@
 """Secret weights: they bind rows of integers to numbers modulo p = 2^127 - 1 that add up.
 
-The weight of a value is the product of one for its row and one for its column: the number of a block of rows is
+The weight of a value is the product of one for its row and one for its column: the number of a block of rows
+is
 
     sum over rows of a[row] * (sum over columns of c[column] * x[row, column])    (mod p).
 
 Whoever does not know the weights and changes some x is right with probability 2/p at most: a row that changed
-keeps its inner sum with probability 1/p, and if that changed, so does the outer sum but for one a[row] of p. Row
-sums are products of matrices (:mod:`.field`), and outer weights are one for a row, not for each value.
+keeps its inner sum with probability 1/p, and if that changed, so does the outer sum but for one a[row] of p.
+Row sums are products of matrices (:mod:`.field`), and outer weights are one for a row, not for each value.
 """
 
 from __future__ import annotations
@@ -16,15 +17,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.sides import Integers, Shape
 from fedmf_ray.schemes.masked import field
 from fedmf_ray.schemes.masked.streams import Stream, derive
+from fedmf_ray.schemes.sides import Integers, Shape
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-
-_MOST_ROWS = 1 << 20
-"""Of one exact sum over rows."""
 
 
 class Weights:
@@ -42,20 +40,9 @@ class Weights:
         return field.weighted_rows(integers, self._columns, self._bits)
 
     def numbers(self, blocks: Integers, integers: Integers, cuts: Sequence[tuple[int, int]]) -> list[int]:
-        """For each of some ranges of rows, the number modulo p that stands for it. blocks: (rows,) numbers."""
-        inner = field.reduced(self.sums(integers))
-        outer = self._of(blocks)
-        fine = [
-            (at, begin, min(begin + _MOST_ROWS, end))
-            for at, (first, end) in enumerate(cuts)
-            for begin in range(first, end, _MOST_ROWS)
-        ]
-        totals = [0] * len(cuts)
-        for (at, *_), number in zip(
-            fine, field.combined(outer, inner, [(b, e) for _, b, e in fine]), strict=True
-        ):
-            totals[at] = (totals[at] + number) % field.P
-        return totals
+        """For each of some ranges of rows, the number modulo p that stands for it. blocks: (rows,)
+        numbers."""
+        return field.weighted_sums(self._of(blocks), integers, self._columns, self._bits, cuts)
 
     def _of(self, blocks: Integers) -> Floats:
         if len(blocks) and int(blocks.max()) >= len(self._rows):

@@ -1,13 +1,14 @@
 """How rows, tags and what an opener gets look on the wire.
 
-A row is its kind (1 byte), its nonce (12), and its values modulo 2^b with b bits each. A tag of an upload is a
-nonce (12) and a number modulo p (16); that of tables is a number alone.
+A row is its kind (1 byte), its nonce (12), and its values modulo 2^b with b bits each. A tag of an upload is
+a nonce (12) and a number modulo p (16); that of tables is a number alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,9 @@ TAG_BYTES = NONCE_BYTES + NUMBER_BYTES
 class Sums:
     """Closed sums of rows, as an opener needs them.
 
-    start: (rows, 13) kind and nonce of what each sum began with. totals: (rows, bytes) packed. counts: (rows,)
-    uint32, how many nonces of uploads are in each. nonces: (k, 12) row after row, sorted in each. whole: (u, 12)
-    sorted first nonces of uploads of all rows, whose others follow by counting.
+    start: (rows, 13) kind and nonce of what each sum began with. totals: (rows, bytes) packed. counts:
+    (rows,) uint32, how many nonces of uploads are in each. nonces: (k, 12) row after row, sorted in each.
+    whole: (u, 12) sorted first nonces of uploads of all rows, whose others follow by counting.
     """
 
     start: Bytes
@@ -64,7 +65,7 @@ class TagSums:
 def rest_of(sums: Sums, tags: TagSums | None) -> bytes:
     """A digest of the lists of nonces, which are sorted: order of arrival says nothing."""
     whole = hashlib.sha256(b"fedmf-ray list 1")
-    arrays = [sums.start, sums.counts, sums.nonces, sums.whole]
+    arrays: list[NDArray[Any]] = [sums.start, sums.counts, sums.nonces, sums.whole]
     if tags is not None:
         arrays += [tags.user_ids, tags.nonces]
     for array in arrays:
@@ -74,7 +75,8 @@ def rest_of(sums: Sums, tags: TagSums | None) -> bytes:
 
 
 def counted_nonces(first: Bytes, rows: int) -> Bytes:
-    """(rows, 12): the nonces of an upload of all rows, from its (12,) first one: the last four bytes count."""
+    """(rows, 12): the nonces of an upload of all rows, from its (12,) first one: the last four bytes
+    count."""
     nonces = np.empty((rows, 3), "<u4")
     nonces[:] = np.ascontiguousarray(first).view("<u4")
     nonces[:, 2] += np.arange(rows, dtype=np.uint32)
@@ -84,7 +86,7 @@ def counted_nonces(first: Bytes, rows: int) -> Bytes:
 def prefixes(nonces: Bytes) -> NDArray[np.uint64]:
     """(k,) the first eight bytes."""
     words = np.ascontiguousarray(nonces).view("<u4")
-    return words[:, 0] | words[:, 1].astype(np.uint64) << np.uint64(32)
+    return np.asarray(words[:, 0] | words[:, 1].astype(np.uint64) << np.uint64(32))
 
 
 def repeated(nonces: Bytes) -> bool:
