@@ -108,7 +108,8 @@ def audit(
     view
         A run of this scenario whose record is attacked, instead of running it.
     scale
-        Lowest rating, highest rating and step, which every adversary knows; those of the ratings if not given.
+        Lowest rating, highest rating and step, which every adversary knows; those of the ratings if not
+        given.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from fedmf_ray.costs.seconds import UserCosts, cpu_clock
 from fedmf_ray.engine.allocator import keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.collusion import read_uploads
-from fedmf_ray.engine.keeper import Keeper, Sides
+from fedmf_ray.engine.keeper import Sides
 from fedmf_ray.engine.lister import Lister
 from fedmf_ray.engine.opening import open_sums
 from fedmf_ray.engine.pieces import cut, pairs, runs

@@ -42,7 +42,8 @@ class Model(OpenSection):
     ``sequential`` as the authors' code, ``batch`` as the paper's equations; ``item_item``: lists from one
     round of sums over pairs of liked items, after a census, and no predictions of ratings; ``implicit``:
     weighted factorisation of the same likings; or a rule of an installed plug-in. A rule's own settings
-    stand under its name. If not given: sequential where ``learning_rate`` is, which ridge has no use for, or ``algorithm`` is regular_mf; ridge otherwise."""
+    stand under its name. If not given: sequential where ``learning_rate`` is, which ridge has no use for, or
+    ``algorithm`` is regular_mf; ridge otherwise."""
     biases: bool = _BY_RULE
     """Ratings are mean + user's bias + item's bias + inner product, instead of the product alone. If not
     given: true under ridge, false under gradient rules."""

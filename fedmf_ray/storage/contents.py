@@ -43,8 +43,8 @@ _COSTS: Meanings = {
     "slowest_upload_s": "Of the slowest user: sending them. Derived.",
     "server_cpu_s": "CPU seconds of the server: checking and adding all uploads, publishing the matrix. "
     "See `basis`.",
-    "open_s": "Of the user who opens the sums of the round, where the scheme has that: receiving them, opening "
-    "them on its own device, sending what opens them. 0 elsewhere. Derived.",
+    "open_s": "Of the user who opens the sums of the round, where the scheme has that: receiving them, "
+    "opening them on its own device, sending what opens them. 0 elsewhere. Derived.",
     "open_cpu_s": "CPU seconds that it spent on that. See `basis`.",
     "open_bytes": "Bytes that it received and sent for that. Counted.",
     "user_cpu_s_max": "The most CPU seconds that one user spent, on this machine. See `basis`.",
@@ -70,8 +70,8 @@ ROUNDS = File(
         "uploads": "How many uploads are in the new matrix.",
         "refused": "How many uploads the server refused; `events.jsonl` has the reasons.",
         "user_actors": "Processes that hosted users.",
-        "MEASURE": "With `metrics.every`: each measure of lists, as in `ranking` of `summary.json`; empty after other "
-        "rounds.",
+        "MEASURE": "With `metrics.every`: each measure of lists, as in `ranking` of `summary.json`; empty "
+        "after other rounds.",
         "cpu_s": "Central baselines alone: CPU seconds of the round. Measured.",
         "wall_s": "What this simulation took for the round, by the clock. Measured; in no other column.",
     },
@@ -118,8 +118,8 @@ SUMMARY = File(
         "ranking.recall": "Share of a user's relevant items that are in its list.",
         "ranking.ndcg": "Normalised discounted cumulative gain: relevant items count more at the top.",
         "ranking.map": "Mean average precision: precision at the place of each relevant item, averaged.",
-        "ranking.popularity": "Popularity bias, where raters are counted: mean raters of what is in a list, relative "
-        "to those of the most-rated items; 1 for a list of bestsellers.",
+        "ranking.popularity": "Popularity bias, where raters are counted: mean raters of what is in a list, "
+        "relative to those of the most-rated items; 1 for a list of bestsellers.",
         "ranking.coverage": "Share of all items that are in at least one list.",
         "ranking.MEASURE": "A measure of an installed plug-in (`metrics.measures`).",
         "checkpoints.written": "How many checkpoints were written.",

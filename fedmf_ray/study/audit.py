@@ -88,8 +88,8 @@ def _written(folder: Path, found: list[tuple[dict[str, Any], Finding]], incomple
 def audit_run(folder: Path, grid: Floats | None = None, scenario: Scenario | None = None) -> list[Finding]:
     """Play every attack that the view in a run folder allows.
 
-    grid: the possible ratings; if not given, those of the scale that the run knows, because everybody who took
-    part knows it. scenario: what the run must have been of. Raises :class:`FedMFError` if there
+    grid: the possible ratings; if not given, those of the scale that the run knows, because everybody who
+    took part knows it. scenario: what the run must have been of. Raises :class:`FedMFError` if there
     is no view, it has too few rounds, or it is another scenario's.
     """
     if not (folder / "scenario.yaml").is_file():
