@@ -14,7 +14,9 @@ demo: $(VENV)/.run  ## create the environment and run the quickstart scenario
 	$(RUN)/fedmf-ray run scenarios/quickstart.yaml --results $(RESULTS) --user 14
 
 # A file's tests share fixtures, a local Ray among them, so a file stays with one process.
+# Compiled first: where Python may not write bytecode, each of hundreds of processes would do it again.
 test: $(VENV)/.test  ## run the test suite in TEST_PROCESSES (slow tests excluded)
+	@$(RUN)/python -m compileall -q fedmf_ray tests
 	$(RUN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(VENV)/.test  ## run only the slow tests

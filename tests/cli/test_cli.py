@@ -210,6 +210,8 @@ def test_the_benchmark_of_kernels_says_why_it_measures_nothing(root, monkeypatch
 def test_python_without_docstrings_and_assertions(root, quickstart, tmp_path):
     """PYTHONOPTIMIZE=2: every command and script starts, and a run ends."""
     environment = os.environ | {"PYTHONOPTIMIZE": "2", "PYTHONPATH": str(root)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of forty processes would compile everything
+    environment["PYTHONPYCACHEPREFIX"] = str(tmp_path / "compiled")
     scripts = [*sorted((root / "benchmarks").glob("*.py")), *sorted((root / "analysis").glob("[a-z]*.py"))]
     for words in (
         ["-m", "fedmf_ray", "--help"],
