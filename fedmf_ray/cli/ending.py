@@ -47,7 +47,7 @@ def _quality(run: Run) -> Lines:
     last, count = run.rounds.iloc[-1], len(run.rounds)
     ended = f"{run.summary.get('status', 'not ended')} after {count} round{'s' * (count != 1)}"
     tested = "" if last["test_rmse"] == last["test_rmse"] else " (nothing was held out: test)"
-    yield f"{losses(last.to_dict())}{tested}; {ended}"
+    yield f"{losses({'train_mse': last['train_mse'], 'test_rmse': last['test_rmse']})}{tested}; {ended}"
     if early := run.summary.get("early_stopping"):
         yield f"best in round {early['best_round']}: {early['best_rmse']:.4f} on validation ratings"
     if ranking := run.summary.get("ranking"):

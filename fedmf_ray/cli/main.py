@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 
 import click
 
 from fedmf_ray import __version__
-from fedmf_ray.cli import clean, console, data, doctor, export, jobs, reference, runs, studies
+from fedmf_ray.cli import clean, compare, console, data, doctor, export, jobs, reference, runs, studies
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.termination import Terminated, end_terminated, termination_as_interrupt
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Commands by name; one that is not there is answered with the nearest."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            near = get_close_matches(name, self.list_commands(ctx), n=1)
+            meant = f": did you mean {near[0]}?" if near else ": fedmf-ray --help lists all"
+            ctx.fail(f"no such command {name!r}{meant}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(__version__)
 def cli(debug: bool) -> None:
@@ -21,7 +36,7 @@ def cli(debug: bool) -> None:
 
 for _command in (
     *(runs.run, runs.resume, runs.recommend, export.export),
-    *(studies.sweep, studies.estimate, studies.audit, studies.report),
+    *(studies.sweep, studies.estimate, studies.audit, studies.report, compare.compare),
     *(jobs.submit, jobs.follow),
     *(reference.scenarios, reference.keys_, data.data, clean.clean),
     doctor.doctor,

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     "--folder", type=click.Path(path_type=Path), help="The study's own folder, instead of one in RESULTS."
 )
 def sweep(file: Path, overrides: tuple[str, ...], results: str, folder: Path | None) -> None:
-    """Run every cell of a study, a scenario with a sweep.
+    """Run every cell of a study, a scenario with a sweep, and rank its settings by test error.
 
     Called again, it runs only the cells that are missing.
     """
+    from fedmf_ray.cli.ranking import show_ranking
     from fedmf_ray.study import cells
     from fedmf_ray.study.sweep import run_study
 
@@ -42,6 +43,7 @@ def sweep(file: Path, overrides: tuple[str, ...], results: str, folder: Path | N
         with study_screen(study.name) as screen:
             outcome = run_study(study, place.folder, screen, folder)
         incomplete, count = outcome.incomplete, len(outcome.states)
+        show_ranking(outcome.path)
         console.stderr.print(f"{count - len(incomplete)} of {count} cells are complete")
         print_place(outcome.path, None if folder else place)
     _end_of_study(incomplete)

@@ -156,7 +156,7 @@ def test_every_command_has_help_and_starts_without_slow_imports():
     assert done.stdout == "[]\n", done.stderr
     assert set(cli.commands) == {
         *("run", "resume", "recommend", "sweep", "estimate", "audit", "report"),
-        *("data", "clean", "doctor", "submit", "follow", "export", "scenarios", "keys"),
+        *("data", "clean", "doctor", "submit", "follow", "export", "compare", "scenarios", "keys"),
     }
     for command in cli.commands.values():
         assert command.help
