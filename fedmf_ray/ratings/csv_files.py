@@ -132,8 +132,8 @@ def read(
 
 
 def first_cells(path: Path, dialect: Dialect = RECOGNISED) -> tuple[list[str], str]:
-    """The cells of the first line that is no comment, and what separates them: the separator that cuts it into
-    most cells. Raises :class:`FedMFError` if there is no line."""
+    """The cells of the first line that is no comment, and what separates them: the separator that cuts it
+    into most cells. Raises :class:`FedMFError` if there is no line."""
     with unpacked(path) as source:
         lines = Lines(source, path, dialect.encoding, dialect.comment, None)
         line = lines.next()

@@ -18,11 +18,13 @@ from fedmf_ray.ratings.table import Ratings
 ROLES = ("user", "item", "rating", "timestamp")
 
 _NAMES = {
-    "user": "user userid uid username reviewer reviewerid reader readerid customer customerid member memberid "
-    "person visitor visitorid account accountid client clientid profile profileid viewer listener player",
-    "item": "item itemid iid movie movieid film filmid book bookid isbn product productid asin article articleid "
-    "song songid track trackid artist artistid game gameid anime animeid business businessid recipe recipeid "
-    "show showid course courseid beer beerid joke jokeid wine wineid tea place placeid",
+    "user": "user userid uid username reviewer reviewerid reader readerid customer customerid member "
+    "memberid person visitor visitorid account accountid client clientid profile profileid "
+    "viewer listener player",
+    "item": "item itemid iid movie movieid film filmid book bookid isbn product productid asin article "
+    "articleid song songid track trackid artist artistid game gameid anime animeid business "
+    "businessid recipe recipeid show showid course courseid beer beerid joke jokeid wine wineid "
+    "tea place placeid",
     "rating": "rating ratings score stars star overall value points grade mark bookrating userrating "
     "reviewscore preference",
     "timestamp": "timestamp time date datetime ts unixtime unixreviewtime reviewtime created createdat "
@@ -97,6 +99,9 @@ def ratings_table(path: Path, told: Mapping[str, str]) -> Table:
         if found is not None:
             path = found
     names, keys = _names_of(path, ROLES)
+    for role, name in told.items():
+        if name not in names:
+            raise FedMFError(f"{path}: --{role} {name}: no such column; it has {', '.join(names)[:200]}")
     columns = dict(told)
     for role in ROLES:
         if role not in columns:
@@ -106,12 +111,9 @@ def ratings_table(path: Path, told: Mapping[str, str]) -> Table:
             elif role != "timestamp":
                 shown = ", ".join(names)[:200]
                 raise FedMFError(
-                    f"{path}: which column holds the {role}s is not clear from their names ({shown}): say it, as in "
-                    f"--{role} {names[0]}"
+                    f"{path}: which column holds the {role}s is not clear from their names ({shown}): say it, "
+                    f"as in --{role} {names[0]}"
                 )
-    for role, name in told.items():
-        if name not in names:
-            raise FedMFError(f"{path}: --{role} {name}: no such column; it has {', '.join(names)[:200]}")
     return Table(path, {role: columns[role] for role in ROLES if role in columns}, keys)
 
 

@@ -8,18 +8,19 @@ from typing import Any
 
 import yaml
 
+from fedmf_ray.learning.rules.ridge import Ridge
 from fedmf_ray.ratings.inspecting import Inspected, Table
 from fedmf_ray.ratings.split import Split
 
 _FRACTION = 0.2
-_MOST_ALONE = 5
-"""Ratings of a user from which on its last one may be held out, and enough are left to learn from."""
 
 
 def drafted(seen: Inspected, titles: Table | None, test: Path | None, folder: Path) -> str:
     """The text of a scenario in a folder; test: a file of ratings that somebody else held out."""
+    users, items, count = f"{seen.users:,} users", f"{seen.items:,} items", f"{len(seen.ratings.values):,}"
+    defaults = Ridge.defaults(seen.scale.length)
     lines = [
-        f"# {len(seen.ratings.values):,} ratings of {seen.items:,} items by {seen.users:,} users, {seen.scale}.",
+        f"# {count} ratings by {users} of {items}, from {seen.scale}.",
         "# `fedmf-ray keys` lists every key; what is not here has a default that suits the ratings.",
         "",
         "ratings:",
@@ -32,7 +33,7 @@ def drafted(seen: Inspected, titles: Table | None, test: Path | None, folder: Pa
         where = {"path": _near(titles.path, folder), **titles.columns, **titles.keys}
         lines.append(f"  titles: {_flow(where)}")
     split, said = _split(seen, test, folder)
-    least = 1 if test else Split(**split).fewest  # type: ignore[arg-type]
+    least = 1 if test else Split(**split).fewest
     if seen.fewest < least:
         lines.append(f"  select: {{min_ratings: {least}}}  # who has fewer keeps none to train on")
     lines += [
@@ -41,6 +42,9 @@ def drafted(seen: Inspected, titles: Table | None, test: Path | None, folder: Pa
         "",
         "model:",
         "  rule: ridge           # needs no learning rate",
+        f"  # The defaults reg_user: {defaults.reg_user:g} and reg_item: {defaults.reg_item:g} suit many items with "
+        "few raters;",
+        "  # a fifth of them suits few items with many raters.",
         "",
         "protocol:",
         "  scheme: packed        # Paillier encryption; plain gives the same model, unprotected and faster",
@@ -57,7 +61,7 @@ def drafted(seen: Inspected, titles: Table | None, test: Path | None, folder: Pa
 def _split(seen: Inspected, test: Path | None, folder: Path) -> tuple[dict[str, Any], str]:
     if test is not None:
         return {"file": _near(test, folder)}, "a split that somebody else made"
-    if seen.timed and seen.fewest >= _MOST_ALONE:
+    if seen.timed:
         return {"last": 1}, "each user's latest rating is held out, to measure errors on"
     return {"fraction": _FRACTION}, "a fifth of each user's ratings is held out, to measure errors on"
 
