@@ -131,23 +131,6 @@ def read(
     return columns, notes
 
 
-def first_cells(path: Path, dialect: Dialect = RECOGNISED) -> tuple[list[str], str]:
-    """The cells of the first line that is no comment, and what separates them: the separator that cuts it
-    into most cells. Raises :class:`FedMFError` if there is no line."""
-    with unpacked(path) as source:
-        lines = Lines(source, path, dialect.encoding, dialect.comment, None)
-        line = lines.next()
-        while line is not None and (line.startswith(_COMMENTS) or re.fullmatch(r'"?sep=(.)"?', line)):
-            line = lines.next()
-    if line is None:
-        raise FedMFError(f"{path}: holds no lines")
-    if DOUBLE_COLON in line:
-        return [cell.strip() for cell in line.split(DOUBLE_COLON)], DOUBLE_COLON
-    cells = {separator: _names(line, separator, dialect.quoting) for separator in SEPARATORS}
-    separator = max(SEPARATORS, key=lambda one: len(cells[one]))
-    return cells[separator], separator
-
-
 def _told_header(
     lines: Lines, path: Path, wanted: Sequence[str], dialect: Dialect, notes: list[str], key: str
 ) -> Header:
@@ -189,7 +172,7 @@ def _header(
             separators = dialect.separator or told[1]
             skipped += 1
             continue
-        splits = {separator: _names(line, separator, dialect.quoting) for separator in separators}
+        splits = {separator: names_in(line, separator, dialect.quoting) for separator in separators}
         fitting = [separator for separator in separators if set(wanted) <= set(splits[separator])]
         if fitting:
             break
@@ -223,7 +206,8 @@ def _cells(line: str, separator: str, quoting: Quoting) -> list[str]:
         return [line]
 
 
-def _names(line: str, separator: str, quoting: Quoting) -> list[str]:
+def names_in(line: str, separator: str, quoting: Quoting = "line") -> list[str]:
+    """The cells of a line that names columns."""
     cells = _cells(line, separator, quoting)
     return [(cell.strip().strip('"') if quoting == "none" else cell.strip()) for cell in cells]
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.ratings import csv_files, files, parquet_files
-from fedmf_ray.ratings.archives import kind_of_file
+from fedmf_ray.ratings.archives import kind_of_file, unpacked
+from fedmf_ray.ratings.lines import Lines
 from fedmf_ray.ratings.scale import Scale, inferred
 from fedmf_ray.ratings.table import Ratings
 
@@ -111,8 +112,8 @@ def ratings_table(path: Path, told: Mapping[str, str]) -> Table:
             elif role != "timestamp":
                 shown = ", ".join(names)[:200]
                 raise FedMFError(
-                    f"{path}: which column holds the {role}s is not clear from their names ({shown}): say it, "
-                    f"as in --{role} {names[0]}"
+                    f"{path}: which column holds the {role}s is not clear from their names ({shown}): "
+                    f"say it, as in --{role} {names[0]}"
                 )
     return Table(path, {role: columns[role] for role in ROLES if role in columns}, keys)
 
@@ -153,7 +154,7 @@ def _names_of(path: Path, roles: Sequence[str]) -> tuple[list[str], dict[str, ob
         raise FedMFError(f"{path}: no such file")
     if path.is_dir() or kind_of_file(path) == "Parquet":
         return parquet_files.column_names(path), {}
-    cells, separator = csv_files.first_cells(path)
+    cells, separator = _first_cells(path)
     keys: dict[str, object] = {"separator": separator} if separator == csv_files.DOUBLE_COLON else {}
     numbers = all(re.fullmatch(r"-?[0-9.]+", cell) for cell in cells)
     if roles and numbers and 3 <= len(cells) <= len(roles):
@@ -165,3 +166,20 @@ def _names_of(path: Path, roles: Sequence[str]) -> tuple[list[str], dict[str, ob
 def _guessed(role: str, names: Sequence[str]) -> str | None:
     plain = {re.sub("[^a-z]", "", name.lower()): name for name in reversed(names)}
     return next((plain[known] for known in _NAMES[role].split() if known in plain), None)
+
+
+def _first_cells(path: Path) -> tuple[list[str], str]:
+    """The cells of the first line that is no comment, and what separates them: the separator that cuts it
+    into most cells. Raises :class:`FedMFError` if there is no line."""
+    with unpacked(path) as source:
+        lines = Lines(source, path, None, None, None)
+        line = lines.next()
+        while line is not None and (line.startswith(("#", "%")) or re.fullmatch(r'"?sep=(.)"?', line)):
+            line = lines.next()
+    if line is None:
+        raise FedMFError(f"{path}: holds no lines")
+    if csv_files.DOUBLE_COLON in line:
+        return [cell.strip() for cell in line.split(csv_files.DOUBLE_COLON)], csv_files.DOUBLE_COLON
+    cells = {separator: csv_files.names_in(line, separator) for separator in csv_files.SEPARATORS}
+    separator = max(csv_files.SEPARATORS, key=lambda one: len(cells[one]))
+    return cells[separator], separator

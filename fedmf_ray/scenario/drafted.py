@@ -42,8 +42,8 @@ def drafted(seen: Inspected, titles: Table | None, test: Path | None, folder: Pa
         "",
         "model:",
         "  rule: ridge           # needs no learning rate",
-        f"  # The defaults reg_user: {defaults.reg_user:g} and reg_item: {defaults.reg_item:g} suit many items with "
-        "few raters;",
+        f"  # The defaults, reg_user {defaults.reg_user:g} and reg_item {defaults.reg_item:g}, suit many "
+        "items with few raters;",
         "  # a fifth of them suits few items with many raters.",
         "",
         "protocol:",

@@ -69,6 +69,8 @@ def place(root, tmp_path_factory):
     pd.DataFrame([(f"isbn-{b}", f"Book {b}") for b in range(20)], columns=["isbn", "name"]).to_csv(
         place / "books.csv", index=False
     )
+    (place / "titles.csv").write_bytes((place / "books.csv").read_bytes())
+    (place / "ratings.yaml").write_bytes((place / "books.yaml").read_bytes())
     (place / "my-study.yaml").write_text(
         "ratings: {source: synthetic, users: 6, items: 9}\ntest: {last: 1}\n"
         "cluster: {backend: serial}\nprotocol: {scheme: plain}\nstop: {rounds: 1}\n"
@@ -91,6 +93,8 @@ def called(place, *words):
     """A command of ours, in this process, with results in a folder of the test's own."""
     if words[0] in ("run", "sweep", "audit"):
         words = (*words, "--results", str(place / "results"))
+    if words[0] == "new":
+        words = (*words, "--force")  # two pages write the same
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         result = CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
@@ -127,6 +131,7 @@ def filled(words, place, run_folder, study_folder):
     instead = {
         "RUN": run_folder,
         "RUN...": run_folder,
+        "OTHER_RUN": run_folder,
         "STUDY": study_folder,
         "STUDY...": study_folder,
         "SCENARIO": "quickstart",
@@ -143,6 +148,8 @@ def ours(place, words):
     if name in LONG:
         scenario_file.read(folder() / f"{name}.yaml", overrides)
         return
+    if words[0] == "run" and name == "ratings":
+        words = [*words, "cluster.backend=serial"]
     if words[0] in ("run", "audit", "estimate") and name == "quickstart":
         given = {word.partition("=")[0] for word in overrides}
         wanted = (*SMALL, WATCHED) if words[0] == "audit" else SMALL
