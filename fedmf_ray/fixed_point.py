@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from fedmf_ray.errors import FedMFError
 
 LARGEST_SLOT_BITS = 57
 """A slot that begins anywhere in a byte must fit eight bytes to be cut out of a plaintext in one step."""
+
+_HOPELESS = 1000.0
+"""Times a bound: what is larger has diverged, and no bound would do."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,19 @@ def to_floats(integers: NDArray[np.int64], scale: float | NDArray[np.float64]) -
     values = integers.astype(np.float64)
     values *= 1.0 / scale
     return values
+
+
+def would_do(values: NDArray[np.float64], bounds: NDArray[np.float64], setting: float) -> str:
+    """How large the largest value is in terms of a setting, and which one would have held it, in words for a
+    person: ``up to 0.83: 1 would do``. Nothing where training has left all bounds behind.
+
+    values, bounds: as of :func:`first_beyond`. setting: to which the bounds are in proportion, about.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        over = float(np.max(np.abs(values) / np.resize(bounds, values.shape[1])))
+    if not 1 < over <= _HOPELESS:  # also if NaN
+        return ""
+    return f" (up to {over * setting:.3g}: {setting * 2 ** math.ceil(math.log2(over)):g} would do)"
 
 
 def first_beyond(values: NDArray[np.float64], bounds: NDArray[np.float64]) -> tuple[int, int] | None:

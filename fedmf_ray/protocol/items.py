@@ -12,7 +12,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError
-from fedmf_ray.fixed_point import first_beyond
+from fedmf_ray.fixed_point import first_beyond, would_do
 from fedmf_ray.protocol.ledger import INITIAL, tampered
 from fedmf_ray.protocol.ledger import Ledger as Ledger
 from fedmf_ray.protocol.ledger import TamperedError as TamperedError
@@ -188,9 +188,10 @@ def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
     row, bound = _first_beyond(tables[0], terms), terms.setting.point.value_bound
     if row is not None:
         raise DivergenceError(
-            f"round {shares[0].round}, item {terms.item_ids[row]}",
-            f"a value is over protocol.value_bound {bound:g}, training has diverged: {terms.rule.calmer}, "
-            "or raise the bound",
+            f"round {shares[0].round}, item {terms.item_ids[row]}"
+            f"{would_do(tables[0], terms.items.value_bounds, bound)}",
+            f"a value is over protocol.value_bound {bound:g}: raise it; if errors have grown from round to "
+            f"round, training has diverged: {terms.rule.calmer}",
         )
     for table, values in zip(terms.blocks.tables[1:], tables[1:], strict=True):
         if first_beyond(values, table.value_bounds) is not None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError
-from fedmf_ray.fixed_point import first_beyond
+from fedmf_ray.fixed_point import first_beyond, would_do
 from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.learning.items import Items, user_side
 from fedmf_ray.learning.metrics import ErrorSums, error_sums
@@ -129,9 +129,10 @@ class Users:
             owner = self.user_ids[first + int(np.searchsorted(block.starts, at, side="right")) - 1]
             bound = terms.setting.point.update_bound
             raise DivergenceError(
-                f"user {owner}, item {terms.item_ids[block.items[at]]}",
-                f"a step is over protocol.update_bound {bound:g}, training diverges: "
-                f"{terms.rule.calmer}, or raise the bound",
+                f"user {owner}, item {terms.item_ids[block.items[at]]}"
+                f"{would_do(steps, terms.items.update_bounds, bound)}",
+                f"a step is over protocol.update_bound {bound:g}: raise it; if errors have grown from round to "
+                f"round, training diverges: {terms.rule.calmer}",
             )
         self._check_shared(first, learned.shared, terms)
         finite = np.isfinite(learned.vectors).all(axis=1)
