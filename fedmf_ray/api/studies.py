@@ -63,7 +63,7 @@ class Study:
             ) from error
 
     def _brief(self) -> str:
-        complete = int(self.cells["status"].isin(["complete", "converged"]).sum())
+        complete = int(self.cells["status"].isin(["complete", "converged", "stopped_early"]).sum())
         return f"{complete} of {len(self.cells)} cells complete"
 
     def __repr__(self) -> str:

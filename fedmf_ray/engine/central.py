@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.federation import Round
 from fedmf_ray.engine.measured import of_round
+from fedmf_ray.engine.stopping import Stopping
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.learning import baselines
 from fedmf_ray.learning.baselines import Epoch
@@ -48,7 +49,7 @@ class Central:
         self._train = RatingBlock.of([(user.items, user.values - mean) for user in self._users])
         self._test = RatingBlock.of([(user.test_items, user.test_values - mean) for user in self._users])
         self._epoch: Epoch | None = None
-        self.status = "complete"
+        self.status, self.stopping = "complete", Stopping(scenario.stop)
         self.agreed: Agreed | None = None
         self.first_round = 0
         self.setup: Row = {}
@@ -74,6 +75,8 @@ class Central:
         stop = self._scenario.stop
         epochs = self._epochs()
         for number in range(stop.rounds):
+            if self.stopping.over(number):
+                return
             wall, cpu = time.perf_counter(), cpu_clock()
             with np.errstate(over="ignore", invalid="ignore"):  # reported below
                 epoch = next(epochs, None)
@@ -87,6 +90,7 @@ class Central:
                 )
             sides = epoch.user_vectors, epoch.item_matrix
             losses = combine([error_sums(*sides, self._train, self._test, self._clip)])
+            self.stopping.learn(number, losses.test_rmse)
             yield Round(
                 {
                     "round": number,

@@ -24,6 +24,7 @@ from fedmf_ray.engine.opening import opening_of
 from fedmf_ray.engine.persistence import Lost, persist, persist_in_round
 from fedmf_ray.engine.pricing import tariff
 from fedmf_ray.engine.progress import Progress
+from fedmf_ray.engine.stopping import Stopping
 from fedmf_ray.engine.training import Trainer, Training
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.metrics import Losses, combine
@@ -83,7 +84,7 @@ class Federation:
         self._user_ids = plan.population.user_ids
         self._attendance = Attendance(scenario.participation, len(self._user_ids), scenario.seed)
         self._events, self._gauges = events, backend.gauges()
-        self.status = "complete"
+        self.status, self.stopping = "complete", Stopping(scenario.stop)
         self.agreed: Agreed | None = agreed_of(plan)
 
         groups = place(plan, scenario.cluster.users_per_actor, backend.cpus, backend.memory_bytes)
@@ -154,12 +155,13 @@ class Federation:
         the round before is written, so that no resumed run lacks a row.
         """
         stop, crew = self._scenario.stop, self._crew
-        while crew.round < stop.rounds:
+        while crew.round < stop.rounds and not self.stopping.over(crew.round):
             persist(self._save, self._go_back, self._give_up)
             done, opening = persist(self._round, self._go_back, self._give_up)
             number = done.row["round"]
             if number >= self._written:
                 self._written = number + 1
+                self.stopping.learn(number, done.row["test_rmse"])
                 yield done
             if stop.tolerance and max(opening.user_change, opening.item_change) < stop.tolerance:
                 self.status = "converged"

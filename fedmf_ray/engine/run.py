@@ -17,6 +17,7 @@ from fedmf_ray.engine.journal import Journal
 from fedmf_ray.engine.observation import recorded_rounds
 from fedmf_ray.engine.progress import Progress, StoppedError
 from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, keeps_state, new_state
+from fedmf_ray.engine.stopping import STOPPED_EARLY, Stopping
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
@@ -41,7 +42,7 @@ from fedmf_ray.termination import termination_as_interrupt
 
 Row = dict[str, Any]
 
-COMPLETE = ("complete", "converged")
+COMPLETE = ("complete", "converged", STOPPED_EARLY)
 ENDED = (*COMPLETE, "diverged")
 """A run with one of these ended by itself and would end the same way again."""
 
@@ -55,6 +56,8 @@ class Experiment(Protocol):
     """Where and how it runs, for the environment."""
     status: str
     """How it ended: complete or converged."""
+    stopping: Stopping
+    """Whether it ends early; whoever resumes it tells it the errors of the rounds before."""
     agreed: Agreed | None
     """What an adversary knows of the settings, if there is a protocol to observe."""
     first_round: int
@@ -160,6 +163,8 @@ def _go_on(
         before = earlier.pop("earlier", [])
         past = [*(before if isinstance(before, list) else ()), earlier]
         folder = RunFolder.reopen(path, tables, mark, scenario, {**here, "earlier": past})
+        for number, error in tables.errors():
+            experiment.stopping.learn(number, error)
         journal.write_to(folder)
         journal("resumed", round=experiment.first_round)
         progress.note(f"going on with round {experiment.first_round}")
@@ -189,7 +194,9 @@ def _drive(
             summary["last_round"] = as_json(row)
             progress.round(row, scenario.stop.rounds)
         ranking = experiment.ranking()
-        summary["status"] = experiment.status
+        summary["status"], rounds = experiment.status, summary["rounds"]
+        if rounds < scenario.stop.rounds and experiment.stopping.over(rounds):
+            summary |= {"status": STOPPED_EARLY, "early_stopping": experiment.stopping.row(rounds)}
     except DivergenceError as error:
         ranking = experiment.ranking()
         summary |= {"status": "diverged", "reason": error.advice}

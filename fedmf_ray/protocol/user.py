@@ -131,8 +131,8 @@ class Users:
             raise DivergenceError(
                 f"user {owner}, item {terms.item_ids[block.items[at]]}"
                 f"{would_do(steps, terms.items.update_bounds, bound)}",
-                f"a step is over protocol.update_bound {bound:g}: raise it; if errors have grown from round to "
-                f"round, training diverges: {terms.rule.calmer}",
+                f"a step is over protocol.update_bound {bound:g}: raise it; if errors have grown from round "
+                f"to round, training diverges: {terms.rule.calmer}",
             )
         self._check_shared(first, learned.shared, terms)
         finite = np.isfinite(learned.vectors).all(axis=1)

@@ -119,7 +119,7 @@ def _run(run: Run) -> dict[str, Any]:
 
 def _study(study: Study) -> dict[str, Any]:
     cells, table = study.cells, study.rounds
-    complete = int(cells["status"].isin(["complete", "converged"]).sum())
+    complete = int(cells["status"].isin(["complete", "converged", "stopped_early"]).sum())
     keys = [str(key) for key in cells.columns if key not in ("cell", "status", "reason")]
     return {
         "title": study.label,

@@ -53,7 +53,7 @@ class Study:
     @property
     def ended(self) -> pd.DataFrame:
         """Rounds of the cells that ended well: the last round of one that diverged is no result."""
-        well = self.cells.loc[self.cells["status"].isin(["complete", "converged"]), "cell"]
+        well = self.cells.loc[self.cells["status"].isin(["complete", "converged", "stopped_early"]), "cell"]
         return self.rounds[self.rounds["cell"].isin(well)] if len(self.rounds) else self.rounds
 
     @property

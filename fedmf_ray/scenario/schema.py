@@ -93,6 +93,11 @@ class Stop(Section):
     """The most rounds of a run."""
     tolerance: bounds.Rate | None = None
     """Converged when the mean absolute changes of U and of V in a round are both below this."""
+    patience: bounds.Rounds | None = None
+    """Stopped early when the validation error has not improved for so many rounds; needs ``test.validation``.
+    Users keep the model of the last round, and ``summary.json`` names the best one."""
+    min_delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """By how much it must fall to count as improved."""
 
 
 class Cluster(Section):
@@ -182,6 +187,15 @@ class Scenario(Section):
     def _something_to_observe(self) -> Scenario:
         if self.observe and self.model.central:
             raise ValueError(f"observe: {self.model.algorithm} has neither server nor users")
+        return self
+
+    @model_validator(mode="after")
+    def _patience_has_a_validation_set(self) -> Scenario:
+        if self.stop.patience is not None and self.test.validation is None:
+            raise ValueError(
+                "stop.patience: needs ratings that are neither for training nor for the test: "
+                "test: {folds: 5, fold: 0, validation: 1} measures errors on fold 1, and keeps fold 0"
+            )
         return self
 
     @model_validator(mode="after")

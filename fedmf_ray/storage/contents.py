@@ -103,8 +103,12 @@ SUMMARY = File(
     "summary.json",
     "How a run ended.",
     {
-        "status": "complete, converged (`stop.tolerance`), diverged, failed or interrupted.",
+        "status": "complete, converged (`stop.tolerance`), stopped_early (`stop.patience`), "
+        "diverged, failed or interrupted.",
         "reason": "Why, if it diverged or failed.",
+        "early_stopping.best_round": "Where `stop.patience` ended the run: its best round, from 0. Users "
+        "keep the model of the last.",
+        "early_stopping.best_rmse": "The validation error of that round.",
         "rounds": "How many rounds were written.",
         "last_round": "The last row of `rounds.csv`.",
         "setup.keys_cpu_s": "CPU seconds for making the keys. Measured.",

@@ -62,6 +62,15 @@ class RunTables:
         self.rows += 1
         self._known[self.rows] = self._now(self.rows, as_json(dict(row)))
 
+    def errors(self) -> list[tuple[int, float]]:
+        """The number of each round that is written, and its ``test_rmse`` (NaN if nothing was held out), to
+        the last bit."""
+        path = self._folder / ROUNDS
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return [(int(row["round"]), float(row["test_rmse"] or "nan")) for row in csv.DictReader(file)]
+
     def mark(self, rows: int) -> Mark:
         """How the tables were with so many rows. Raises :class:`CheckpointError` if they never were."""
         if rows not in self._known:
