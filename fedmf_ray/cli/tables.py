@@ -18,25 +18,34 @@ if TYPE_CHECKING:
 def show_estimate(estimated: Estimate) -> None:
     """The costs per round under the names of a run's columns, and the totals of all rounds."""
     out.print(escaped(f"{estimated.users:,} users in {estimated.actors:,} actors, {estimated.layout}"))
-    table = _table("unit costs measured here", "", "")
-    for name, piece in _UNITS.items():
-        line = getattr(estimated.unit, name)
-        if not any(line):
-            continue  # no user opens sums, or checks credits
-        meaning = f"per {piece}, plus {1e6 * line.fixed:,.3g} µs per call"
-        table.add_row(name, f"{1e6 * line.each:,.4g} µs", meaning)
+    table = _table("CPU of a round", "calls", "µs per call", "pieces", "µs per piece", "s", "")
+    for step in estimated.steps:
+        fixed, each = (f"{1e6 * cost:,.6g}" for cost in step.line)
+        counts = f"{step.calls:,}", fixed, f"{step.pieces:,}", each
+        table.add_row(step.name, *counts, _seconds(step.cpu_s), _WORK[step.name])
+    table.add_row("together", "", "", "", "", _seconds(estimated.deployed_cpu_s), "users' devices and server")
     out.print(table)
+    out.print(
+        "s = calls × µs per call + pieces × µs per piece, tags included; µs are measured here", style="dim"
+    )
     table = _table("per round, estimated", "", "")
     for column, value in estimated.row.items():
         if isinstance(value, int | float) and column.endswith(("_s", "_s_max", "_s_mean", "_bytes_total")):
-            amount = size(value) if "bytes" in column else f"{value:,.4g} s"
+            amount = size(value) if "bytes" in column else f"{_seconds(value)} s"
             table.add_row(column, amount, _MEANINGS.get(column, ""))
     out.print(table)
     table = _table(f"{estimated.rounds:,} rounds, estimated", "", "")
     for name, value in estimated.totals.items():
-        amount = size(value) if "bytes" in name else duration(value)
+        amount = size(value) if "bytes" in name else f"{_seconds(value)} s"
+        if "bytes" not in name and value >= _LONG_S:
+            amount += f" ({duration(value)})"
         table.add_row(name, amount, _MEANINGS.get(name, ""))
     out.print(table)
+
+
+def _seconds(value: float) -> str:
+    """To the microsecond: one notation, so that sums can be done by hand."""
+    return f"{value:,.6f}"
 
 
 def show_estimates(estimates: list[tuple[dict[str, Any], Estimate]]) -> None:
@@ -102,14 +111,18 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-_UNITS = {
-    "decrypt": "ciphertext, with decoding",
-    "update": "rating",
-    "encrypt": "ciphertext, with encoding",
-    "receive": "ciphertext, to check and add it",
-    "publish": "ciphertext of the item matrix",
-    "reopen": "value of the item matrix, to open the sums",
-    "unmask": "uploaded value, to open the sums",
+_LONG_S = 120.0
+"""From here on seconds are also said in minutes or hours."""
+
+_WORK = {
+    "decrypt": "every user reads the item matrix; a piece is a ciphertext or a value",
+    "credit": "every user checks whose uploads are in it; a piece is an uploader",
+    "update": "every user computes its steps; a piece is a rating",
+    "encrypt": "every user protects them",
+    "receive": "the server checks an upload and adds it",
+    "reopen": "one user opens the sums",
+    "unmask": "for that, each uploaded piece",
+    "publish": "the server writes the item matrix",
 }
 
 _MEANINGS = {

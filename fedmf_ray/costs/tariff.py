@@ -37,6 +37,24 @@ NOTHING = Line(0.0, 0.0)
 
 
 @dataclass(frozen=True)
+class Step:
+    """All of one kind of work in a round, as a sum that can be done by hand.
+
+    name: of the unit costs. calls: how often it is done. pieces: of all calls together. line: what a call and
+    a piece cost.
+    """
+
+    name: str
+    calls: int
+    pieces: int
+    line: Line
+
+    @property
+    def cpu_s(self) -> float:
+        return self.calls * self.line.fixed + self.pieces * self.line.each
+
+
+@dataclass(frozen=True)
 class UnitCosts:
     """CPU seconds of this machine for one scheme, row of columns and update rule.
 
@@ -108,6 +126,24 @@ class Tariff:
             upload_rows=upload_rows,
             upload_blocks=upload_blocks,
         )
+
+    def steps(self, users: int, ratings: int, upload_blocks: int) -> list[Step]:
+        """The work of a round of so many users, with so many ratings and uploaded blocks in all: what users,
+        the opener and the server are charged together."""
+        matrix, uploaded = self.blocks.count * self.pieces, upload_blocks * self.pieces
+        opens = int(self.scheme.opens)
+        work = {
+            "decrypt": (users, users * matrix),
+            "credit": (users, users * self.asked),
+            "update": (users, ratings),
+            "encrypt": (users, uploaded),
+            "receive": (users, uploaded),
+            "reopen": (opens, opens * matrix),
+            "unmask": (opens, opens * uploaded),
+            "publish": (1, matrix),
+        }
+        lines = {name: getattr(self.unit, name) for name in work}
+        return [Step(name, *work[name], line) for name, line in lines.items() if any(line)]
 
     def receive_cpu_s(self, upload_blocks: Integers) -> float:
         """What the server is charged for adding these users' uploads."""

@@ -19,7 +19,7 @@ import pandas as pd
 
 from fedmf_ray.costs.devices import Deployment
 from fedmf_ray.costs.seconds import ESTIMATED, NO_OPENING, OpeningCosts, RoundCosts
-from fedmf_ray.costs.tariff import Tariff, UnitCosts
+from fedmf_ray.costs.tariff import Step, Tariff, UnitCosts
 from fedmf_ray.engine.backends import Backend
 from fedmf_ray.engine.pricing import tariff
 from fedmf_ray.errors import FedMFError
@@ -87,6 +87,8 @@ class Estimate:
     memory: Memory
     layout: str
     unit: UnitCosts
+    steps: tuple[Step, ...] = ()
+    """What a round's CPU seconds are made of: they add up to ``deployed_cpu_s``."""
 
     @property
     def totals(self) -> dict[str, float]:
@@ -141,7 +143,7 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     actors = placement.actor_count(users, scenario.cluster.users_per_actor, backend.cpus)
     attendance = Attendance(scenario.participation, users, scenario.seed)
     prices, fates = tariff(costed, actors, attendance.asked, backend), attendance.fates(0)
-    costs, deployed = _priced(costed, prices, scenario, fates, actors)
+    costs, deployed, steps = _priced(costed, prices, scenario, fates, actors)
     # A calibrated run simulates in the clear: what it takes here is not what it charges.
     here = deployed
     if plan.charged:
@@ -163,15 +165,16 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
         memory=memory_of(plan),
         layout=layout_line(costed),
         unit=prices.unit,
+        steps=tuple(steps),
     )
 
 
 def _priced(
     plan: Plan, prices: Tariff, scenario: Scenario, fates: Fates, actors: int
-) -> tuple[RoundCosts, Work]:
-    """A round of a plan at these prices: what users are charged, and the work that it is."""
+) -> tuple[RoundCosts, Work, list[Step]]:
+    """A round of a plan at these prices: what users are charged, the work that it is, and its parts."""
     deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
-    costs, receive_cpu_s, done, blocks = RoundCosts(), 0.0, 0, list[Any]()
+    costs, receive_cpu_s, done, blocks, ratings = RoundCosts(), 0.0, 0, list[Any](), 0
     for some in plan.population.uploads(plan.terms.blocks, plan.terms.part_text_sparsity):
         asked = fates[done : done + len(some.user_ids)] != ABSENT
         done += len(some.user_ids)
@@ -181,6 +184,7 @@ def _priced(
         receive_cpu_s += prices.receive_cpu_s(charged.upload_blocks)
         costs.add(charged, deployment.seconds(charged))
         blocks.append(charged.upload_blocks)
+        ratings += int(some.ratings[asked].sum())
     decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user
     work = Work(
         decrypt_s,
@@ -192,7 +196,8 @@ def _priced(
         servers=plan.terms.blocks.servers,
         opening=prices.opening(np.concatenate(blocks)),
     )
-    return costs, work
+    uploaded = np.concatenate(blocks)
+    return costs, work, prices.steps(len(uploaded), ratings, int(uploaded.sum()))
 
 
 def write_rows(output: Path, estimates: Sequence[tuple[dict[str, Any], Estimate]]) -> Path:

@@ -198,6 +198,33 @@ def test_the_command_shows_a_scenarios_round_and_totals(tmp_path):
         "server_cpu_s",
         "3 rounds, estimated",
         "deployed_cpu_s",
-        "unit costs measured here",
+        "µs are measured here",
     ):
         assert word in done.stdout
+
+
+@pytest.mark.parametrize("scheme", ["packed", "plain", "masked"])
+def test_the_printed_lines_can_be_recomputed_by_hand(tmp_path, scheme):
+    path = tmp_path / "x.yaml"
+    path.write_text(chosen().to_yaml())
+    words = [str(path), "ratings.users=9", f"protocol.scheme={scheme}", "-o", str(tmp_path / "rows.csv")]
+    done = CliRunner().invoke(cli, ["estimate", *words], catch_exceptions=False)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    start = next(at for at, line in enumerate(lines) if line[:3] == ["CPU", "of", "a"])
+    total, seen = 0.0, []
+    for name, *cells in lines[start + 1 :]:
+        if name == "together":
+            together = float(cells[0].replace(",", ""))
+            break
+        if len(cells) < 5:
+            continue  # words that go over two lines
+        calls, fixed, pieces, each, seconds = (float(cell.replace(",", "")) for cell in cells[:5])
+        assert calls * fixed / 1e6 + pieces * each / 1e6 == pytest.approx(seconds, rel=1e-4, abs=1e-6)
+        total += seconds
+        seen.append(name)
+    assert total == pytest.approx(together, rel=1e-4, abs=1e-5)
+    assert {"decrypt", "update", "encrypt", "receive", "publish"} <= set(seen)
+    assert ("reopen" in seen) == (scheme == "masked")
+    (row,) = pd.read_csv(tmp_path / "rows.csv").to_dict("records")
+    users = sum(9 * row[f"user_{part}_cpu_s_mean"] for part in ("decrypt", "update", "encrypt"))
+    assert together == pytest.approx(users + row["server_cpu_s"] + row["open_cpu_s"], rel=1e-4, abs=1e-5)
