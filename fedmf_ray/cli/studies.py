@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from fedmf_ray.study.scoring import Finding
     from fedmf_ray.study.sweep import CellState
 
 
@@ -139,7 +140,7 @@ def audit(
             raise FedMFError("--view: works for one scenario, not for a study, which keeps its own runs")
         study = cells.load(file, overrides)
         with study_screen(study.name) as screen:
-            audited = audits.audit_study(study, results, screen, grid)
+            audited = audits.audit_study(study, results, screen, grid, _show_attacked)
     else:
         scenario = scenario_file.load(file, overrides)
         with run_screen(scenario.name) as screen:
@@ -180,6 +181,16 @@ def _lists(path: Path, user: str) -> pd.DataFrame:
         for liked, one in itertools.zip_longest(found.liked, found.after)
     ]
     return pd.DataFrame(rows)
+
+
+def _show_attacked(state: CellState, found: list[Finding]) -> None:
+    """A line for a cell that was attacked; the table of all comes at the end."""
+    known = [finding.recovered for finding in found if finding.recovered is not None]
+    if any(finding.readable and finding.recovered is None for finding in found):
+        what = "all uploads are readable"
+    else:
+        what = f"{100 * max(known):.2f} % of ratings recovered" if known else "nothing can be scored"
+    console.stderr.print(console.escaped(f"{state.cell}: {what}"), soft_wrap=True)
 
 
 def _end_of_study(incomplete: Sequence[CellState]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,16 +59,26 @@ def audit_scenario(
     return _written(folder, [({}, finding) for finding in audit_run(folder, grid, scenario)], [])
 
 
-def audit_study(study: Study, results: Path, progress: StudyProgress, grid: Floats | None = None) -> Audit:
-    """Run what is missing of a study, and attack every complete cell."""
+def audit_study(
+    study: Study,
+    results: Path,
+    progress: StudyProgress,
+    grid: Floats | None = None,
+    attacked: Callable[[CellState, list[Finding]], None] | None = None,
+) -> Audit:
+    """Run what is missing of a study, and attack every complete cell.
+
+    attacked: called with each cell and what was found in it, as soon as that is known.
+    """
     _check_observed(cell.scenario for cell in study.cells)
     outcome = run_study(study, results, progress)
-    found = [
-        (state.cell.keys, finding)
-        for state in outcome.states
-        if state.status in COMPLETE
-        for finding in audit_run(outcome.path / "cells" / state.cell.name, grid, state.cell.scenario)
-    ]
+    found = []
+    for state in outcome.states:
+        if state.status in COMPLETE:
+            here = audit_run(outcome.path / "cells" / state.cell.name, grid, state.cell.scenario)
+            found += [(state.cell.keys, finding) for finding in here]
+            if attacked:
+                attacked(state, here)
     return _written(outcome.path, found, outcome.incomplete)
 
 
