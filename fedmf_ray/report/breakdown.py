@@ -13,7 +13,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.report.figures import PAGE_INCHES, bar_names, bars_height, new_figure, styled
 from fedmf_ray.report.names import describe, marked, numbered
 from fedmf_ray.report.pictures import TooMuchError, picture
-from fedmf_ray.report.runs import Run, Study, need, with_basis
+from fedmf_ray.report.runs import Run, Study, need, with_basis, with_opening
 from fedmf_ray.report.series import title, varied
 
 PARTS = {
@@ -23,11 +23,12 @@ PARTS = {
     "prepare upload": "slowest_encrypt_s",
     "upload": "slowest_upload_s",
     "server": "server_cpu_s",
+    "open": "open_s",
 }
 """Names of the parts and their columns. The names are true for every scheme: not every run encrypts."""
 
 _MANY_BARS = 36
-_COLOURS = ("#c6dbef", "#0b2c55", "#f2c14e", "#c04a10", "#9ecae1", "#a8a8a8")
+_COLOURS = ("#c6dbef", "#0b2c55", "#f2c14e", "#c04a10", "#9ecae1", "#a8a8a8", "#4a7c59")
 
 COLUMNS = (*PARTS.values(), "protocol_s")
 
@@ -39,6 +40,7 @@ def shares(tables: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
     """
     rows, labels = [], []
     for name, table in tables:
+        table = with_opening(table)
         need(table, COLUMNS, name)
         whole = with_basis(table.dropna(subset=list(COLUMNS)))
         whole = whole if "cell" in table else whole.assign(cell=0)
@@ -66,6 +68,8 @@ def breakdown(
     left = np.zeros(len(table))
     totals = table["protocol_s"].to_numpy(float)
     for (part, column), colour in zip(PARTS.items(), _COLOURS, strict=True):
+        if column == "open_s" and not table[column].any():
+            continue  # no scheme here has an opening
         lengths = table[column].to_numpy(float) / (1 if seconds else totals / 100)
         # By position, not by name: two bars of one name would be drawn over each other.
         bars = axis.barh(range(len(table)), lengths, left=left, color=colour, label=part, height=0.6)

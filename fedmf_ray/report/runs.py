@@ -148,6 +148,11 @@ def with_basis(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(basis="measured")
 
 
+def with_opening(table: pd.DataFrame) -> pd.DataFrame:
+    """With a column ``open_s``: runs of an earlier version, in which nobody opened sums, have none."""
+    return table if "open_s" in table else table.assign(open_s=0.0)
+
+
 def _read_study(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
     file = path / "study.csv" if path.is_dir() else path
     if not file.is_file():
@@ -160,6 +165,7 @@ def _read_study(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
         table = pd.read_csv(file, usecols=[column for column in header if column in wanted])
     except (OSError, ValueError) as error:
         raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    table = with_opening(table) if columns and "open_s" in columns else table
     table.attrs["source"] = str(path)
     need(table, columns or ())
     return table
@@ -188,8 +194,9 @@ def read_any(
             found.append((path, _name(path), read_study(path, columns=columns)))
         elif not _half_written(path):
             run = read_run(path)
-            need(run.rounds, columns or ())
-            found.append((path, run.label, run.rounds))
+            rounds = with_opening(run.rounds) if columns and "open_s" in columns else run.rounds
+            need(rounds, columns or ())
+            found.append((path, run.label, rounds))
     if not found:
         raise FedMFError(f"{paths[0]}: no run with at least one round")
     names = distinct([name for _, name, _ in found], [path for path, _, _ in found])

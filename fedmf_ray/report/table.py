@@ -12,7 +12,7 @@ from fedmf_ray.files import replacing, writing
 from fedmf_ray.report.breakdown import COLUMNS as COSTS
 from fedmf_ray.report.breakdown import PARTS
 from fedmf_ray.report.names import describe
-from fedmf_ray.report.runs import need
+from fedmf_ray.report.runs import need, with_opening
 from fedmf_ray.report.series import varied
 
 COLUMNS = ("basis", "users", *COSTS, "upload_bytes_total", "download_bytes_total")
@@ -28,6 +28,7 @@ _LATEX = {
 
 def cost_table(table: pd.DataFrame) -> pd.DataFrame:
     """Setting, basis, ``protocol_s`` and its parts (seconds), and MB of a user up and down."""
+    table = with_opening(table)
     need(table, COLUMNS)
     table = table.dropna(subset=["protocol_s"])
     keys, rows = varied(table), []
@@ -43,7 +44,8 @@ def cost_table(table: pd.DataFrame) -> pd.DataFrame:
                 "MB down": mean["download_bytes_total"] / mean["users"] / 1e6,
             }
         )
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    return found if found["open"].any() else found.drop(columns="open")
 
 
 def markdown(table: pd.DataFrame) -> str:

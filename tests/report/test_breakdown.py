@@ -31,6 +31,17 @@ def test_segments_are_shares_of_the_protocol_seconds(mixed):
     }  # fmt: skip
 
 
+def test_who_opens_the_sums_has_a_part_where_a_scheme_has_that(mixed):
+    opened = mixed.assign(open_s=0.3, protocol_s=mixed["protocol_s"] + 0.3)
+    table = shares([("study", opened)])
+    assert table[[*PARTS, "server_cpu_s"]].sum(axis=1).tolist() == pytest.approx(table["protocol_s"].tolist())
+    (axis,) = breakdown([("study", opened)]).axes
+    widths = np.array([[bar.get_width() for bar in part] for part in axis.containers])
+    assert widths.shape == (7, 4)
+    assert widths.sum(axis=0) == pytest.approx([100] * 4)
+    assert cost_table(opened)["open"].tolist() == pytest.approx([0.3] * 4)
+
+
 def test_the_table_has_a_row_a_cell_with_its_basis(mixed):
     lines = markdown(cost_table(mixed)).splitlines()
     assert lines[0].startswith("| setting | basis | protocol_s | download | read V |")
