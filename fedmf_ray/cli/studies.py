@@ -161,7 +161,20 @@ def report(path: Path, output: Path | None, user: str | None) -> None:
     """Write one self-contained page about a run or a study."""
     from fedmf_ray.report.page import report as write_report
 
-    click.echo(write_report(path, output, None if user is None else _lists(path, user)))
+    click.echo(write_report(path, output, _lists(path, user) if user else _invented_lists(path)))
+
+
+def _invented_lists(path: Path) -> pd.DataFrame | None:
+    """The same of the first user of a synthetic run, whose ratings are nobody's; None for other runs, and
+    where nothing is left of its users."""
+    import yaml
+
+    try:
+        scenario = yaml.safe_load((path / "scenario.yaml").read_text(encoding="utf-8"))
+        invented = scenario["ratings"]["source"] == "synthetic"
+        return _lists(path, "1") if invented else None
+    except (FedMFError, OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
 
 
 def _lists(path: Path, user: str) -> pd.DataFrame:
