@@ -118,8 +118,9 @@ def legend_below(figure: Figure, axis: Any) -> None:
     columns = max(1, int(characters // (max(map(len, labels)) + 8)))
     labels = [textwrap.fill(label, int(0.8 * characters)) for label in labels]  # none is cut at the edge
     rows = -(-(len(labels) + sum(label.count("\n") for label in labels)) // columns)
-    # Each figure has room for a few rows; more would be taken from the panels.
-    figure.set_figheight(figure.get_figheight() + 0.17 * max(0, rows - 4))
+    # Each figure has room for a few rows; more would be taken from the panels, which stay taller than it.
+    high = figure.get_figheight() + 0.17 * max(0, rows - 4)
+    figure.set_figheight(max(high, 2 * 0.19 * rows + 1.3))
     figure.legend(handles, labels, loc="outside lower left", ncols=min(columns, len(labels)))
 
 

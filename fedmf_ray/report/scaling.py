@@ -75,7 +75,8 @@ def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
     narrow = width < 1.4 * COLUMN_INCHES or len(panels) > 1
     panels = [part.assign(label=[_wrapped(name, narrow) for name in part["label"]]) for part in panels]
     entries = 1 + max(sum(name.count("\n") + 1 for name in part["label"].unique()) for part in panels)
-    figure, axes = new_figure(width=width, height=2.5 + 0.18 * entries, panels=len(panels))
+    height = max(2.5 + 0.18 * entries, 1.1 + 2 * 0.19 * entries)  # panels stay taller than their legends
+    figure, axes = new_figure(width=width, height=height, panels=len(panels))
     for axis, part in zip(axes, panels, strict=True):
         is_strong = "speedup" in part
         column = "speedup" if is_strong else "wall_s"

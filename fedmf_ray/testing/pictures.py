@@ -101,6 +101,10 @@ def _check_readable(figures: dict[str, Figure]) -> None:
         drawn = figure.get_tightbbox()
         outside = max(-drawn.x0, -drawn.y0, drawn.x1 - width, drawn.y1 - height)
         assert outside <= _SLACK_INCHES, f"{name}: {outside:.2f} inches are cut off at an edge"
+        plots = sum(axes.get_window_extent().height for axes in figure.axes)
+        for legend in (*figure.legends, *(one for axes in figure.axes if (one := axes.get_legend()))):
+            taller = legend.get_window_extent().height > plots
+            assert not taller, f"{name}: a legend is taller than what it explains"
         for axes in figure.axes:
             _check_axes(axes, name)
 
