@@ -29,7 +29,7 @@ def closed_without(federation, uploads, victim, block):
 
 
 def refused(rated):
-    """Of each row that users upload and did rate, or did not: whether an opener notices that it is left out."""
+    """Of each row that users upload and rated, or did not rate: whether an opener notices that it is gone."""
     federation = Federation(Masked(), agreed_terms(sparsity=0.5))  # half of what users upload are decoys
     federation.play()
     uploads, found = federation.uploads(), []
