@@ -104,7 +104,7 @@ def read_share(
             mine = key.read(message, blocks - first)
             if message.tag is not None and authenticator is not None and part == 0:
                 tags.append(authenticator.read(message.tag))
-        except (OverflowError, TypeError, ValueError) as error:
+        except (IndexError, OverflowError, TypeError, ValueError) as error:
             raise tampered(round_number, server) from error
         integers.append(mine)
         if authenticator is not None:
@@ -148,7 +148,8 @@ def _has_types(message: EncryptedItems) -> bool:
         and type(message.round) is int
         and 0 <= message.round < _ROUNDS
         and isinstance(message.first, int | np.integer)
-        and message.ciphertexts.ndim > 0
+        and message.ciphertexts.ndim == 3
+        and message.ciphertexts.dtype == np.uint8
         and message.credited.dtype == np.int64
         and message.credited.ndim == 1
         and (message.proof is None or _is_proof(message.proof, len(message.ciphertexts)))

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from fedmf_ray.schemes.masked import heads
+from fedmf_ray.schemes.masked import streams
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.scheme import Masked
 from fedmf_ray.schemes.masked.server import MaskedEvaluator
@@ -22,11 +22,40 @@ class Broken(Masked):
 
 
 class ReusedBase(Broken):
-    """The base follows from the round, not from the set of uploads."""
+    """Masks of tables follow from the round, not from the set of uploads."""
 
     class kind(MaskedKeyHolder):
-        def _base(self, before, closed):
-            return heads.base_of(self._base_key, before)
+        def open(self, closed, known=None):
+            self._before = closed[0].head
+            return super().open(closed, known)
+
+        def _table_nonces(self, head, blocks):
+            return self._round(getattr(self, "_before", b"")).table_nonces(blocks)
+
+        def _check_nonces(self, found, head, blocks):
+            pass
+
+
+class NoPrints(Broken):
+    """Tags bind values alone, not which masked rows stand for them."""
+
+    class kind(MaskedKeyHolder):
+        def _printed(self, rounds, nonces, blocks, pieces, full_text):
+            return [0] * len(pieces)
+
+        def _prints_of(self, closed):
+            return 0
+
+
+class AnyNonces(Broken):
+    """Rows of tables have random nonces, which readers and openers do not expect."""
+
+    class kind(MaskedKeyHolder):
+        def _table_nonces(self, head, blocks):
+            return streams.fresh_nonces(len(blocks))
+
+        def _check_nonces(self, found, head, blocks):
+            pass
 
 
 class NonceTwice(Broken):

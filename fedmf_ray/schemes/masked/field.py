@@ -42,6 +42,13 @@ def to_int(number: Bytes) -> int:
     return int.from_bytes(number.tobytes(), "little") % P
 
 
+def totals(numbers: Bytes, cuts: Sequence[tuple[int, int]]) -> list[int]:
+    """For each of some ranges of (k, 16) numbers, fewer than 2^32 of them, their sum modulo p."""
+    words = np.ascontiguousarray(numbers).view("<u4")
+    sums = [words[begin:end].sum(axis=0, dtype=np.uint64).tolist() for begin, end in cuts]
+    return [sum(word << (32 * at) for at, word in enumerate(one)) % P for one in sums]
+
+
 def weighted_rows(integers: Integers, weights: Floats, bits: int) -> Integers:
     """Sum over columns of integer times weight, row by row, not yet reduced: (rows, 8 or more) sums of limbs.
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.masked.streams import Stream, derive, mac
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, mac
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -23,6 +23,22 @@ class Round:
     def uploads(self) -> Stream:
         """Masks of what is uploaded in the round that these tables open, by nonce."""
         return Stream(derive(self._secret, "masks of uploads", self._head))
+
+    @cached_property
+    def _table_nonces(self) -> Stream:
+        return Stream(derive(self._secret, "nonces of tables", self._head))
+
+    def table_nonces(self, blocks: Integers) -> Bytes:
+        """(k, 12) under which these tables are published."""
+        return self._table_nonces.numbers(blocks)[:, :NONCE_BYTES]
+
+    @cached_property
+    def _prints(self) -> Stream:
+        return Stream(derive(self._secret, "prints of rows", self._head))
+
+    def prints(self, nonces: Bytes, blocks: Integers) -> Bytes:
+        """(k, 16) numbers that stand in tags for the masked rows that are in a sum, whatever these hold."""
+        return self._prints.labelled(nonces, blocks)
 
     @cached_property
     def _pad_key(self) -> bytes:

@@ -135,8 +135,7 @@ class MaskedAggregate(Aggregate):
 
     def closing(self) -> Sums:
         rows, nonces = self._listed()
-        places = rows.astype(np.uint64) << np.uint64(40) | wires.prefixes(nonces) >> np.uint64(24)
-        order = np.argsort(places)
+        order = wires.order_of(rows, nonces)
         totals = np.empty((len(self._words), self._layout.row_bytes), np.uint8)
         self._layout.pack(self._words, totals)
         counts = np.bincount(rows, minlength=len(self._words)).astype(np.uint32)

@@ -21,7 +21,7 @@ Integers = NDArray[np.int64]
 NONCE_BYTES = 12
 KEY_BYTES = 32
 _BLOCK = 16
-_SUITE = b"fedmf-ray masks 1"
+_SUITE = b"fedmf-ray masks 2"
 _CHUNK = 1 << 14
 """Blocks that are encrypted at once: they stay in a core's own cache."""
 
@@ -29,7 +29,8 @@ _CHUNK = 1 << 14
 def joined(*fields: bytes | int) -> bytes:
     """Fields with their lengths: no two lists of fields give the same bytes."""
     parts = [
-        field if isinstance(field, bytes) else field.to_bytes(16, "little", signed=True) for field in fields
+        field if isinstance(field, bytes) else int(field).to_bytes(16, "little", signed=True)
+        for field in fields
     ]
     return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
@@ -92,6 +93,13 @@ class Stream:
             .view(word)
             .reshape(len(nonces), blocks * _BLOCK // word.itemsize)[:, :columns]
         )
+
+    def labelled(self, nonces: Bytes, labels: Integers) -> Bytes:
+        """(k, 16) one block for each pair of a nonce and a number below 2^32."""
+        plain = np.empty((len(nonces), 4), "<u4")
+        plain[:, :3] = np.ascontiguousarray(nonces).view("<u4")
+        plain[:, 3] = labels
+        return self._encrypt(plain).reshape(len(nonces), _BLOCK)
 
     def numbers(self, labels: Integers) -> Bytes:
         """(k, 16) one block for each number."""

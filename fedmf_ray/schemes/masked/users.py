@@ -10,12 +10,12 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.masked import field, heads
+from fedmf_ray.schemes.masked import field, heads, prints
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import BitLayout
 from fedmf_ray.schemes.masked.checks import check
 from fedmf_ray.schemes.masked.rounds import Round
-from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, fresh_nonces
+from fedmf_ray.schemes.masked.streams import Stream, derive, fresh_nonces
 from fedmf_ray.schemes.masked.weights import Weights
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES, Sums
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
@@ -74,6 +74,11 @@ class MaskedKeyHolder(KeyHolder):
     def _weights(self) -> Weights:
         return Weights(self._secret, "weights of tags", self._shape)
 
+    def _table_nonces(self, head: bytes, blocks: Integers) -> Bytes:
+        """(k, 12) of published rows. They follow from the head, so that an old row cannot stand for a new
+        one: whether that is accepted would tell whether the row has changed."""
+        return self._round(head).table_nonces(blocks)
+
     @cached_property
     def _seal_weights(self) -> Weights:
         return Weights(self._secret, "weights of seals", self._shape)
@@ -102,14 +107,26 @@ class MaskedKeyHolder(KeyHolder):
             wire = np.empty((len(integers), 1, HEADER_BYTES + self._layout.row_bytes), np.uint8)
             for first, one_round in rounds.items():
                 mine = [np.arange(one.begin, one.end) for one in pieces if one.first == first]
-                at = np.concatenate([np.empty(0, np.int64), *mine])
-                wire[at] = self._masked(wires.UPLOADED, one_round.uploads, nonces[at], integers[at])
+                rows = np.concatenate([np.empty(0, np.int64), *mine])
+                wire[rows] = self._masked(wires.UPLOADED, one_round.uploads, nonces[rows], integers[rows])
         numbers = self._weights.numbers(blocks, integers, [(one.begin, one.end) for one in pieces])
-        tags = []
-        for one, nonce, number in zip(pieces, fresh_nonces(len(pieces)), numbers, strict=True):
+        printed = self._printed(rounds, nonces, blocks, pieces, full_text)
+        tags: list[Wire] = []
+        for at, (one, nonce) in enumerate(zip(pieces, fresh_nonces(len(pieces)), strict=True)):
             pad = rounds[one.first].pad(one.user_id, round_number, one.first, nonce.tobytes())
-            tags.append(np.concatenate([nonce, field.to_bytes(number + pad)]))
+            tags.append(np.concatenate([nonce, field.to_bytes(numbers[at] + printed[at] + pad)]))
         return wire, tags
+
+    def _printed(
+        self,
+        rounds: Mapping[int, Round],
+        nonces: Bytes,
+        blocks: Integers,
+        pieces: Sequence[Piece],
+        full_text: bool,
+    ) -> list[int]:
+        """For each piece, the number that its tag has for its masked rows."""
+        return prints.of_uploads(rounds, nonces, blocks, pieces, full_text)
 
     def _nonces(self, rows: int, whole: Sequence[Piece]) -> Bytes:
         """One for each row; those of pieces that are all of a server's rows count."""
@@ -166,6 +183,7 @@ class MaskedKeyHolder(KeyHolder):
         integers, fresh = self.at(closed.head)._opened(closed.sums), np.array([], np.int64)
         if known is not None:
             fresh = known.fresh
+            self._check_start(closed, fresh)
             self._check_tags(closed, integers)
         rest = wires.rest_of(closed.sums, closed.tags)
         digest = heads.closed_digest(closed.head, closed.round, closed.first, closed.credited, rest)
@@ -186,21 +204,39 @@ class MaskedKeyHolder(KeyHolder):
             words -= uploads.words(wires.counted_nonces(nonce, len(words)), layout.columns, layout.word)
         return layout.signed(words)
 
+    def _check_start(self, closed: Closed, fresh: Integers) -> None:
+        """Raises ``ValueError`` unless its sums began with the tables that were read."""
+        start = closed.sums.start
+        blocks = np.arange(len(start)) + closed.first
+        again = np.isin(blocks, fresh)
+        if start[again].any() or (start[~again, 0] != wires.TABLES).any():
+            raise ValueError("its sums did not begin with the tables that were read")
+        self._check_nonces(start[~again, 1:], closed.head, blocks[~again])
+
+    def _check_nonces(self, found: Bytes, head: bytes, blocks: Integers) -> None:
+        if not np.array_equal(found, self._table_nonces(head, blocks)):
+            raise ValueError("a row is of other tables, or another row of these")
+
     def _check_tags(self, closed: Closed, integers: Integers) -> None:
         """Raises ``ValueError`` unless the opened sums are what the tags of those credited say."""
         tags, one_round = closed.tags, self._round(closed.head)
         (weighed,) = self._weights.numbers(
             np.arange(len(integers)) + closed.first, integers, [(0, len(integers))]
         )
+        said = weighed + self._prints_of(closed)
         pads = sum(
             one_round.pad(user_id, closed.round, closed.first, nonce.tobytes())
             for user_id, nonce in zip(tags.user_ids.tolist(), tags.nonces, strict=True)
         )
-        if (field.to_int(tags.total) - one_round.tables_pad - pads - weighed) % field.P:
+        if (field.to_int(tags.total) - one_round.tables_pad - pads - said) % field.P:
             raise ValueError(
                 "the sums do not add up: the server, or a user whose upload is in them, sent something else "
                 "than it says"
             )
+
+    def _prints_of(self, closed: Closed) -> int:
+        """The sum of the prints of what is on its lists."""
+        return prints.of_lists(self._round(closed.head), closed.sums, closed.first)
 
     def _published(
         self,
@@ -216,8 +252,7 @@ class MaskedKeyHolder(KeyHolder):
         base = self._base(before, closed)
         head = heads.next_head(before, closed, base)
         blocks = np.arange(len(integers)) + first
-        nonces = Stream(derive(base, "nonces")).numbers(blocks)[:, :NONCE_BYTES]
-        wire = self._masked(wires.TABLES, self._tables, nonces, integers)
+        wire = self._masked(wires.TABLES, self._tables, self._table_nonces(head, blocks), integers)
         kept = ~np.isin(blocks, fresh)
         (number,) = self._weights.numbers(blocks[kept], integers[kept], [(0, int(kept.sum()))])
         tag = field.to_bytes(number + self._round(head).tables_pad)
@@ -248,6 +283,7 @@ class MaskedKeyHolder(KeyHolder):
             wire, blocks = message.ciphertexts[rows[some]], rows[some] + message.first
             if (wire[:, 0, 0] != wires.TABLES).any():
                 raise ValueError("a row was not published by an opener")
+            self._check_nonces(wire[:, 0, 1:HEADER_BYTES], head, blocks)
             integers[some] = self.decrypt(wire)
             if not np.array_equal(self._seals(head, blocks, integers[some]), proof.seals[rows[some]]):
                 raise ValueError("a seal does not fit its row")

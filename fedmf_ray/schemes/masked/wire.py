@@ -22,6 +22,9 @@ BARE, UPLOADED, TABLES, TAKEN_OUT = 0, 1, 2, 255
 """Kinds of rows: zeros that anybody can make; what a user uploads; what an opener publishes; an upload with
 the opposite sign, which cancels it."""
 
+WHOLE = (1 << 32) - 1
+"""Instead of a block's number: stands for an upload of all of a server's rows."""
+
 HEADER_BYTES = 1 + NONCE_BYTES
 NUMBER_BYTES = 16
 TAG_BYTES = NONCE_BYTES + NUMBER_BYTES
@@ -87,6 +90,15 @@ def prefixes(nonces: Bytes) -> NDArray[np.uint64]:
     """(k,) the first eight bytes."""
     words = np.ascontiguousarray(nonces).view("<u4")
     return np.asarray(words[:, 0] | words[:, 1].astype(np.uint64) << np.uint64(32))
+
+
+def order_of(rows: Integers, nonces: Bytes) -> Integers:
+    """Row after row, and by nonces in each: by 40 bits of them, in which those of a row do not meet; where
+    there are 2^24 rows or more, by 64."""
+    starts = prefixes(nonces)
+    if not len(rows) or int(rows.max()) >= 1 << 24:
+        return np.lexsort((starts, rows))
+    return np.argsort(rows.astype(np.uint64) << np.uint64(40) | starts >> np.uint64(24))
 
 
 def repeated(nonces: Bytes) -> bool:
