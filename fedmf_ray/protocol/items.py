@@ -67,7 +67,7 @@ class Share:
     server, its share of the weighted sum, of the pads of the users that were credited, and (one share only)
     the number in the sum of tags. fresh: its share of the weighted sum of fresh blocks, which the next round
     starts without. Empty where nothing is tagged, or tables are sealed. heads: for each server, what came
-    before its tables and their own, where schemes keep heads.
+    before its tables and their own (several, if they got another one), where schemes keep heads.
     """
 
     round: int
@@ -77,7 +77,7 @@ class Share:
     pads: list[mpz]
     tags: list[mpz]
     fresh: list[mpz]
-    heads: list[tuple[bytes, bytes]] = field(default_factory=list)
+    heads: list[tuple[bytes, ...]] = field(default_factory=list)
 
     def compact(self) -> Share:
         """The same with integers of half the width, where they fit: less to seal and to open."""
@@ -115,7 +115,7 @@ def read_share(
             pads.append(sum((authenticator.pad(user, round_number - 1, first) for user in credited), mpz(0)))
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
-    heads = [(one.proof.before, one.head) for one in messages if one.proof is not None]
+    heads = [key.heads_of(one) for one in messages] if key.keeps_heads else []
     return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads)
 
 
@@ -163,6 +163,8 @@ def _is_proof(proof: object, blocks: int) -> bool:
         and type(proof.rest) is bytes
         and type(proof.seals) is np.ndarray
         and len(proof.seals) == blocks
+        and type(proof.links) is tuple
+        and all(type(link) is bytes for link in proof.links)
     )
 
 

@@ -35,6 +35,7 @@ from fedmf_ray.schemes.base import (
     Shape,
     Tags,
 )
+from fedmf_ray.schemes.committee import Committee
 from fedmf_ray.schemes.masked import Masked
 from fedmf_ray.schemes.paillier.scheme import Elementwise, Packed
 from fedmf_ray.schemes.plain import Plain
@@ -43,6 +44,7 @@ __all__ = [
     "IN_THE_CLEAR",
     "SCHEMES",
     "Aggregate",
+    "Committee",
     "Elementwise",
     "Evaluator",
     "KeyHolder",
@@ -73,7 +75,7 @@ def _check(name: str, offered: object) -> type[Scheme]:
 SCHEMES: Registry[type[Scheme]] = Registry("scheme", "fedmf_ray.schemes", _check)
 """Schemes by name, as classes: the fields of a scheme are its own settings."""
 
-for _scheme in (Plain, Elementwise, Packed, Masked):
+for _scheme in (Plain, Elementwise, Packed, Masked, Committee):
     SCHEMES.register(_scheme.name, _scheme)
 
 IN_THE_CLEAR = Plain()

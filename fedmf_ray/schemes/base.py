@@ -122,6 +122,11 @@ class Scheme(ABC):
     """Whether the sums of a round must be opened by a user before they can be published."""
 
     @property
+    def seats(self) -> int:
+        """How many users sit in a committee that opens sums together; 0 where one user does."""
+        return 0
+
+    @property
     def combines(self) -> bool:
         """Whether uploads can be added up in parts, before they reach a server."""
         return not self.opens

@@ -17,16 +17,17 @@ class Proof:
     """How published tables follow from those before, for schemes that keep heads.
 
     before: the head of the tables before. rest: a digest of what else the server had closed, beside the users
-    that it credits. seals: (blocks, bytes) one for each block.
+    that it credits. seals: (blocks, bytes) one for each block. links: what has been signed of the head, in order.
     """
 
     before: bytes
     rest: bytes
     seals: Wire
+    links: tuple[bytes, ...] = ()
 
     @property
     def nbytes(self) -> int:
-        return len(self.before) + len(self.rest) + self.seals.nbytes
+        return len(self.before) + len(self.rest) + self.seals.nbytes + sum(map(len, self.links))
 
 
 @dataclass(frozen=True)

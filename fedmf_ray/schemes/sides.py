@@ -145,6 +145,12 @@ class KeyHolder:
         from the one before, and the seals of these rows. Raises ``OverflowError`` or ``ValueError``."""
         return self.decrypt(message.ciphertexts[rows])
 
+    def heads_of(self, message: EncryptedItems) -> tuple[bytes, ...]:
+        """For schemes that keep heads: what came before published tables that have been read here, and their
+        heads, one after the other: tables may get another head."""
+        assert message.proof is not None
+        return message.proof.before, message.head
+
     def secrets(self) -> Secrets:
         """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again. Nothing
         that the server may have is among them."""

@@ -6,7 +6,7 @@ from gmpy2 import mpz
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.schemes import SCHEMES as REGISTRY
-from fedmf_ray.schemes import Elementwise, Masked, Packed, Plain, Rows, Shape
+from fedmf_ray.schemes import Committee, Elementwise, Masked, Packed, Plain, Rows, Shape
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
 from fedmf_ray.schemes.paillier.keys import check_key_bits, key_warning
 from fedmf_ray.testing.schemes import SchemeTests
@@ -50,6 +50,14 @@ class TestMasked(SchemeTests):
         negative[:, 0, 0] = 255
         again[0, 0, 1:13] = again[-1, 0, 1:13]
         return [published, negative, again]
+
+
+class TestCommittee(SchemeTests):
+    scheme = Committee()
+
+
+class TestSmallCommittee(SchemeTests):
+    scheme = Committee(members=3, colluding=1)
 
 
 class TestPadded(SchemeTests):

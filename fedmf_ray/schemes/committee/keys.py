@@ -1,0 +1,98 @@
+"""Keys of a committee: members sign, groups and users agree on keys (X25519, HKDF), users sign what they publish.
+
+In a deployment each user makes its own keys, and the members of a group deal theirs among themselves. In this
+simulation all of them follow from a secret that user actors share, so that an actor can be started again; what
+is published, agreed on and checked is as it would be.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.schemes.masked.streams import derive, joined
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+Bytes = NDArray[np.uint8]
+
+PUBLIC_BYTES = 32
+ENTRY_BYTES = 2 * PUBLIC_BYTES + 64
+"""What a user publishes: a key to agree with, a key that signs, and the signature of both and its number."""
+
+
+def agreeing(secret: bytes) -> X25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    return X25519PrivateKey.from_private_bytes(secret)
+
+
+def signing(secret: bytes) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(secret)
+
+
+def public_of(key: X25519PrivateKey | Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes_raw()
+
+
+def is_signed(public: bytes, signature: bytes, text: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        _verifier(public).verify(signature, text)
+    except InvalidSignature:
+        return False
+    return True
+
+
+@cache
+def _verifier(public: bytes):  # type: ignore[no-untyped-def]  # of a library that is imported late
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(public)
+
+
+def shared_key(mine: X25519PrivateKey, theirs: bytes, user_id: int, user: bytes, group: int, public: bytes) -> bytes:
+    """32 bytes that a user and a group share. user, public: the public keys of both, so that neither can be
+    exchanged. Raises ``ValueError`` for a public key that gives nothing secret."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+    secret = mine.exchange(X25519PublicKey.from_public_bytes(theirs))
+    return derive(secret, "committee: key of a user and a group", user_id, user, group, public)
+
+
+def entry_of(user_id: int, agree: X25519PrivateKey, sign: Ed25519PrivateKey) -> bytes:
+    """:data:`ENTRY_BYTES` that a user publishes of itself."""
+    publics = public_of(agree) + public_of(sign)
+    return publics + sign.sign(_entry_text(user_id, publics))
+
+
+def _entry_text(user_id: int, publics: bytes) -> bytes:
+    return joined(b"fedmf-ray committee: a user", user_id, publics)
+
+
+def check_entries(user_ids: NDArray[np.int64], entries: Bytes) -> None:
+    """Raise ``ValueError`` for what users cannot have published: a signature that does not fit, a key that two
+    have. user_ids: (users,). entries: (users, 128)."""
+    seen: dict[bytes, int] = {}
+    for user_id, row in zip(user_ids.tolist(), entries, strict=True):
+        entry = row.tobytes()
+        publics, signature = entry[: 2 * PUBLIC_BYTES], entry[2 * PUBLIC_BYTES :]
+        if not is_signed(publics[PUBLIC_BYTES:], signature, _entry_text(user_id, publics)):
+            raise ValueError(f"the list of keys: user {user_id} has not signed its entry")
+        for key in (publics[:PUBLIC_BYTES], publics[PUBLIC_BYTES:]):
+            if key in seen:
+                raise ValueError(f"the list of keys: users {seen[key]} and {user_id} have the same key")
+            seen[key] = user_id
+
+
+def group_text(group: int, members: tuple[int, ...], public: bytes) -> bytes:
+    """What the members of a group sign of its public key."""
+    return joined(b"fedmf-ray committee: a group", group, bytes(members), public)

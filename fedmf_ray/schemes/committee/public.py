@@ -1,0 +1,79 @@
+"""What everybody knows of a committee: its public keys, and what is right in the light of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fedmf_ray.schemes.committee import keys, signed
+from fedmf_ray.schemes.committee.groups import quorum_of
+from fedmf_ray.schemes.committee.signed import Link
+from fedmf_ray.schemes.masked import heads
+from fedmf_ray.schemes.messages import EncryptedItems, Proof
+from fedmf_ray.schemes.committee.merkle import leaves_of, root
+
+
+@dataclass(frozen=True)
+class Public:
+    """colluding: t. members: the public key with which each signs. groups: the members of each group.
+    group_keys: with which users agree on keys. dealt: for each group, its members' signatures of that."""
+
+    colluding: int
+    members: tuple[bytes, ...]
+    groups: tuple[tuple[int, ...], ...]
+    group_keys: tuple[bytes, ...]
+    dealt: tuple[tuple[bytes, ...], ...]
+
+    @property
+    def quorum(self) -> int:
+        return quorum_of(len(self.members), self.colluding)
+
+    def check_groups(self) -> None:
+        """Raise ``ValueError`` for a group's key that not all of its members have signed, or that another has."""
+        if len(set(self.group_keys)) < len(self.group_keys):
+            raise ValueError("two groups have the same key")
+        for group, (who, public, dealt) in enumerate(
+            zip(self.groups, self.group_keys, self.dealt, strict=True)
+        ):
+            text = keys.group_text(group, who, public)
+            if len(dealt) != len(who) or not all(
+                keys.is_signed(self.members[member], one, text) for member, one in zip(who, dealt, strict=True)
+            ):
+                raise ValueError(f"the key of group {group} is not signed by all of its members")
+
+    def has_quorum(self, text: bytes, signatures: Mapping[int, bytes]) -> bool:
+        """Whether enough members have signed. A wrong signature counts as none."""
+        valid = sum(
+            member in range(len(self.members)) and keys.is_signed(self.members[member], one, text)
+            for member, one in signatures.items()
+        )
+        return valid >= self.quorum
+
+    def chain_of(
+        self, run: bytes, message: EncryptedItems, unsigned: bool = False
+    ) -> tuple[list[bytes], list[Link]]:
+        """The heads of published tables, and the links that sign them. unsigned: also of the very first tables
+        before members have signed them.
+
+        Raises ``ValueError`` unless they follow from what the message says, and a quorum has signed the first
+        (but for the very first tables, which are one user's word) and the last one.
+        """
+        proof, members = message.proof, len(self.members)
+        if not isinstance(proof, Proof) or not proof.links or message.tag is None:
+            raise ValueError("it has no proof")
+        links = [Link.from_bytes(one, members) for one in proof.links]
+        closed = heads.closed_digest(
+            proof.before, message.round - 1, message.first, message.credited, proof.rest
+        )
+        tables = root(leaves_of(message.ciphertexts))
+        first = signed.first_head(
+            run, message.round, proof.before, closed, tables, message.tag.tobytes(), links[0].lives
+        )
+        chain = signed.chained(run, message.round, first, (one.lives for one in links[1:]))
+        if chain[-1] != message.head:
+            raise ValueError("its head does not follow from the one before")
+        for at, (head, link) in enumerate(zip(chain, links, strict=True)):
+            alone = at == 0 and message.round == 0 and (unsigned or len(links) > 1)
+            if not (alone or self.has_quorum(signed.head_text(head), link.signatures)):
+                raise ValueError("a quorum of members has not signed its head")
+        return chain, links
