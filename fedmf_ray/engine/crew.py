@@ -17,6 +17,7 @@ import numpy as np
 
 from fedmf_ray.engine.answers import Hosting, Joined, Report
 from fedmf_ray.engine.backends import Backend, Call, Handle, Reference
+from fedmf_ray.engine.chair import Chair
 from fedmf_ray.engine.enrolment import Enrolment, Newcomer
 from fedmf_ray.engine.measured import ranking_of
 from fedmf_ray.engine.persistence import Gone, Lost, persist_in_round
@@ -65,6 +66,7 @@ class Crew:
         self._population = plan.population.digest()
         self._saved: Checkpoint | None = None
         self.enrolment = Enrolment(plan, backend, checkpoints.key if checkpoints else None)
+        self.chair = Chair(self, plan.scheme.council) if plan.scheme.council else None
 
     def found(self) -> None:
         """Start a new run: keys, users, and a first matrix that one user encrypts."""
@@ -79,7 +81,7 @@ class Crew:
         servers = self.plan.terms.blocks.servers
         *items, _ = self.backend.call_split(servers + 1, self.users[0], "encrypt_initial_items")
         self.items = {0: items}
-        self._start_servers()
+        self._begin(0)
 
     def restore(self) -> None:
         """Start from the newest checkpoint that can be read; all processes are ended first.
@@ -99,6 +101,18 @@ class Crew:
                 reason = error
                 self._end_all()
         raise self.checkpoints.none(reason)
+
+    def begin_again(self, round_number: int, published: Sequence[Reference | None]) -> None:
+        """Do a round anew, under another head of the tables of those servers that have not published."""
+        assert self.chair is not None
+        which = [at for at, message in enumerate(published) if message is None]
+        self.chair.renew(round_number, which)
+        restarted = [
+            self.backend.call(self.servers[at], "restart", self.items[round_number][at]) for at in which
+        ]
+        self.open(round_number)
+        self.backend.get(restarted)
+        self._events("began_again", round=round_number, action="another head, new uploads")
 
     def open(self, round_number: int) -> list[Report]:
         """Users decrypt the matrix that opens a round, and report. Each actor decrypts a part, or all."""
@@ -220,7 +234,7 @@ class Crew:
         self._saved = checkpoint
         self._join(self.users[0], range(len(self.users)), (checkpoint,))
         self.items, self.round = {checkpoint.round: items}, checkpoint.round
-        self._start_servers()
+        self._begin(checkpoint.round)
         self.checkpoints.resume_at(checkpoint)
 
     def _revive(self, at: int, round_number: int) -> None:
@@ -281,6 +295,17 @@ class Crew:
         answers = self.enrolment.join(sponsor, newcomers)
         if len(answers) == len(self.users):
             self.joined = answers
+            if self.chair is not None:
+                self.chair.seat()
+        elif self.chair is not None:
+            for at in which:
+                self.chair.admit(at)
+
+    def _begin(self, round_number: int) -> None:
+        """Servers start from the tables of a round, which a committee has signed if there is one."""
+        if self.chair is not None:
+            self.chair.renew(round_number, range(len(self.items[round_number])))
+        self._start_servers()
 
     def _start_servers(self) -> None:
         self.servers = [self._start_server(at, message) for at, message in enumerate(self.items[self.round])]

@@ -110,6 +110,11 @@ class Federation:
             "wall_s": time.perf_counter() - started,
             "initial_train_mse": opening.losses.train_mse,
         }
+        if chair := self._crew.chair:
+            self.setup |= {
+                "user_keys_cpu_s": chair.user_keys_cpu_s,
+                "member_keys_cpu_s": chair.member_keys_cpu_s,
+            }
         self.facts = self._facts(groups, hosting)
 
     def _announce(self, progress: Progress, actors: int) -> None:
@@ -133,6 +138,8 @@ class Federation:
             "update_cpu_s": "charged" if self._tariff else how,
             "uploads_combined": hosting.combine,
         }
+        if self._crew.chair:
+            facts["committee"] = self._crew.chair.facts()
         return facts | ({"unit_costs": self._tariff.unit.named()} if self._tariff else {})
 
     def _set_up(self, resume: bool) -> Opening:
@@ -217,8 +224,7 @@ class Federation:
         costs = UserCosts.join(work.costs.values())
         parts = self._deployment.seconds(costs)
         charged = self._charged(costs, parts, fates)
-        opener = self._user_ids[work.opener]
-        opened = opening_of(work.openings, opener, costs, self._tariff, self._deployment)
+        opened = opening_of(work.openings, self._user_ids, costs, self._tariff, self._deployment)
         wall_s = time.perf_counter() - started
         gauges.set(phase=0, users_per_second=len(costs.user_id) / wall_s, train_mse=opening.losses.train_mse)
         row: Row = {

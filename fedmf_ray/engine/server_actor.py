@@ -6,15 +6,17 @@ Built from the public side only. An upload that is sent again after a failure is
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.answers import Receipt
+from fedmf_ray.errors import FedMFError
 from fedmf_ray.protocol.messages import (
     NOBODY,
     Closed,
@@ -25,7 +27,7 @@ from fedmf_ray.protocol.messages import (
     Upload,
 )
 from fedmf_ray.protocol.server import Roster, Server, UploadRefused
-from fedmf_ray.schemes import Evaluator
+from fedmf_ray.schemes import CouncilEvaluator, Evaluator
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import Part
 
@@ -46,8 +48,14 @@ class ServerActor:
     ) -> None:
         """recorded: rounds whose uploads are kept until :meth:`seen` asks for them. fresh: as of
         :class:`Server`."""
+        self._evaluator, self._roster, self._fresh = evaluator, roster, fresh
         self._server = Server(evaluator, items, roster, fresh)
         self._recorded, self._seen = recorded, list[Upload]()
+
+    def restart(self, items: EncryptedItems) -> None:
+        """Begin the round anew, without any upload, from its tables under another head."""
+        self._server = Server(self._evaluator, items, self._roster, self._fresh)
+        self._seen = []
 
     def receive(self, uploads: Sequence[Upload], again: bool = False) -> Receipt:
         """Check and add uploads. again: those that have been added already are sent once more."""
@@ -101,6 +109,26 @@ class ServerActor:
             return None, 0.0, added
         return self._server.close(), cpu_clock() - started, added
 
+    def assemble(self, *answers: Sequence[Any]) -> tuple[Opening, float]:
+        """The next tables from what members of a committee have answered, before anybody has signed them, and
+        CPU seconds."""
+        started = cpu_clock()
+        parts = [part for answer in answers for part in answer]
+        with _refusing(self._server.round):
+            return self._council.assemble(self._server.close(), parts), cpu_clock() - started
+
+    def certified(
+        self, run: bytes, lives: Sequence[bytes], words: Sequence[Any], draft: Opening
+    ) -> tuple[Opening, float]:
+        """The next tables with the words of members, and CPU seconds."""
+        started = cpu_clock()
+        with _refusing(self._server.round):
+            return self._council.certified(run, draft, lives, words), cpu_clock() - started
+
+    @property
+    def _council(self) -> CouncilEvaluator:
+        return cast(CouncilEvaluator, self._evaluator)
+
     def publish(self, opening: Opening | None = None) -> tuple[EncryptedItems | None, float]:
         """The matrix that opens the next round, and CPU seconds; no matrix if the round is not closed."""
         started = cpu_clock()
@@ -126,6 +154,9 @@ class ServerActor:
             ):
                 arrays[name] = np.frombuffer(text, np.uint8)
             arrays["seals"] = message.proof.seals
+            arrays["links"] = np.array(
+                [np.frombuffer(link, np.uint8) for link in message.proof.links], np.uint8
+            )
         return checkpoint_files.save(part, arrays)
 
     def ping(self) -> int:
@@ -143,7 +174,17 @@ def load_items(part: Part) -> EncryptedItems:
     if "head" not in saved:
         return items
     head, before, rest = (saved[name].tobytes() for name in ("head", "before", "rest"))
-    return replace(items, head=head, proof=Proof(before, rest, saved["seals"]))
+    links = tuple(link.tobytes() for link in saved["links"])
+    return replace(items, head=head, proof=Proof(before, rest, saved["seals"], links))
+
+
+@contextmanager
+def _refusing(round_number: int) -> Iterator[None]:
+    """What members answered does not fit: the run ends with the reason."""
+    try:
+        yield
+    except ValueError as error:
+        raise FedMFError(f"round {round_number}: the committee's answers do not fit: {error}") from error
 
 
 def join_pieces(received: Sequence[Sequence[Upload]]) -> list[Upload]:

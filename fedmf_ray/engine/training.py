@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from fedmf_ray.costs.seconds import OpeningCosts, UserCosts
+from fedmf_ray.costs.seconds import UserCosts
 from fedmf_ray.engine.answers import Receipt
 from fedmf_ray.engine.backends import Call, Reference
+from fedmf_ray.engine.chair import NewAttempt, Step
 from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.persistence import Lost, persist_in_round
 from fedmf_ray.engine.progress import Progress
@@ -31,8 +32,8 @@ class Training:
     """What a round's training has brought.
 
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
-    server_cpu_s: of servers and combiners. opener: the position of the user who opened the sums, if that took
-    one; openings: what each of its answers took. published: by server, its matrix once it is there.
+    server_cpu_s: of servers and combiners. openings: the steps in which users opened the sums, if that took
+    any, and what each took. published: by server, its matrix once it is there.
     failure: the latest. done: calls whose actor lives and need not be made again.
     """
 
@@ -42,8 +43,7 @@ class Training:
     refused: dict[int, str] = field(default_factory=dict)
     server_cpu_s: float = 0.0
     added: int = 0
-    opener: int = 0
-    openings: list[OpeningCosts] = field(default_factory=list)
+    openings: list[Step] = field(default_factory=list)
     published: list[Reference | None] = field(default_factory=list)
     failure: Lost | None = None
     done: set[Key] = field(default_factory=set)
@@ -103,16 +103,19 @@ class Trainer:
             if not (whole and self._close_and_publish(work)):
                 raise work.failure or Lost("a server has not got every upload")
 
-        persist_in_round(phases, lambda _: self._heal(work))
+        persist_in_round(phases, lambda error: self._heal(work, error))
         self._crew.items[round_number + 1] = list(work.published)
         self._crew.round = round_number + 1
         if (fates == LATE).any():
             self._receive_late(work)
         return work
 
-    def _heal(self, work: Training) -> None:
+    def _heal(self, work: Training, error: Lost) -> None:
         renewed = self._crew.heal(work.round, work.published)
         work.done = {key for key in work.done if key[0] not in renewed}
+        if isinstance(error, NewAttempt):
+            work.done = set()
+            self._crew.begin_again(work.round, work.published)
 
     def _train_and_add(self, work: Training, again: bool) -> bool:
         """Train the users who have not trained, or whose uploads a server lacks. Returns whether nothing was
@@ -232,24 +235,30 @@ class Trainer:
     def _open(
         self, closing: dict[int, tuple[Reference, ...]], work: Training
     ) -> dict[int, tuple[Reference, ...]]:
-        """One user opens the sums of all servers that have closed the round and not yet published. It is
-        drawn from those who took part; whoever takes over after a failure is drawn again, and answers the
-        same.
+        """Users open the sums of all servers that have closed the round and not yet published: a committee,
+        or one who is drawn from those who took part. Whoever takes over after a failure is drawn again, and
+        answers the same.
 
         Raises :class:`~fedmf_ray.protocol.items.TamperedError` for sums that no user opens.
         """
         crew, backend = self._crew, self._crew.backend
-        present = np.flatnonzero(work.fates == IN_TIME)
-        work.opener = int(self._draw.choice(present)) if len(present) else 0
-        actor = next(at for at, group in enumerate(crew.groups) if work.opener in group)
         closed, least = [references[0] for references in closing.values()], self._least(work.fates)
         work.added = min(backend.get([references[2] for references in closing.values()]))
         whole = not self._combine or work.added == work.combined  # or else the round stays open
         if whole and work.added < least:
             self._too_few(work.round, work, work.fates)
+        if crew.chair is not None and whole:
+            sets = dict(zip(closing, closed, strict=True))
+            openings, steps, cpu_s = crew.chair.open(work.round, work.fates, least, sets)
+            work.openings += steps
+            work.server_cpu_s += cpu_s
+            return {at: (opening,) for at, opening in openings.items()}
+        present = np.flatnonzero(work.fates == IN_TIME)
+        opener = int(self._draw.choice(present)) if len(present) else 0
+        actor = next(at for at, group in enumerate(crew.groups) if opener in group)
         arguments = least, *closed
         *answers, opened = backend.call_split(len(closed) + 1, crew.users[actor], "open_sums", *arguments)
-        work.openings.append(backend.get(opened))
+        work.openings.append([(opener, backend.get(opened))])
         return {at: (answer,) for at, answer in zip(closing, answers, strict=True)}
 
     def _receive_late(self, work: Training) -> None:

@@ -22,11 +22,12 @@ from fedmf_ray.engine.lister import Lister
 from fedmf_ray.engine.opening import open_sums
 from fedmf_ray.engine.pieces import cut, pairs, runs
 from fedmf_ray.engine.sealing import Box
+from fedmf_ray.engine.seats import Seats
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.items import Items
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
-from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.items import Ledger, Share, encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
@@ -46,7 +47,7 @@ _CACHE_RATINGS = 512
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
-class UserActor(Lister):
+class UserActor(Lister, Seats):
     """Hosts one or more users: their ratings and vectors never leave it."""
 
     def __init__(self, terms: Terms, hosting: Hosting) -> None:
@@ -112,6 +113,7 @@ class UserActor(Lister):
             readings = [self._read_share(0, 1, *(part for part in parts if isinstance(part, EncryptedItems)))]
         shares = [self._take_in(reading.share) for reading in readings]
         if shares[0].round == self._round == number and self._report is not None:
+            self._follow(shares)
             return self._report
         started = cpu_clock()
         news = self._ledger.settle(shares, number)
@@ -136,6 +138,14 @@ class UserActor(Lister):
         self._partial: list[PartialSum] | None = None
         self._combiners: list[Combiner] = []
         return self._report
+
+    def _follow(self, shares: list[Share]) -> None:
+        """Tables that were open already may have got another head: the round is done anew under that."""
+        before = self._ledger.heads
+        if before:
+            self._ledger.settle(shares, self._round)
+        if self._ledger.heads != before:
+            self._partial, self._combiners = None, []
 
     def _solve(self) -> None:
         """Users solve for their vectors under the matrix that has just been opened, if the rule says so.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from gmpy2 import mpz
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.protocol.messages import Closed, Opening
+from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening
 from fedmf_ray.protocol.terms import Terms
-from fedmf_ray.schemes import KeyHolder, Known
+from fedmf_ray.schemes import AnotherSet, KeyHolder, Known
 
 if TYPE_CHECKING:
     from fedmf_ray.protocol.items import Share
+
+T = TypeVar("T")
 
 INITIAL = -1
 """What stands for user and round in the label of the tag under the very first matrix."""
@@ -76,18 +79,30 @@ class Ledger:
 
         Raises :class:`TamperedError` with the reason for what is not the sum of this round's uploads.
         """
-        users, fresh = self._terms.setting.point.contributors, self._terms.blocks.fresh
-        known = Known(self._round, self.heads, fresh, least, users) if self._key.keeps_heads else None
-        openings = []
+        known, openings = self.known(least), list[Opening]()
         for one in closed:
-            try:
-                openings += self._key.open([one], known)
-            except ValueError as error:
-                server = self._firsts.index(one.first) if one.first in self._firsts else one.first
-                raise TamperedError(
-                    f"round {one.round!r:.20}: the sums of server {server} are not opened: {error}"
-                ) from error
+            openings += self.naming(one, partial(self._key.open, [one], known))
         return openings
+
+    def known(self, least: int = 0) -> Known | None:
+        """What an opener holds closed sums against."""
+        if not self._key.keeps_heads:
+            return None
+        users, fresh = self._terms.setting.point.contributors, self._terms.blocks.fresh
+        return Known(self._round, self.heads, fresh, least, users)
+
+    def naming(self, message: Closed | Opening | EncryptedItems, answer: Callable[[], T]) -> T:
+        """What somebody answers to a server's message; a refusal names the round and the server."""
+        try:
+            return answer()
+        except AnotherSet:
+            raise
+        except ValueError as error:
+            first = message.first
+            server = self._firsts.index(first) if first in self._firsts else first
+            raise TamperedError(
+                f"round {message.round!r:.20}: the sums of server {server} are not opened: {error}"
+            ) from error
 
     def settle(self, shares: Sequence[Share], round_number: int) -> bool:
         """Raise :class:`TamperedError` unless the tables are the sum of what the servers say they are, and
@@ -111,7 +126,8 @@ class Ledger:
         """Tables are those of before again, or follow from them: there is one successor, or a second one is
         not read."""
         for server, (before, *heads) in enumerate(shares[0].heads):
-            # Tables that got another head are read again under that; what was read before is on the way to it.
+            # Tables that got another head are read again under that; what was read before is on the way to
+            # it.
             named = heads if again else [before]
             if self.balance[server] not in map(_number, named) or any(
                 share.heads[server] != shares[0].heads[server] for share in shares

@@ -36,6 +36,7 @@ from fedmf_ray.schemes.base import (
     Tags,
 )
 from fedmf_ray.schemes.committee import Committee
+from fedmf_ray.schemes.council import AnotherSet, Council, CouncilEvaluator, CouncilKeyHolder
 from fedmf_ray.schemes.masked import Masked
 from fedmf_ray.schemes.paillier.scheme import Elementwise, Packed
 from fedmf_ray.schemes.plain import Plain
@@ -44,7 +45,11 @@ __all__ = [
     "IN_THE_CLEAR",
     "SCHEMES",
     "Aggregate",
+    "AnotherSet",
     "Committee",
+    "Council",
+    "CouncilEvaluator",
+    "CouncilKeyHolder",
     "Elementwise",
     "Evaluator",
     "KeyHolder",

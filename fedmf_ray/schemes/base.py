@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Any, ClassVar, NamedTuple
 
 from fedmf_ray.checks import CHECKS
+from fedmf_ray.schemes.council import Council
 from fedmf_ray.schemes.messages import Closed, Opening
 from fedmf_ray.schemes.sides import (
     Aggregate,
@@ -122,9 +123,9 @@ class Scheme(ABC):
     """Whether the sums of a round must be opened by a user before they can be published."""
 
     @property
-    def seats(self) -> int:
-        """How many users sit in a committee that opens sums together; 0 where one user does."""
-        return 0
+    def council(self) -> Council | None:
+        """The committee of users that opens sums together; None where one user does, or nobody need."""
+        return None
 
     @property
     def combines(self) -> bool:

@@ -17,8 +17,8 @@ class Proof:
     """How published tables follow from those before, for schemes that keep heads.
 
     before: the head of the tables before. rest: a digest of what else the server had closed, beside the users
-    that it credits. seals: (blocks, bytes) one for each block. links: what has been signed of the head, in order.
-    """
+    that it credits. seals: (blocks, bytes) one for each block. links: what has been signed of the head, in
+    order."""
 
     before: bytes
     rest: bytes

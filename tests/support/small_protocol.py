@@ -34,10 +34,10 @@ def secrets_of(scheme):
 
 
 def sides(scheme, shape):
-    """Both sides of a scheme, or of one of :data:`SCHEMES` by its name, under one key pair for all shapes. Members of
-    a committee remember what they have done: they are fresh."""
+    """Both sides of a scheme, or of one of :data:`SCHEMES` by its name, under one key pair for all shapes.
+    Members of a committee remember what they have done: they are fresh."""
     scheme = SCHEMES.get(scheme, scheme)
-    return scheme.sides(shape, secrets_of(scheme)) if scheme.seats else _kept_sides(scheme, shape)
+    return scheme.sides(shape, secrets_of(scheme)) if scheme.council else _kept_sides(scheme, shape)
 
 
 @functools.cache

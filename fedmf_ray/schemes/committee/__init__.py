@@ -1,5 +1,5 @@
-"""``committee``: masks from keys that each user shares with groups of members, so that no user can open another's
-upload, and the server with up to t members cannot either.
+"""``committee``: masks from keys that each user shares with groups of members, so that no user can open
+another's upload, and the server with up to t members cannot either.
 
 See ``SECURITY.md`` beside this file for the argument.
 """

@@ -1,9 +1,9 @@
-"""Keys of a committee: members sign, groups and users agree on keys (X25519, HKDF), users sign what they publish.
+"""Keys of a committee: members sign, groups and users agree on keys (X25519, HKDF), users sign what they
+publish.
 
 In a deployment each user makes its own keys, and the members of a group deal theirs among themselves. In this
-simulation all of them follow from a secret that user actors share, so that an actor can be started again; what
-is published, agreed on and checked is as it would be.
-"""
+simulation all of them follow from a secret that user actors share, so that an actor can be started again;
+what is published, agreed on and checked is as it would be."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def _verifier(public: bytes):  # type: ignore[no-untyped-def]  # of a library th
     return Ed25519PublicKey.from_public_bytes(public)
 
 
-def shared_key(mine: X25519PrivateKey, theirs: bytes, user_id: int, user: bytes, group: int, public: bytes) -> bytes:
+def shared_key(
+    mine: X25519PrivateKey, theirs: bytes, user_id: int, user: bytes, group: int, public: bytes
+) -> bytes:
     """32 bytes that a user and a group share. user, public: the public keys of both, so that neither can be
     exchanged. Raises ``ValueError`` for a public key that gives nothing secret."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -79,8 +81,8 @@ def _entry_text(user_id: int, publics: bytes) -> bytes:
 
 
 def check_entries(user_ids: NDArray[np.int64], entries: Bytes) -> None:
-    """Raise ``ValueError`` for what users cannot have published: a signature that does not fit, a key that two
-    have. user_ids: (users,). entries: (users, 128)."""
+    """Raise ``ValueError`` for what users cannot have published: a signature that does not fit, a key that
+    two have. user_ids: (users,). entries: (users, 128)."""
     seen: dict[bytes, int] = {}
     for user_id, row in zip(user_ids.tolist(), entries, strict=True):
         entry = row.tobytes()

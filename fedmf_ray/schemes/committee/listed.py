@@ -20,8 +20,8 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Listed:
-    """One user's upload in a closed set. at: its position among the credited. nonce: (8,). rows: (k,) increasing,
-    within the server's range."""
+    """One user's upload in a closed set. at: its position among the credited. nonce: (8,). rows: (k,)
+    increasing, within the server's range."""
 
     at: int
     user_id: int
@@ -51,7 +51,8 @@ def check(closed: Closed, known: Known) -> None:
 
 
 def uploads_of(closed: Closed) -> Iterator[Listed]:
-    """Each credited user's. Raises ``ValueError`` for rows that are nobody's, or listed twice or elsewhere."""
+    """Each credited user's. Raises ``ValueError`` for rows that are nobody's, or listed twice or
+    elsewhere."""
     sums, tags, size = closed.sums, closed.tags, len(closed.sums.start)
     prefixes = wires.prefixes(tags.nonces)
     order = np.argsort(prefixes)

@@ -1,4 +1,5 @@
-"""A member of the committee: it agrees on one set a head, opens that for its groups, and signs what follows."""
+"""A member of the committee: it agrees on one set a head, opens that for its groups, and signs what
+follows."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from fedmf_ray.schemes.committee.keys import PUBLIC_BYTES, check_entries, public
 from fedmf_ray.schemes.committee.listed import Listed, check, uploads_of
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.rounds import UserRound, digest_of, row_nonces
-from fedmf_ray.schemes.committee.signed import LIFE_BYTES, Link
-from fedmf_ray.schemes.committee.wire import Certificate, Part, Signatures
+from fedmf_ray.schemes.committee.signed import LIFE_BYTES
+from fedmf_ray.schemes.committee.wire import Certificate, Part
+from fedmf_ray.schemes.council import AnotherSet, Member, Signatures
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.streams import joined
@@ -30,13 +32,9 @@ if TYPE_CHECKING:
 Bytes = NDArray[np.uint8]
 
 
-class AnotherSet(ValueError):
-    """The member has agreed on another set of this head, or has gone on: it takes a new attempt."""
-
-
-class Member:
-    """number: of the member. life: fresh whenever it begins, and never kept: a member that is started again, or
-    restored from a copy, answers for no head that names an earlier life."""
+class CommitteeMember(Member):
+    """Its life is never kept: a member that is started again, or restored from a copy, answers for no head
+    that names an earlier life."""
 
     def __init__(self, key: CommitteeKeyHolder, number: int) -> None:
         self._key, self.number = key, number
@@ -124,8 +122,8 @@ class Member:
         return nonces, key.sum_pad(digest) - key.tables_pad(before)
 
     def certify(self, draft: Opening, known: Known, lives: Sequence[bytes]) -> Certificate:
-        """Its signature of the tables that follow from the set it agreed on, if they are its sum. lives: those
-        that the next head names.
+        """Its signature of the tables that follow from the set it agreed on, if they are its sum. lives:
+        those that the next head names.
 
         Raises ``ValueError`` for what does not add up."""
         key, first, head = self._key, draft.first, known.heads[draft.first]
@@ -147,8 +145,8 @@ class Member:
         return Certificate(self.number, tag, self._sign.sign(signed.head_text(following)))
 
     def renew(self, message: EncryptedItems, lives: Sequence[bytes]) -> bytes:
-        """Its signature of another head for tables that it reads: for members with these lives. It answers for
-        the old head no more."""
+        """Its signature of another head for tables that it reads: for members with these lives. It answers
+        for the old head no more."""
         key, first = self._key, message.first
         self._check_life(lives)
         if message.round == 0 and len(message.proof.links if message.proof else ()) == 1:
@@ -169,7 +167,8 @@ class Member:
             raise ValueError(f"the next head does not name the life of member {self.number}")
 
     def _accept(self, first: int, head: bytes) -> None:
-        """Whether it may answer for a head: one that names its life, and is its latest one or follows from that."""
+        """Whether it may answer for a head: one that names its life, and is its latest one or follows from
+        that."""
         past = self._key.past[head]
         if past.lives[self.number] != self.life:
             raise AnotherSet(f"the head does not name the life of member {self.number}")

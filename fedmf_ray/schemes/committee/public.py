@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fedmf_ray.schemes.committee import keys, signed
-from fedmf_ray.schemes.committee.groups import quorum_of
+from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.signed import Link
+from fedmf_ray.schemes.council import Council, Signatures
 from fedmf_ray.schemes.masked import heads
 from fedmf_ray.schemes.messages import EncryptedItems, Proof
-from fedmf_ray.schemes.committee.merkle import leaves_of, root
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,11 @@ class Public:
 
     @property
     def quorum(self) -> int:
-        return quorum_of(len(self.members), self.colluding)
+        return Council(len(self.members), self.colluding).quorum
 
     def check_groups(self) -> None:
-        """Raise ``ValueError`` for a group's key that not all of its members have signed, or that another has."""
+        """Raise ``ValueError`` for a group's key that not all of its members have signed, or that another
+        has."""
         if len(set(self.group_keys)) < len(self.group_keys):
             raise ValueError("two groups have the same key")
         for group, (who, public, dealt) in enumerate(
@@ -37,11 +37,12 @@ class Public:
         ):
             text = keys.group_text(group, who, public)
             if len(dealt) != len(who) or not all(
-                keys.is_signed(self.members[member], one, text) for member, one in zip(who, dealt, strict=True)
+                keys.is_signed(self.members[member], one, text)
+                for member, one in zip(who, dealt, strict=True)
             ):
                 raise ValueError(f"the key of group {group} is not signed by all of its members")
 
-    def has_quorum(self, text: bytes, signatures: Mapping[int, bytes]) -> bool:
+    def has_quorum(self, text: bytes, signatures: Signatures) -> bool:
         """Whether enough members have signed. A wrong signature counts as none."""
         valid = sum(
             member in range(len(self.members)) and keys.is_signed(self.members[member], one, text)
@@ -52,8 +53,8 @@ class Public:
     def chain_of(
         self, run: bytes, message: EncryptedItems, unsigned: bool = False
     ) -> tuple[list[bytes], list[Link]]:
-        """The heads of published tables, and the links that sign them. unsigned: also of the very first tables
-        before members have signed them.
+        """The heads of published tables, and the links that sign them. unsigned: also of the very first
+        tables before members have signed them.
 
         Raises ``ValueError`` unless they follow from what the message says, and a quorum has signed the first
         (but for the very first tables, which are one user's word) and the last one.

@@ -1,4 +1,5 @@
-"""What a user shares with each group in one round: masks, pads of tags, and what lists of rows are checked with."""
+"""What a user shares with each group in one round: masks, pads of tags, and what lists of rows are checked
+with."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fedmf_ray.schemes.base import Evaluator, KeyHolder, Reads, Rows, Scheme, Secrets, Shape, Traffic
-from fedmf_ray.schemes.committee.groups import groups_of, quorum_of, too_many_corrupt
 from fedmf_ray.schemes.committee.server import CommitteeEvaluator
 from fedmf_ray.schemes.committee.signed import link_bytes
 from fedmf_ray.schemes.committee.users import CommitteeKeyHolder
 from fedmf_ray.schemes.committee.wire import LIST_BYTES
+from fedmf_ray.schemes.council import Council
 from fedmf_ray.schemes.masked.bits import BitLayout
 from fedmf_ray.schemes.masked.heads import HEAD_BYTES
 from fedmf_ray.schemes.masked.streams import KEY_BYTES, NONCE_BYTES
@@ -26,11 +26,11 @@ _CORRUPT = 0.1
 
 @dataclass(frozen=True)
 class Committee(Scheme):
-    """Values under masks from keys that a user shares with groups of members: all groups open a round together.
+    """Values under masks from keys that a user shares with groups of members: all groups open a round
+    together.
 
-    members: how many users sit in the committee. colluding: so many of them may work together, with the server and
-    all other users, and still open nothing but sums.
-    """
+    members: how many users sit in the committee. colluding: so many of them may work together, with the
+    server and all other users, and still open nothing but sums."""
 
     name: ClassVar[str] = "committee"
     server_reads: ClassVar[Reads] = Reads.ROWS
@@ -51,8 +51,8 @@ class Committee(Scheme):
             )
         if 2 * self.colluding >= self.members:
             raise ValueError(
-                f"colluding: {self.colluding} of {self.members} members leave no honest majority: name at least "
-                f"{2 * self.colluding + 1} members"
+                f"colluding: {self.colluding} of {self.members} members leave no honest majority: "
+                f"name at least {2 * self.colluding + 1} members"
             )
 
     @property
@@ -60,8 +60,8 @@ class Committee(Scheme):
         return True
 
     @property
-    def seats(self) -> int:
-        return self.members
+    def council(self) -> Council:
+        return Council(self.members, self.colluding)
 
     @property
     def label(self) -> str:
@@ -69,7 +69,7 @@ class Committee(Scheme):
 
     @property
     def _groups(self) -> int:
-        return len(groups_of(self.members, self.colluding))
+        return len(self.council.groups)
 
     def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
         secret = secrets["secret"].tobytes() if secrets else os.urandom(KEY_BYTES)
@@ -96,7 +96,11 @@ class Committee(Scheme):
         row = BitLayout.of(shape).row_bytes
         lists = blocks * 4 + listed * NONCE_BYTES + users * (8 + 8 + self.tag_bytes()) + NUMBER_BYTES
         down = self.members * (lists + blocks * (HEADER_BYTES + self.block_bytes(shape)))
-        up = self.members * (64 + 64 + NUMBER_BYTES) + self._groups * (blocks * row + 128) + blocks * NONCE_BYTES
+        up = (
+            self.members * (64 + 64 + NUMBER_BYTES)
+            + self._groups * (blocks * row + 128)
+            + blocks * NONCE_BYTES
+        )
         return Traffic(down, up)
 
     def layout(self, rows: Rows) -> str:
@@ -107,15 +111,15 @@ class Committee(Scheme):
         )
 
     def notes(self) -> list[str]:
-        risk = too_many_corrupt(self.members, self.colluding, _CORRUPT)
+        council = self.council
         lines = [
-            f"committee: {self.members} users are members, {quorum_of(self.members, self.colluding)} of them sign; if "
-            f"{_CORRUPT:.0%} of users are corrupt, more than {self.colluding} of the members are with a probability of "
-            f"{risk:.1%}"
+            f"committee: {self.members} users are members, {council.quorum} of them sign; if {_CORRUPT:.0%} of "
+            f"users are corrupt, more than {self.colluding} of the members are with a probability of "
+            f"{council.risk(_CORRUPT):.1%}"
         ]
         if self.members < 3 * self.colluding + 1:
             lines.append(
-                f"committee {self.members}/{self.colluding} is for a server that follows the protocol, or for honest "
-                f"members: against both at once, name {3 * self.colluding + 1} members"
+                f"committee {self.members}/{self.colluding} is for a server that follows the protocol, or "
+                f"for honest members: against both at once, name {3 * self.colluding + 1} members"
             )
         return lines

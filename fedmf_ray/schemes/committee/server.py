@@ -11,7 +11,8 @@ from fedmf_ray.schemes.committee import keys, signed
 from fedmf_ray.schemes.committee.members import next_head, part_text
 from fedmf_ray.schemes.committee.public import Public
 from fedmf_ray.schemes.committee.signed import Link
-from fedmf_ray.schemes.committee.wire import Certificate, CommitteeTags, Part, Signatures
+from fedmf_ray.schemes.committee.wire import Certificate, CommitteeTags, Part
+from fedmf_ray.schemes.council import CouncilEvaluator, Signatures
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import BitLayout
@@ -22,7 +23,7 @@ from fedmf_ray.schemes.sides import Shape, Tags, Wire
 
 
 @dataclass(frozen=True)
-class CommitteeEvaluator(MaskedEvaluator):
+class CommitteeEvaluator(MaskedEvaluator, CouncilEvaluator):
     """Adds words modulo 2^b, and knows the committee's public keys."""
 
     public: Public
@@ -32,6 +33,19 @@ class CommitteeEvaluator(MaskedEvaluator):
 
     def assemble(self, closed: Closed, parts: Sequence[Part]) -> Opening:
         return assembled(self.shape, self.public, closed, parts)
+
+    def certified(
+        self, run: bytes, draft: Opening, lives: Sequence[bytes], words: Sequence[Certificate]
+    ) -> Opening:
+        return certified(run, self.public, draft, lives, words)
+
+    def renewed(
+        self, run: bytes, message: EncryptedItems, lives: Sequence[bytes], signatures: Signatures
+    ) -> EncryptedItems:
+        assert message.proof is not None
+        head = signed.renewed_head(run, message.round, message.head, lives)
+        links = (*message.proof.links, Link(tuple(lives), signatures).to_bytes())
+        return replace(message, head=head, proof=replace(message.proof, links=links))
 
 
 def assembled(shape: Shape, public: Public, closed: Closed, parts: Sequence[Part]) -> Opening:
@@ -78,11 +92,3 @@ def certified(
             proof = replace(draft.proof, links=(link.to_bytes(),))
             return replace(draft, tags=tag, head=head, proof=proof)
     raise ValueError("no quorum of members has signed the next tables")
-
-
-def renewed(run: bytes, message: EncryptedItems, lives: Sequence[bytes], signatures: Signatures) -> EncryptedItems:
-    """The same tables under another head."""
-    assert message.proof is not None
-    head = signed.renewed_head(run, message.round, message.head, lives)
-    links = (*message.proof.links, Link(tuple(lives), signatures).to_bytes())
-    return replace(message, head=head, proof=replace(message.proof, links=links))

@@ -4,9 +4,8 @@
     head'  = H(run, round, head, lives')                         the same tables, for members of other lives
 
 A member that is started again has a new life, and answers for no head that names the old one: what it did
-before, it cannot remember. Tables of which too many lives are over get another head, signed anew; users upload
-again under that.
-"""
+before, it cannot remember. Tables of which too many lives are over get another head, signed anew; users
+upload again under that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The users' side: masks from keys that a user shares with groups of members, and reading what members signed."""
+"""The users' side: masks from keys that a user shares with groups of members, and reading what members
+signed."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.committee import keys, signed
-from fedmf_ray.schemes.committee.groups import groups_of
 from fedmf_ray.schemes.committee.keys import agreeing, public_of, shared_key, signing
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.public import Public
 from fedmf_ray.schemes.committee.rounds import GroupStream, UserRound, row_nonces
 from fedmf_ray.schemes.committee.signed import Link
 from fedmf_ray.schemes.committee.wire import UPLOAD_NONCE_BYTES
+from fedmf_ray.schemes.council import Council, CouncilKeyHolder, Member
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.rounds import Round
@@ -29,9 +30,8 @@ from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
 from fedmf_ray.schemes.sides import Integers, Known, Piece, Secrets, Shape, Wire
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
-    from fedmf_ray.schemes.committee.members import Member
 
 Bytes = NDArray[np.uint8]
 
@@ -44,8 +44,8 @@ _KEPT = 16
 
 @dataclass(frozen=True)
 class Past:
-    """What somebody knows of tables that it has read. round: that they open. closed: the digest of the set that
-    they follow from. chain: their heads. lives: which the last one names."""
+    """What somebody knows of tables that it has read. round: that they open. closed: the digest of the set
+    that they follow from. chain: their heads. lives: which the last one names."""
 
     round: int
     closed: bytes
@@ -53,8 +53,9 @@ class Past:
     lives: tuple[bytes, ...]
 
 
-class CommitteeKeyHolder(MaskedKeyHolder):
-    """All users can read tables, as under masks; what one uploads, only all groups of members together can open.
+class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
+    """All users can read tables, as under masks; what one uploads, only all groups of members together can
+    open.
 
     secret: from which all keys of the simulation follow (see :mod:`.keys`). run: digest of the list of users.
     """
@@ -67,6 +68,7 @@ class CommitteeKeyHolder(MaskedKeyHolder):
         self._agreed: dict[int, list[bytes]] = {}
         self._streams: dict[bytes, Round] = {}
         self.past: dict[bytes, Past] = {}
+        self._members: list[Member] = []
         self.alone = True
         """Whether all members are in this process: they sign the first tables at once."""
 
@@ -84,7 +86,7 @@ class CommitteeKeyHolder(MaskedKeyHolder):
 
     @cached_property
     def groups(self) -> list[tuple[int, ...]]:
-        return groups_of(self._count, self._colluding)
+        return Council(self._count, self._colluding).groups
 
     @cached_property
     def public(self) -> Public:
@@ -97,7 +99,7 @@ class CommitteeKeyHolder(MaskedKeyHolder):
         members = [public_of(self.signing_key(one)) for one in range(self._count)]
         return Public(self._colluding, tuple(members), tuple(self.groups), tuple(publics), tuple(dealt))
 
-    def signing_key(self, member: int) -> Any:
+    def signing_key(self, member: int) -> Ed25519PrivateKey:
         """A member's own."""
         return signing(derive(self._all, "committee: a member signs", member))
 
@@ -109,12 +111,14 @@ class CommitteeKeyHolder(MaskedKeyHolder):
         """A user's own."""
         return agreeing(derive(self._all, "committee: a user agrees", user_id))
 
-    @cached_property
-    def members(self) -> list[Member]:
+    @property
+    def members(self) -> Sequence[Member]:
         """Those of this process: each begins a life when it is first asked for."""
-        from fedmf_ray.schemes.committee.members import Member
+        from fedmf_ray.schemes.committee.members import CommitteeMember
 
-        return [Member(self, number) for number in range(self._count)]
+        if not self._members:
+            self._members += [CommitteeMember(self, number) for number in range(self._count)]
+        return self._members
 
     def introduce(self, user_ids: Integers) -> Bytes:
         entries = [
@@ -123,9 +127,13 @@ class CommitteeKeyHolder(MaskedKeyHolder):
         ]
         return np.frombuffer(b"".join(entries), np.uint8).reshape(-1, keys.ENTRY_BYTES)
 
-    def enrol(self, user_ids: Integers, run: bytes) -> None:
-        """Agree on keys with all groups. Raises ``ValueError`` for groups whose keys are not signed."""
+    def beacon(self, listed: bytes) -> bytes:
+        return derive(self._all, "committee: public randomness", listed)
+
+    def check_committee(self) -> None:
         self.public.check_groups()
+
+    def enrol(self, user_ids: Integers, run: bytes) -> None:
         self._run, self.alone = run, False
         for user_id in user_ids.tolist():
             self._agree(user_id)
@@ -177,8 +185,8 @@ class CommitteeKeyHolder(MaskedKeyHolder):
         return out, tags
 
     def read_as(self, members: Sequence[int], user_id: int, wire: Wire, head: bytes) -> Integers:
-        """What a coalition of these members, and of anybody else but the user, makes of rows that it uploaded: the
-        masks of their groups are off, those of other groups are on."""
+        """What a coalition of these members, and of anybody else but the user, makes of rows that it
+        uploaded: the masks of their groups are off, those of other groups are on."""
         layout, keyed = self._layout, UserRound(self._agree(user_id), head)
         words = layout.unpack(wire[:, 0, HEADER_BYTES:])
         for group, who in enumerate(self.groups):
@@ -196,7 +204,9 @@ class CommitteeKeyHolder(MaskedKeyHolder):
         proof = Proof(before, rest, np.empty((len(wire), 0), np.uint8))
         lives = (bytes(signed.LIFE_BYTES),) * self._count
         head = signed.first_head(self._run, 0, before, closed, root(leaves_of(wire)), tag.tobytes(), lives)
-        begun = Opening(-1, first, wire, tag, head, closed, replace(proof, links=(Link(lives, {}).to_bytes(),)))
+        begun = Opening(
+            -1, first, wire, tag, head, closed, replace(proof, links=(Link(lives, {}).to_bytes(),))
+        )
         if not self.alone:
             return begun
         lives = tuple(one.life for one in self.members)
@@ -219,8 +229,8 @@ class CommitteeKeyHolder(MaskedKeyHolder):
         return number
 
     def table_nonces(self, closed: bytes, blocks: Integers) -> Bytes:
-        """(k, 12) under which the tables are published that follow from a closed set: the same set gives the same
-        bytes, another set others."""
+        """(k, 12) under which the tables are published that follow from a closed set: the same set gives the
+        same bytes, another set others."""
         stream = Stream(derive(self._secret, "committee: nonces of tables", closed))
         return stream.numbers(blocks)[:, :NONCE_BYTES]
 
@@ -253,8 +263,8 @@ class CommitteeKeyHolder(MaskedKeyHolder):
         return self._read(message, rows, unsigned=False)
 
     def read_unsigned(self, message: EncryptedItems) -> Integers:
-        """The very first tables before members have signed them, which one user has made. Raises ``ValueError``
-        unless that user had the users' keys."""
+        """The very first tables before members have signed them, which one user has made. Raises
+        ``ValueError`` unless that user had the users' keys."""
         integers = self._read(message, np.arange(len(message.ciphertexts)), unsigned=True)
         return integers
 

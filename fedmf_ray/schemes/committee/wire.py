@@ -1,16 +1,16 @@
-"""What travels under a committee beside masked rows: tags with lists for groups, and a group's part of an opening."""
+"""What travels under a committee beside masked rows: tags with lists for groups, and a group's part of an
+opening."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.masked import field
-from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.server import MaskedAggregate, MaskedTags
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES
 from fedmf_ray.schemes.masked.wire import TAG_BYTES, TagSums
 
 Bytes = NDArray[np.uint8]
@@ -43,7 +43,7 @@ class CommitteeTags(MaskedTags):
         self.shape = (TAG_BYTES + groups * LIST_BYTES,)
 
     def add(self, user_id: int, tag: Bytes) -> None:
-        number = tag[wires.NONCE_BYTES : TAG_BYTES]
+        number = tag[NONCE_BYTES:TAG_BYTES]
         if int.from_bytes(number.tobytes(), "little") >= field.P:
             raise ValueError("its tag is not a number modulo p")
         self._tags[user_id] = tag
@@ -52,10 +52,10 @@ class CommitteeTags(MaskedTags):
         user_ids = np.array(sorted(self._tags), np.int64)
         none = np.empty((0, *self.shape), np.uint8)
         mine: Bytes = np.concatenate([none, *(self._tags[one][None] for one in user_ids.tolist())])
-        numbers = mine[:, wires.NONCE_BYTES : TAG_BYTES]
+        numbers = mine[:, NONCE_BYTES:TAG_BYTES]
         total = field.to_int(self._start) + sum(field.to_int(one) for one in numbers)
         lists = mine[:, TAG_BYTES:].reshape(len(mine), self._groups, LIST_BYTES)
-        nonces = mine[:, : wires.NONCE_BYTES].copy()
+        nonces = mine[:, :NONCE_BYTES].copy()
         return ListedTags(user_ids, nonces, field.to_bytes(total), lists.copy())
 
 
@@ -67,10 +67,9 @@ class CommitteeAggregate(MaskedAggregate):
 class Part:
     """What a member of a group sends to open a closed set.
 
-    first: the server's first block. closed: a digest of the set. words: (rows, bytes) packed: the masks of its
-    group, taken out. number: (16,) likewise of tags. nonces: (rows, 12) of the next tables, from group 0 alone, which
-    also takes the old mask of tables out and puts the new one on.
-    """
+    first: the server's first block. closed: a digest of the set. words: (rows, bytes) packed: the masks of
+    its group, taken out. number: (16,) likewise of tags. nonces: (rows, 12) of the next tables, from group 0
+    alone, which also takes the old mask of tables out and puts the new one on."""
 
     first: int
     group: int
@@ -89,8 +88,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A member's word for the next tables. tag: (16,) of what they keep. signatures: of heads, by the first block
-    of a server."""
+    """A member's word for the next tables. tag: (16,) of what they keep. signatures: of heads, by the first
+    block of a server."""
 
     member: int
     tag: Bytes
@@ -99,7 +98,3 @@ class Certificate:
     @property
     def nbytes(self) -> int:
         return self.tag.nbytes + len(self.signature)
-
-
-Signatures = Mapping[int, bytes]
-"""Of members, by number."""

@@ -1,0 +1,207 @@
+"""The driver's part in a committee: it draws the members, asks them step by step, and passes on what they
+answer.
+
+    agree → part → (servers put the parts together) → certify
+
+What members answer is public, or ciphertext. A member whose process was started again has another life, and
+answers for no head that names the old one. As long as enough are left, the others go on. If not, tables get
+another head for the lives that are there, and the round is done anew: with new uploads, to the same values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fedmf_ray.costs.seconds import OpeningCosts
+from fedmf_ray.engine.backends import Handle, Reference
+from fedmf_ray.engine.persistence import Lost
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.planning.participation import DROPPED, LATE, Fates
+from fedmf_ray.schemes import Council
+
+if TYPE_CHECKING:
+    from fedmf_ray.engine.crew import Crew
+
+Lives = tuple[bytes, ...]
+Step = list[tuple[int, OpeningCosts]]
+"""What a step took: the position of each user that was asked, and its costs."""
+
+_SHARES = (0.05, 0.1, 0.2)
+"""Of corrupt users, for which the risk is told."""
+
+
+class NewAttempt(Lost):
+    """Too few members can answer for the head of this round: it needs another one."""
+
+
+class Chair:
+    """seats: the positions of the users who are members, by number. run: digest of the list of users.
+    user_keys_cpu_s, member_keys_cpu_s: what key agreement took a user, and a member beside that."""
+
+    def __init__(self, crew: Crew, council: Council) -> None:
+        self._crew, self._council = crew, council
+        self.seats: list[int] = []
+        self.run, self._beacon = b"", b""
+        self.user_keys_cpu_s = self.member_keys_cpu_s = 0.0
+        self._named: dict[tuple[int, int], Lives] = {}
+
+    def seat(self) -> None:
+        """Everybody publishes keys; members are drawn, and agree on keys with all."""
+        crew, backend = self._crew, self._crew.backend
+        introduced = backend.get([backend.call(actor, "introduce") for actor in crew.users])
+        self._entries = np.concatenate([entries for entries, _ in introduced])
+        self._user_ids = np.concatenate([joined.user_ids for joined in crew.joined])
+        listed = hashlib.sha256(self._user_ids.tobytes() + self._entries.tobytes()).digest()
+        self._beacon = backend.get(backend.call(crew.users[0], "beacon", listed))
+        try:
+            self.seats = self._council.drawn(self._user_ids, self._beacon)
+        except ValueError as error:
+            raise FedMFError(f"protocol.committee.members: {error}") from error
+        self.run = hashlib.sha256(b"fedmf-ray run" + listed + self._beacon).digest()
+        agreed = self._enrol(range(len(crew.users)))
+        self.user_keys_cpu_s = max(cpu_s for _, cpu_s in introduced) + max(agreed)
+
+    def admit(self, at: int) -> None:
+        """A user actor that was started again: its users agree on the same keys, its members begin new
+        lives."""
+        self._enrol([at])
+
+    def _enrol(self, which: Sequence[int]) -> list[float]:
+        crew, backend = self._crew, self._crew.backend
+        agreed = [backend.call(crew.users[at], "enrol", self.run) for at in which]
+        seated = [
+            backend.call(self._host(number), "take_seat", number, self._user_ids, self._entries)
+            for number, at in enumerate(map(self._actor_of, self.seats))
+            if at in which
+        ]
+        self.member_keys_cpu_s = max([self.member_keys_cpu_s, *backend.get(seated)])
+        answers: list[float] = backend.get(agreed)
+        return answers
+
+    def facts(self) -> dict[str, Any]:
+        """Who sits there, for ``environment.json``."""
+        council = self._council
+        return {
+            "members": self._user_ids[self.seats].tolist(),
+            "colluding": council.colluding,
+            "quorum": council.quorum,
+            "groups": [list(group) for group in council.groups],
+            "key_agreement": "X25519",
+            "beacon": self._beacon.hex(),
+            "run": self.run.hex(),
+            "more_than_colluding_corrupt": {f"{share:g}": council.risk(share) for share in _SHARES},
+        }
+
+    def renew(self, number: int, which: Sequence[int]) -> None:
+        """Give the tables of some servers that open a round another head, for the members that are there
+        now."""
+        crew, backend = self._crew, self._crew.backend
+        messages, lives = [crew.items[number][at] for at in which], self._lives()
+        asked = [
+            backend.call(self._host(member), "renew", member, lives, *messages)
+            for member in range(len(self.seats))
+        ]
+        signed: list[list[bytes]] = backend.get(asked)
+        for place, at in enumerate(which):
+            signatures = {member: words[place] for member, words in enumerate(signed)}
+            crew.items[number][at] = backend.run(
+                _renewed, crew.enrolment.evaluator, self.run, messages[place], lives, signatures
+            )
+            self._named[number, at] = lives
+
+    def open(
+        self, number: int, fates: Fates, least: int, closed: Mapping[int, Reference]
+    ) -> tuple[dict[int, Reference], list[Step], float]:
+        """What opens the sums of servers that have closed a round, by server; what each step took members,
+        and CPU seconds of servers. fates: of all users. least: uploads that there must be.
+
+        Raises :class:`NewAttempt`, and :class:`~fedmf_ray.protocol.items.TamperedError` for sums that no
+        member opens."""
+        crew, backend, lives = self._crew, self._crew.backend, self._lives()
+        able = self._able(number, fates, lives, list(closed))
+        signers, sets = able[: self._council.quorum], list(closed.values())
+        agreed = [backend.call(self._host(one), "agree", one, least, *sets) for one in signers]
+        words, first = self._answers(signers, backend.get(agreed))
+        signatures = [{member: answer[at] for member, answer in words.items()} for at in range(len(sets))]
+        parts, second = self._parts(able, least, signatures, sets)
+        drafts, cpu_s = list[Reference](), 0.0
+        for at, of_server in zip(closed, parts, strict=True):
+            draft, took = backend.call_split(2, crew.servers[at], "assemble", *of_server)
+            drafts.append(draft)
+            cpu_s += backend.get(took)
+        asked = [backend.call(self._host(one), "certify", one, lives, *drafts) for one in signers]
+        words, third = self._answers(signers, backend.get(asked))
+        openings: dict[int, Reference] = {}
+        for place, at in enumerate(closed):
+            said = [answer[place] for answer in words.values()]
+            openings[at], took = backend.call_split(
+                2, crew.servers[at], "certified", self.run, lives, said, drafts[place]
+            )
+            cpu_s += backend.get(took)
+            self._named[number + 1, at] = lives
+        return openings, [first, second, third], cpu_s
+
+    def _able(self, number: int, fates: Fates, lives: Lives, servers: Sequence[int]) -> list[int]:
+        """The members who can answer in this round: who are there, with the lives that its heads name."""
+        there = [one for one, position in enumerate(self.seats) if fates[position] not in (DROPPED, LATE)]
+        if not self._council.suffice(there):
+            raise FedMFError(
+                f"round {number}: {len(there)} of {len(self.seats)} members of the committee are there, "
+                f"{self._council.quorum} must sign: name more in protocol.committee.members, or lower "
+                "participation.dropout and participation.late"
+            )
+        able = [one for one in there if all(self._named[number, at][one] == lives[one] for at in servers)]
+        if not self._council.suffice(able):
+            raise NewAttempt("too many members of the committee were started again")
+        return able
+
+    def _parts(
+        self, able: Sequence[int], least: int, signatures: Sequence[Any], sets: Sequence[Reference]
+    ) -> tuple[list[list[Reference]], Step]:
+        """For each set, what one member of each group answers."""
+        groups: dict[int, list[int]] = {}
+        for group, who in enumerate(self._council.groups):
+            member = min((one for one in who if one in able), key=lambda one: len(groups.get(one, ())))
+            groups.setdefault(member, []).append(group)
+        backend = self._crew.backend
+        asked = {
+            member: backend.call_split(
+                len(sets) + 2, self._host(member), "part", member, mine, least, signatures, *sets
+            )
+            for member, mine in groups.items()
+        }
+        step: Step = []
+        for member, (*_, whole, costs) in asked.items():
+            whole, took = backend.get([whole, costs])
+            if not whole:
+                raise NewAttempt("a member of the committee has gone on to another head")
+            step.append((self.seats[member], took))
+        return [[answers[at] for answers in asked.values()] for at in range(len(sets))], step
+
+    def _answers(self, members: Sequence[int], answers: Sequence[Any]) -> tuple[dict[int, list[Any]], Step]:
+        """By member, and what they took."""
+        if any(None in words for words, _ in answers):
+            raise NewAttempt("a member of the committee has agreed on another set")
+        words = {member: said for member, (said, _) in zip(members, answers, strict=True)}
+        return words, [
+            (self.seats[member], costs) for member, (_, costs) in zip(members, answers, strict=True)
+        ]
+
+    def _lives(self) -> Lives:
+        backend = self._crew.backend
+        asked = [backend.call(self._host(one), "life", one) for one in range(len(self.seats))]
+        return tuple(backend.get(asked))
+
+    def _actor_of(self, position: int) -> int:
+        return next(at for at, group in enumerate(self._crew.groups) if position in group)
+
+    def _host(self, member: int) -> Handle:
+        return self._crew.users[self._actor_of(self.seats[member])]
+
+
+def _renewed(evaluator: Any, run: bytes, message: Any, lives: Lives, signatures: Mapping[int, bytes]) -> Any:
+    return evaluator.renewed(run, message, lives, signatures)

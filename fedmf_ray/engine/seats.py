@@ -1,0 +1,124 @@
+"""The calls of a user actor that hosts members of a committee: the steps in which they open a round
+together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.costs.seconds import OpeningCosts, cpu_clock
+from fedmf_ray.engine.keeper import Keeper
+from fedmf_ray.errors import FedMFError
+from fedmf_ray.protocol.items import Ledger
+from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening
+from fedmf_ray.protocol.user import Users
+from fedmf_ray.schemes import AnotherSet, CouncilKeyHolder
+
+Integers = NDArray[np.int64]
+T = TypeVar("T", Closed, Opening)
+
+Word = Any
+"""What a member answers for one server; None if it cannot answer in this attempt."""
+
+
+class Seats(Keeper):
+    """Under schemes with a committee. number: of a member whose user is hosted here."""
+
+    _users: Users
+    _ledger: Ledger
+
+    @property
+    def _held(self) -> CouncilKeyHolder:
+        return cast(CouncilKeyHolder, self._key)
+
+    def introduce(self) -> tuple[NDArray[np.uint8], float]:
+        """What the users here publish of themselves, and CPU seconds of one."""
+        started = cpu_clock()
+        entries = self._held.introduce(self._users.user_ids)
+        return entries, (cpu_clock() - started) / len(self._users)
+
+    def enrol(self, run: bytes) -> float:
+        """The users here check the committee's keys, and agree on keys with its groups; CPU seconds of
+        one."""
+        started = cpu_clock()
+        try:
+            self._held.check_committee()
+        except ValueError as error:
+            raise FedMFError(f"the committee's keys are not accepted: {error}") from error
+        checked = cpu_clock()
+        self._held.enrol(self._users.user_ids, run)
+        return checked - started + (cpu_clock() - checked) / len(self._users)
+
+    def beacon(self, listed: bytes) -> bytes:
+        """Public randomness that is fixed after the list of users."""
+        return self._held.beacon(listed)
+
+    def take_seat(self, number: int, user_ids: Integers, entries: NDArray[np.uint8]) -> float:
+        """A member agrees on keys with all users, for each of its groups; CPU seconds."""
+        started = cpu_clock()
+        try:
+            self._held.members[number].take_seat(user_ids, entries)
+        except ValueError as error:
+            raise FedMFError(f"member {number} of the committee: {error}") from error
+        return cpu_clock() - started
+
+    def life(self, number: int) -> bytes:
+        """Of a member: another one if it has been started again."""
+        return self._held.members[number].life
+
+    def agree(self, number: int, least: int, *closed: Closed) -> tuple[list[Word], OpeningCosts]:
+        """Its signature of each closed set."""
+        known, member = self._known(least), self._held.members[number]
+        return self._answers(closed, lambda _, one: member.agree(one, known))
+
+    def part(
+        self, number: int, groups: Sequence[int], least: int, signatures: Sequence[Any], *closed: Closed
+    ) -> tuple[Any, ...]:
+        """What opens each closed set for some groups: (an answer for each set), whether all are there, and
+        costs. signatures: of each set, by member."""
+        known, member = self._known(least), self._held.members[number]
+
+        def parts_of(at: int, one: Closed) -> list[Any]:
+            return [member.part(group, one, known, signatures[at]) for group in groups]
+
+        answers, costs = self._answers(closed, parts_of)
+        return (*answers, None not in answers, costs)
+
+    def certify(
+        self, number: int, lives: Sequence[bytes], *drafts: Opening
+    ) -> tuple[list[Word], OpeningCosts]:
+        """Its word for the tables that follow from each set."""
+        known, member = self._known(0), self._held.members[number]
+        return self._answers(drafts, lambda _, one: member.certify(one, known, lives))
+
+    def renew(self, number: int, lives: Sequence[bytes], *messages: EncryptedItems) -> list[bytes]:
+        """Its signature of another head for each server's tables."""
+        member = self._held.members[number]
+        return [self._ledger.naming(one, partial(member.renew, one, lives)) for one in messages]
+
+    def _known(self, least: int) -> Any:
+        return self._ledger.known(least)
+
+    def _answers(
+        self, messages: Sequence[T], answer: Callable[[int, T], Word]
+    ) -> tuple[list[Word], OpeningCosts]:
+        started, words = cpu_clock(), list[Word]()
+        for at, one in enumerate(messages):
+            try:
+                words.append(self._ledger.naming(one, partial(answer, at, one)))
+            except AnotherSet:
+                words.append(None)
+        down, up = sum(one.nbytes for one in messages), sum(map(_size, words))
+        return words, OpeningCosts(cpu_clock() - started, down, up, len(messages))
+
+
+def _size(word: Word) -> int:
+    if word is None:
+        return 0
+    if isinstance(word, list):
+        return sum(map(_size, word))
+    return len(word) if isinstance(word, bytes) else int(word.nbytes)

@@ -1,0 +1,149 @@
+"""For schemes whose sums a committee of users opens: who sits in it, and what its members do.
+
+A round is opened in steps: members *agree* on a closed set, one member of each group sends its *part*, a
+server puts the parts together, and members *certify* the tables that follow. :mod:`.committee` is such a
+scheme."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening
+from fedmf_ray.schemes.sides import Evaluator, Integers, KeyHolder, Known
+
+Bytes = NDArray[np.uint8]
+Signatures = Mapping[int, bytes]
+"""Of members, by number."""
+
+
+class AnotherSet(ValueError):
+    """The member has agreed on another set for this head, or does not answer for this head: it takes a new
+    attempt."""
+
+
+@dataclass(frozen=True)
+class Council:
+    """m members of whom t may collude.
+
+    A group is what is left without some t members. So whichever t collude, one group has none of them; and
+    any member may be away as long as every group has somebody left."""
+
+    members: int
+    colluding: int
+
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        """The members of each group, by number."""
+        return list(itertools.combinations(range(self.members), self.members - self.colluding))
+
+    @property
+    def quorum(self) -> int:
+        """So many members that any two such sets share an honest one, if the honest answer once."""
+        return (self.members + self.colluding) // 2 + 1
+
+    def suffice(self, there: Collection[int]) -> bool:
+        """Whether these members are a quorum, and each group has one of them."""
+        return len(there) >= self.quorum and all(set(group) & set(there) for group in self.groups)
+
+    def drawn(self, user_ids: Integers, beacon: bytes) -> list[int]:
+        """The positions of the users who are members, by number: those with the smallest SHA-256 of public
+        randomness, fixed after the list of users, and of their id.
+
+        Raises ``ValueError`` where there are fewer users than members."""
+        if self.members > len(user_ids):
+            raise ValueError(f"{self.members} members of {len(user_ids)} users: name fewer members")
+        lots = [
+            hashlib.sha256(b"fedmf-ray member" + beacon + one.to_bytes(8, "little", signed=True)).digest()
+            for one in user_ids.tolist()
+        ]
+        return sorted(range(len(lots)), key=lots.__getitem__)[: self.members]
+
+    def risk(self, share: float) -> float:
+        """The probability that more than t members are corrupt, if that share of many users is."""
+        return sum(
+            math.comb(self.members, k) * share**k * (1 - share) ** (self.members - k)
+            for k in range(self.colluding + 1, self.members + 1)
+        )
+
+
+class Member(ABC):
+    """number: of the member. life: fresh whenever its process begins."""
+
+    number: int
+    life: bytes
+
+    @abstractmethod
+    def take_seat(self, user_ids: Integers, entries: Bytes) -> None:
+        """Agree on keys with all users. Raises ``ValueError`` for what they cannot have published."""
+
+    @abstractmethod
+    def agree(self, closed: Closed, known: Known) -> bytes:
+        """Its signature of a closed set: of one set for each head. Raises :class:`AnotherSet`, and
+        ``ValueError`` for what is no set."""
+
+    @abstractmethod
+    def part(self, group: int, closed: Closed, known: Known, signatures: Signatures) -> Any:
+        """What opens a set for one of its groups, once a quorum has agreed on it. Raises likewise."""
+
+    @abstractmethod
+    def certify(self, draft: Opening, known: Known, lives: Sequence[bytes]) -> Any:
+        """Its word for the tables that follow from the set it agreed on. lives: those that the next head
+        names. Raises likewise."""
+
+    @abstractmethod
+    def renew(self, message: EncryptedItems, lives: Sequence[bytes]) -> bytes:
+        """Its signature of another head for published tables. It answers for the old head no more. Raises
+        ``ValueError``."""
+
+
+class CouncilKeyHolder(KeyHolder):
+    """A user's side, and the members that its process hosts."""
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """All, by number; those of other processes are never asked here."""
+        raise NotImplementedError
+
+    def introduce(self, user_ids: Integers) -> Bytes:
+        """(users, bytes): what users publish of themselves."""
+        raise NotImplementedError
+
+    def beacon(self, listed: bytes) -> bytes:
+        """Public randomness that is fixed after the list of users. listed: its digest."""
+        raise NotImplementedError
+
+    def check_committee(self) -> None:
+        """Raise ``ValueError`` for a committee whose keys are not what its members have signed."""
+        raise NotImplementedError
+
+    def enrol(self, user_ids: Integers, run: bytes) -> None:
+        """Agree on keys with the committee. run: a digest of the list of users."""
+        raise NotImplementedError
+
+
+class CouncilEvaluator(Evaluator):
+    """A server's side: it puts together what members send."""
+
+    def assemble(self, closed: Closed, parts: Sequence[Any]) -> Opening:
+        """The next tables, which nobody has signed yet. Raises ``ValueError`` that names a group whose part
+        is missing or wrong."""
+        raise NotImplementedError
+
+    def certified(self, run: bytes, draft: Opening, lives: Sequence[bytes], words: Sequence[Any]) -> Opening:
+        """The next tables with the words of a quorum. Raises ``ValueError`` without one."""
+        raise NotImplementedError
+
+    def renewed(
+        self, run: bytes, message: EncryptedItems, lives: Sequence[bytes], signatures: Signatures
+    ) -> EncryptedItems:
+        """The same tables under another head."""
+        raise NotImplementedError
