@@ -79,6 +79,9 @@ class OpeningCosts(NamedTuple):
 
 NO_OPENING = OpeningCosts()
 
+Step = list[tuple[int, OpeningCosts]]
+"""What a step of an opening took: the position of each user that was asked, and its costs."""
+
 
 class RoundCosts:
     """Adds up the costs of a round, any number of users at a time."""

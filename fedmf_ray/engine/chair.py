@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedmf_ray.costs.seconds import OpeningCosts
+from fedmf_ray.costs.seconds import Step
 from fedmf_ray.engine.backends import Handle, Reference
 from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.errors import FedMFError
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from fedmf_ray.engine.crew import Crew
 
 Lives = tuple[bytes, ...]
-Step = list[tuple[int, OpeningCosts]]
-"""What a step took: the position of each user that was asked, and its costs."""
-
 _SHARES = (0.05, 0.1, 0.2)
 """Of corrupt users, for which the risk is told."""
 
@@ -40,16 +37,24 @@ class NewAttempt(Lost):
 
 class Chair:
     """seats: the positions of the users who are members, by number. run: digest of the list of users.
-    user_keys_cpu_s, member_keys_cpu_s: what key agreement took a user, and a member beside that."""
+    setup: CPU seconds that key agreement took a user, and a member beside that."""
 
     def __init__(self, crew: Crew, council: Council) -> None:
         self._crew, self._council = crew, council
         self.seats: list[int] = []
         self.run, self._beacon = b"", b""
-        self.user_keys_cpu_s = self.member_keys_cpu_s = 0.0
+        self.setup = {"user_keys_cpu_s": 0.0, "member_keys_cpu_s": 0.0}
         self._named: dict[tuple[int, int], Lives] = {}
 
-    def seat(self) -> None:
+    def joined(self, which: Sequence[int]) -> None:
+        """Some user actors have their users: all of them, or one that was started again. Its users agree on
+        the same keys; its members begin new lives."""
+        if len(which) == len(self._crew.users):
+            self._seat()
+        else:
+            self._enrol(which)
+
+    def _seat(self) -> None:
         """Everybody publishes keys; members are drawn, and agree on keys with all."""
         crew, backend = self._crew, self._crew.backend
         introduced = backend.get([backend.call(actor, "introduce") for actor in crew.users])
@@ -60,15 +65,10 @@ class Chair:
         try:
             self.seats = self._council.drawn(self._user_ids, self._beacon)
         except ValueError as error:
-            raise FedMFError(f"protocol.committee.members: {error}") from error
+            raise FedMFError(f"protocol.{crew.plan.scheme.name}.members: {error}") from error
         self.run = hashlib.sha256(b"fedmf-ray run" + listed + self._beacon).digest()
         agreed = self._enrol(range(len(crew.users)))
-        self.user_keys_cpu_s = max(cpu_s for _, cpu_s in introduced) + max(agreed)
-
-    def admit(self, at: int) -> None:
-        """A user actor that was started again: its users agree on the same keys, its members begin new
-        lives."""
-        self._enrol([at])
+        self.setup["user_keys_cpu_s"] = max(cpu_s for _, cpu_s in introduced) + max(agreed)
 
     def _enrol(self, which: Sequence[int]) -> list[float]:
         crew, backend = self._crew, self._crew.backend
@@ -78,7 +78,8 @@ class Chair:
             for number, at in enumerate(map(self._actor_of, self.seats))
             if at in which
         ]
-        self.member_keys_cpu_s = max([self.member_keys_cpu_s, *backend.get(seated)])
+        took = max([self.setup["member_keys_cpu_s"], *backend.get(seated)])
+        self.setup["member_keys_cpu_s"] = took
         answers: list[float] = backend.get(agreed)
         return answers
 
@@ -112,6 +113,16 @@ class Chair:
                 _renewed, crew.enrolment.evaluator, self.run, messages[place], lives, signatures
             )
             self._named[number, at] = lives
+
+    def begin_again(self, number: int, published: Sequence[Reference | None]) -> None:
+        """Do a round anew, under another head of the tables of those servers that have not published."""
+        crew = self._crew
+        which = [at for at, message in enumerate(published) if message is None]
+        self.renew(number, which)
+        restarted = [crew.backend.call(crew.servers[at], "restart", crew.items[number][at]) for at in which]
+        crew.open(number)
+        crew.backend.get(restarted)
+        crew.events("began_again", round=number, action="another head, new uploads")
 
     def open(
         self, number: int, fates: Fates, least: int, closed: Mapping[int, Reference]
@@ -151,8 +162,8 @@ class Chair:
         if not self._council.suffice(there):
             raise FedMFError(
                 f"round {number}: {len(there)} of {len(self.seats)} members of the committee are there, "
-                f"{self._council.quorum} must sign: name more in protocol.committee.members, or lower "
-                "participation.dropout and participation.late"
+                f"{self._council.quorum} must sign: raise protocol.{self._crew.plan.scheme.name}.members, "
+                "or lower participation.dropout and participation.late"
             )
         able = [one for one in there if all(self._named[number, at][one] == lives[one] for at in servers)]
         if not self._council.suffice(able):

@@ -38,10 +38,9 @@ Events = Callable[..., None]
 class Crew:
     """User actors and servers, with the matrices that opened the latest rounds.
 
-    enrolment: how users get keys. users, joined: actors and what each said of its users. servers: actors, in
-    order of their ranges. items: by round, references to each server's message. round: the one whose matrix
-    is the latest.
-    """
+    enrolment: how users get keys. chair: of their committee, if there is one. users, joined: actors and what
+    each said of its users. servers: actors, in order of their ranges. items: by round, references to each
+    server's message. round: the one whose matrix is the latest."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class Crew:
         self.items: dict[int, list[Reference]] = {}
         self.round = 0
         self.plan, self._hosting, self._attendance = plan, hosting, attendance
-        self.checkpoints, self._recorded, self._events = checkpoints, recorded, events
+        self.checkpoints, self._recorded, self.events = checkpoints, recorded, events
         self._population = plan.population.digest()
         self._saved: Checkpoint | None = None
         self.enrolment = Enrolment(plan, backend, checkpoints.key if checkpoints else None)
@@ -78,10 +77,10 @@ class Crew:
         except BaseException:  # no key may be written when its folder has been removed
             self.enrolment.wait()
             raise
-        servers = self.plan.terms.blocks.servers
-        *items, _ = self.backend.call_split(servers + 1, self.users[0], "encrypt_initial_items")
+        count = self.plan.terms.blocks.servers + 1
+        *items, _ = self.backend.call_split(count, self.users[0], "encrypt_initial_items")
         self.items = {0: items}
-        self._begin(0)
+        self._start_servers()
 
     def restore(self) -> None:
         """Start from the newest checkpoint that can be read; all processes are ended first.
@@ -97,22 +96,10 @@ class Crew:
                 self._restore(self.checkpoints.read(number))
                 return
             except CheckpointError as error:
-                self._events("checkpoint_unreadable", round=number, reason=str(error))
+                self.events("checkpoint_unreadable", round=number, reason=str(error))
                 reason = error
                 self._end_all()
         raise self.checkpoints.none(reason)
-
-    def begin_again(self, round_number: int, published: Sequence[Reference | None]) -> None:
-        """Do a round anew, under another head of the tables of those servers that have not published."""
-        assert self.chair is not None
-        which = [at for at, message in enumerate(published) if message is None]
-        self.chair.renew(round_number, which)
-        restarted = [
-            self.backend.call(self.servers[at], "restart", self.items[round_number][at]) for at in which
-        ]
-        self.open(round_number)
-        self.backend.get(restarted)
-        self._events("began_again", round=round_number, action="another head, new uploads")
 
     def open(self, round_number: int) -> list[Report]:
         """Users decrypt the matrix that opens a round, and report. Each actor decrypts a part, or all."""
@@ -157,7 +144,7 @@ class Crew:
         except Lost as error:  # its matrix, or its side of the keys, was on the machine that died
             raise Gone(str(error)) from error
         for at in fallen:
-            self._events("server_died", server=at, round=round_number, action="restarted from its matrix")
+            self.events("server_died", server=at, round=round_number, action="restarted from its matrix")
         return renewed
 
     def rank(self, lists: Lists) -> Ranking | None:
@@ -167,8 +154,12 @@ class Crew:
                 lambda: ranking_of(self.backend, self.users, lists), lambda _: self.heal(self.round)
             )
         except (Lost, FedMFError) as error:
-            self._events("ranking_failed", round=self.round, reason=str(error))
+            self.events("ranking_failed", round=self.round, reason=str(error))
         return None
+
+    def council(self) -> dict[str, Any]:
+        """Who opens rounds together, for ``environment.json``, if anybody does."""
+        return {self.plan.scheme.name: self.chair.facts()} if self.chair else {}
 
     def await_servers(self) -> None:
         """Servers start while users open the first matrix; waiting for them is no part of a checkpoint."""
@@ -179,7 +170,7 @@ class Crew:
         checkpoints = self.checkpoints
         if checkpoints is not None and checkpoints.vanished():
             reason = f"{checkpoints.folder}: somebody has removed it: the run goes on without checkpoints"
-            self._events("checkpoints_gone", round=round_number, reason=reason)
+            self.events("checkpoints_gone", round=round_number, reason=reason)
             self._saved = None
         if checkpoints is None or checkpoints.gone:
             self._forget_before(round_number)  # nobody will replay these rounds
@@ -191,7 +182,7 @@ class Crew:
         try:
             self._save(round_number, checkpoints)
         except CheckpointError as error:
-            self._events("checkpoint_failed", round=round_number, reason=str(error))
+            self.events("checkpoint_failed", round=round_number, reason=str(error))
 
     def _save(self, round_number: int, checkpoints: Checkpoints) -> None:
         started = time.perf_counter()
@@ -215,26 +206,18 @@ class Crew:
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         assert self.checkpoints is not None
-        if checkpoint.servers != self.plan.terms.blocks.servers:
-            raise FedMFError(
-                f"cluster.server_shards: the run was saved with {checkpoint.servers}, go on with as many"
-            )
-        if checkpoint.population != self._population:
-            raise FedMFError(
-                f"{self.checkpoints.folder}: the ratings have changed since it was written: it holds other "
-                "users or items than the scenario"
-            )
+        self.checkpoints.check_fits(checkpoint, self.plan.terms.blocks.servers, self._population)
         # First what is quickly read, and what every version has written: it says which one.
-        servers = range(checkpoint.servers)
-        parts = [self.checkpoints.items(checkpoint.round, at, checkpoint) for at in servers]
+        number, servers = checkpoint.round, range(checkpoint.servers)
+        parts = [self.checkpoints.items(number, at, checkpoint) for at in servers]
         items = [self.backend.run(load_items, part) for part in parts]
         self.backend.get(self.backend.run(_all_read, *items))
         self.users = [self._start_users() for _ in self.groups]
         self.enrolment.found(self.users[0], "load_keys")
         self._saved = checkpoint
         self._join(self.users[0], range(len(self.users)), (checkpoint,))
-        self.items, self.round = {checkpoint.round: items}, checkpoint.round
-        self._begin(checkpoint.round)
+        self.items, self.round = {number: items}, number
+        self._start_servers()
         self.checkpoints.resume_at(checkpoint)
 
     def _revive(self, at: int, round_number: int) -> None:
@@ -261,7 +244,7 @@ class Crew:
             if number < round_number:
                 fates = self._attendance.fates(number)[group.start : group.stop]
                 backend.get(backend.call(actor, "replay", fates))
-        self._events(
+        self.events(
             "user_actor_died", actor=at, users=len(group), round=round_number,
             action=f"restarted, restored from round {saved.round}",
         )  # fmt: skip
@@ -271,7 +254,7 @@ class Crew:
         for actor in filter(self.backend.silent, actors):
             role = "users" if actor in self.users else "server"
             at = (self.users if role == "users" else self.servers).index(actor)
-            self._events(
+            self.events(
                 "actor_silent", role=role, actor=at, round=self.round,
                 action="ended: it had ended no call within cluster.patience_s",
             )  # fmt: skip
@@ -295,19 +278,12 @@ class Crew:
         answers = self.enrolment.join(sponsor, newcomers)
         if len(answers) == len(self.users):
             self.joined = answers
-            if self.chair is not None:
-                self.chair.seat()
-        elif self.chair is not None:
-            for at in which:
-                self.chair.admit(at)
-
-    def _begin(self, round_number: int) -> None:
-        """Servers start from the tables of a round, which a committee has signed if there is one."""
         if self.chair is not None:
-            self.chair.renew(round_number, range(len(self.items[round_number])))
-        self._start_servers()
+            self.chair.joined(which)
 
     def _start_servers(self) -> None:
+        if self.chair is not None:
+            self.chair.renew(self.round, range(len(self.items[self.round])))
         self.servers = [self._start_server(at, message) for at, message in enumerate(self.items[self.round])]
 
     def _start_server(self, at: int, message: Reference) -> Handle:

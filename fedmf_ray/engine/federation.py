@@ -110,11 +110,7 @@ class Federation:
             "wall_s": time.perf_counter() - started,
             "initial_train_mse": opening.losses.train_mse,
         }
-        if chair := self._crew.chair:
-            self.setup |= {
-                "user_keys_cpu_s": chair.user_keys_cpu_s,
-                "member_keys_cpu_s": chair.member_keys_cpu_s,
-            }
+        self.setup |= self._crew.chair.setup if self._crew.chair else {}
         self.facts = self._facts(groups, hosting)
 
     def _announce(self, progress: Progress, actors: int) -> None:
@@ -138,9 +134,9 @@ class Federation:
             "update_cpu_s": "charged" if self._tariff else how,
             "uploads_combined": hosting.combine,
         }
-        if self._crew.chair:
-            facts["committee"] = self._crew.chair.facts()
-        return facts | ({"unit_costs": self._tariff.unit.named()} if self._tariff else {})
+        return (
+            facts | self._crew.council() | ({"unit_costs": self._tariff.unit.named()} if self._tariff else {})
+        )
 
     def _set_up(self, resume: bool) -> Opening:
         """Start all processes and open the first matrix. It may be called again after a failure."""
@@ -291,11 +287,8 @@ class Federation:
         """How training stands, from the sums that users report."""
         entries = len(self._user_ids) * self._plan.terms.setting.predictors
         changes = np.concatenate([report.vector_change for report in reports])
-        return Opening(
-            combine(report.errors for report in reports),
-            math.fsum(changes.tolist()) / entries,
-            reports[0].item_change,
-        )
+        change = math.fsum(changes.tolist()) / entries
+        return Opening(combine(report.errors for report in reports), change, reports[0].item_change)
 
 
 def _cannot_set_up(error: Lost) -> Exception:

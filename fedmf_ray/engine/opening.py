@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fedmf_ray.costs.devices import Deployment
-from fedmf_ray.costs.seconds import OpeningCosts, UserCosts, cpu_clock
+from fedmf_ray.costs.seconds import OpeningCosts, Step, UserCosts, cpu_clock
 from fedmf_ray.costs.tariff import Tariff
-from fedmf_ray.engine.chair import Step
 from fedmf_ray.protocol.items import Ledger
 from fedmf_ray.protocol.messages import Closed
 

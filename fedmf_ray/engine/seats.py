@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from fedmf_ray.costs.seconds import OpeningCosts, cpu_clock
 from fedmf_ray.engine.keeper import Keeper
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.protocol.items import Ledger
-from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening
+from fedmf_ray.protocol.items import Ledger, Share
+from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, PartialSum
+from fedmf_ray.protocol.server import Combiner
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.schemes import AnotherSet, CouncilKeyHolder
 
@@ -30,6 +31,9 @@ class Seats(Keeper):
 
     _users: Users
     _ledger: Ledger
+    _round: int
+    _partial: list[PartialSum] | None
+    _combiners: list[Combiner]
 
     @property
     def _held(self) -> CouncilKeyHolder:
@@ -99,6 +103,14 @@ class Seats(Keeper):
         """Its signature of another head for each server's tables."""
         member = self._held.members[number]
         return [self._ledger.naming(one, partial(member.renew, one, lives)) for one in messages]
+
+    def _follow(self, shares: list[Share]) -> None:
+        """Tables that were open already may have got another head: the round is done anew under that."""
+        before = self._ledger.heads
+        if before:
+            self._ledger.settle(shares, self._round)
+        if self._ledger.heads != before:
+            self._partial, self._combiners = None, []
 
     def _known(self, least: int) -> Any:
         return self._ledger.known(least)

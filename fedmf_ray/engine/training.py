@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from fedmf_ray.costs.seconds import UserCosts
+from fedmf_ray.costs.seconds import Step, UserCosts
 from fedmf_ray.engine.answers import Receipt
 from fedmf_ray.engine.backends import Call, Reference
-from fedmf_ray.engine.chair import NewAttempt, Step
+from fedmf_ray.engine.chair import NewAttempt
 from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.persistence import Lost, persist_in_round
 from fedmf_ray.engine.progress import Progress
@@ -115,7 +115,8 @@ class Trainer:
         work.done = {key for key in work.done if key[0] not in renewed}
         if isinstance(error, NewAttempt):
             work.done = set()
-            self._crew.begin_again(work.round, work.published)
+            assert self._crew.chair is not None
+            self._crew.chair.begin_again(work.round, work.published)
 
     def _train_and_add(self, work: Training, again: bool) -> bool:
         """Train the users who have not trained, or whose uploads a server lacks. Returns whether nothing was

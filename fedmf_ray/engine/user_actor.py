@@ -27,7 +27,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.items import Items
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
-from fedmf_ray.protocol.items import Ledger, Share, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
 from fedmf_ray.protocol.terms import Terms
@@ -138,14 +138,6 @@ class UserActor(Lister, Seats):
         self._partial: list[PartialSum] | None = None
         self._combiners: list[Combiner] = []
         return self._report
-
-    def _follow(self, shares: list[Share]) -> None:
-        """Tables that were open already may have got another head: the round is done anew under that."""
-        before = self._ledger.heads
-        if before:
-            self._ledger.settle(shares, self._round)
-        if self._ledger.heads != before:
-            self._partial, self._combiners = None, []
 
     def _solve(self) -> None:
         """Users solve for their vectors under the matrix that has just been opened, if the rule says so.

@@ -123,6 +123,18 @@ class Checkpoints:
             if first < group.stop and stop > group.start
         ]
 
+    def check_fits(self, checkpoint: Checkpoint, servers: int, population: str) -> None:
+        """Raise :class:`FedMFError` for one of other servers, or of other users or items."""
+        if checkpoint.servers != servers:
+            raise FedMFError(
+                f"cluster.server_shards: the run was saved with {checkpoint.servers}, go on with as many"
+            )
+        if checkpoint.population != population:
+            raise FedMFError(
+                f"{self.folder}: the ratings have changed since it was written: it holds other users or "
+                "items than the scenario"
+            )
+
     def items(self, round_number: int, server: int, of: Checkpoint | None = None) -> Part:
         """The file of a server; of: the checkpoint that it must belong to."""
         digest = of.digests[len(of.groups) + server] if of else ""

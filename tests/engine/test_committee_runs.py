@@ -1,13 +1,9 @@
 """Whole runs under a committee: the bits of plain runs, who sits in it, and members who come and go."""
 
-import json
-
-import numpy as np
 import pytest
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import resume, run
-from fedmf_ray.errors import FedMFError
 from tests.engine.test_masked_runs import CASES
 from tests.support.small_runs import LOSSES, losses_of, rounds_of, small
 

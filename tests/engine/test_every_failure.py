@@ -46,6 +46,12 @@ CASES = {
     "opened": {"protocol__scheme": "asking"},
     "masked": {"protocol__scheme": "masked"},
     "masked, single": {"protocol__scheme": "masked", "cluster__users_per_actor": 1},
+    "committee": {"protocol__scheme": "committee", "protocol__committee": {"members": 3, "colluding": 1}},
+    "committee, single": {
+        "protocol__scheme": "committee",
+        "protocol__committee": {"members": 3, "colluding": 1},
+        "cluster__users_per_actor": 1,
+    },
     "masked, some late": RIDGE
     | {
         "protocol__scheme": "masked",
@@ -87,7 +93,7 @@ def check(result, expected):
     assert result[1] == expected[1]
 
 
-@pytest.mark.parametrize("case", ["combined", "single", "opened", "masked", "ridge, some late"])
+@pytest.mark.parametrize("case", ["combined", "single", "opened", "masked", "committee", "ridge, some late"])
 def test_in_any_call_a_process_may_die(unharmed, tmp_path, case):
     """Each call once, in ways that take turns."""
     chosen, expected = unharmed(case)

@@ -103,6 +103,21 @@ class TestProcessesThatDie:
         check(train(small(**ON_RAY, protocol__scheme=scheme), backend, tmp_path), undisturbed)
         assert len(backend.killed) == 4
 
+    def test_where_a_committee_opens_the_sums(self, local_ray, tmp_path, undisturbed):
+        """Half of the members sit in each of two processes: who is started again has another life."""
+        faults = [
+            ("agree", 1, "UserActor"),
+            ("part", 4, "UserActor"),
+            ("assemble", 5, "ServerActor"),
+            ("certify", 8, "UserActor"),
+            ("certified", 7, "ServerActor"),
+        ]
+        backend = FaultyBackend(faults)
+        result = train(small(**ON_RAY, protocol__scheme="committee"), backend, tmp_path)
+        check(result, undisturbed)
+        assert len(backend.killed) == 5
+        assert "began_again" in {event for event, _ in result[2]}
+
     def test_without_checkpoints_a_dead_process_ends_the_run_with_a_word(self, local_ray, tmp_path):
         backend = FaultyBackend([("train", 2, "UserActor")])
         alone = {"cluster__users_per_actor": 8, "cluster__server_shards": 1}

@@ -45,6 +45,7 @@ class CommitteeMember(Member):
         self._shared: dict[tuple[int, int], bytes] = {}
         self._latest: dict[int, tuple[int, bytes]] = {}  # by server: round and head
         self._agreed: dict[int, tuple[bytes, bytes]] = {}  # by server: head, and the set agreed on
+        self._listed: dict[int, tuple[int, bytes]] = {}  # by server: round, and who uploaded which rows in it
 
     def take_seat(self, user_ids: Integers, entries: Bytes) -> None:
         """Check what users have published, and agree on keys with all of them for each of its groups.
@@ -59,7 +60,8 @@ class CommitteeMember(Member):
                 self._key_with(group, user_id)
 
     def agree(self, closed: Closed, known: Known) -> bytes:
-        """Its signature of a closed set: of one set for each head.
+        """Its signature of a closed set: of one set for each head. A round that is done anew must bring the
+        same rows of the same users: from two sets that differ by a user follows what that user sent.
 
         Raises :class:`AnotherSet` if it has agreed on another one, ``ValueError`` for what is no set."""
         check(closed, known)
@@ -67,9 +69,16 @@ class CommitteeMember(Member):
         digest = set_digest(closed)
         if self._agreed.get(closed.first, (closed.head, digest)) != (closed.head, digest):
             raise AnotherSet("the member has agreed on another set of this head")
+        whole = hashlib.sha256()
         for upload in uploads_of(closed):
             self._check_list(upload, closed)
+            whole.update(joined(upload.user_id, digest_of(upload.rows)))
+        listed = closed.round, whole.digest()
+        before = self._listed.get(closed.first, listed)
+        if before[0] == closed.round and before != listed:
+            raise ValueError("other users, or other rows, than in a set of this round that was opened before")
         self._agreed[closed.first] = closed.head, digest
+        self._listed[closed.first] = listed
         return self._sign.sign(signed.set_text(digest))
 
     def part(self, group: int, closed: Closed, known: Known, signatures: Signatures) -> Part:
@@ -154,9 +163,8 @@ class CommitteeMember(Member):
         else:
             key.read(message, np.arange(len(message.ciphertexts)))
         past = key.past[message.head]
-        latest = self._latest.get(first)
-        if latest is not None and latest[0] > message.round:
-            raise ValueError(f"round {message.round} is over")
+        if max(one.round for one in key.past.values()) > message.round:
+            raise ValueError(f"round {message.round} is over: later tables have been read")
         head = signed.renewed_head(key._run, message.round, past.chain[-1], lives)
         self._latest[first] = message.round, head
         self._agreed.pop(first, None)

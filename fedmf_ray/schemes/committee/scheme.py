@@ -113,7 +113,7 @@ class Committee(Scheme):
     def notes(self) -> list[str]:
         council = self.council
         lines = [
-            f"committee: {self.members} users are members, {council.quorum} of them sign; if {_CORRUPT:.0%} of "
+            f"committee: {self.members} users are members, {council.quorum} sign; if {_CORRUPT:.0%} of "
             f"users are corrupt, more than {self.colluding} of the members are with a probability of "
             f"{council.risk(_CORRUPT):.1%}"
         ]
