@@ -78,6 +78,6 @@ class TagsModulo2b(Broken):
             return np.random.default_rng(list(self._secret)).integers(0, 1 << 63, count, dtype=np.uint64)
 
         def tag_of(self, integers):
-            mask = (1 << self._shape.value_bits) - 1
+            mask = (1 << self.shape.value_bits) - 1
             flat = integers.astype(np.uint64).ravel()
             return int((self.weights(flat.size) * flat).sum(dtype=np.uint64)) & mask

@@ -20,7 +20,7 @@ from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.schemes import SCHEMES as REGISTERED
-from fedmf_ray.schemes import Shape, scheme_of
+from fedmf_ray.schemes import Plain, Shape, scheme_of
 
 ITEMS, FACTORS, USERS = 9, 4, 5
 SCHEMES = {name: scheme_of({"scheme": name, "key_bits": 1024}) for name in REGISTERED.names()}
@@ -128,6 +128,13 @@ class Federation:
         return self.users.uploads(
             0, count, self.round, self.contribution(), self.key, self.terms, self.ledger.heads
         )
+
+    def steps_of(self, user):
+        """(rows, columns) integers that a user, by position, uploads in the open round."""
+        _, clear = Plain().sides(self.terms.blocks.shape)
+        added = self.users.update(user, user + 1, self.items, self.terms, self.terms.census(self.round))
+        (pieces,) = self.users.uploads(user, user + 1, self.round, added, clear, self.terms, {})
+        return np.concatenate([clear.decrypt(piece.ciphertexts) for piece in pieces])
 
     def publish(self):
         """Servers close and publish; a user opens the sums if the scheme needs it."""

@@ -39,7 +39,7 @@ class CommitteeMember(Member):
     def __init__(self, key: CommitteeKeyHolder, number: int) -> None:
         self._key, self.number = key, number
         self.life = os.urandom(LIFE_BYTES)
-        self._sign = key.signing_key(number)
+        self._sign = key.keys.member(number)
         self._groups = [at for at, who in enumerate(key.groups) if number in who]
         self._publics: dict[int, bytes] = {}
         self._shared: dict[tuple[int, int], bytes] = {}
@@ -92,7 +92,7 @@ class CommitteeMember(Member):
             self.agree(closed, known)
         if not key.public.has_quorum(signed.set_text(digest), signatures):
             raise ValueError("a quorum has not agreed on this set")
-        layout, size = key._layout, len(closed.sums.start)
+        layout, size = key.layout, len(closed.sums.start)
         words, number = np.zeros((size, layout.columns), layout.word), 0
         for upload in uploads_of(closed):
             keyed = self._keyed(upload.user_id, closed.head)
@@ -149,7 +149,7 @@ class CommitteeMember(Member):
                 "than it says"
             )
         tag = field.to_bytes(key.weighed(blocks, integers, known.fresh) + key.tables_pad(draft.closed))
-        following = next_head(key._run, draft, head, tag, lives)
+        following = next_head(key.run, draft, head, tag, lives)
         self._latest[first] = known.round + 1, following
         return Certificate(self.number, tag, self._sign.sign(signed.head_text(following)))
 
@@ -165,13 +165,13 @@ class CommitteeMember(Member):
         past = key.past[message.head]
         if max(one.round for one in key.past.values()) > message.round:
             raise ValueError(f"round {message.round} is over: later tables have been read")
-        head = signed.renewed_head(key._run, message.round, past.chain[-1], lives)
+        head = signed.renewed_head(key.run, message.round, past.chain[-1], lives)
         self._latest[first] = message.round, head
         self._agreed.pop(first, None)
         return self._sign.sign(signed.head_text(head))
 
     def _check_life(self, lives: Sequence[bytes]) -> None:
-        if len(lives) != self._key._count or lives[self.number] != self.life:
+        if len(lives) != len(self._key.public.members) or lives[self.number] != self.life:
             raise ValueError(f"the next head does not name the life of member {self.number}")
 
     def _accept(self, first: int, head: bytes) -> None:
@@ -204,12 +204,12 @@ class CommitteeMember(Member):
         if (group, user_id) not in self._shared:
             key = self._key
             if key.alone and user_id not in self._publics:
-                self._publics[user_id] = public_of(key.user_key(user_id))
+                self._publics[user_id] = public_of(key.keys.user(user_id))
             if user_id not in self._publics:
                 raise ValueError(f"user {user_id} is not on the list of users")
             theirs, public = self._publics[user_id], key.public.group_keys[group]
             self._shared[group, user_id] = shared_key(
-                key.group_key(group), theirs, user_id, theirs, group, public
+                key.keys.group(group), theirs, user_id, theirs, group, public
             )
         return self._shared[group, user_id]
 
@@ -241,7 +241,7 @@ def open_together(key: CommitteeKeyHolder, closed: Closed, known: Known) -> Open
     members = key.members
     signatures = {one.number: one.agree(closed, known) for one in members}
     parts = [members[who[0]].part(group, closed, known, signatures) for group, who in enumerate(key.groups)]
-    draft = assembled(key._shape, key.public, closed, parts)
+    draft = assembled(key.shape, key.public, closed, parts)
     lives = tuple(one.life for one in members)
     words = [one.certify(draft, known, lives) for one in members]
-    return certified(key._run, key.public, draft, lives, words)
+    return certified(key.run, key.public, draft, lives, words)

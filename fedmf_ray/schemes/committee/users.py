@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.committee import keys, signed
-from fedmf_ray.schemes.committee.keys import agreeing, public_of, shared_key, signing
+from fedmf_ray.schemes.committee.keyring import KeyRing
+from fedmf_ray.schemes.committee.keys import public_of, shared_key
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.public import Public
 from fedmf_ray.schemes.committee.rounds import GroupStream, UserRound, row_nonces
@@ -30,8 +31,7 @@ from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
 from fedmf_ray.schemes.sides import Integers, Known, Piece, Secrets, Shape, Wire
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+    pass
 
 Bytes = NDArray[np.uint8]
 
@@ -64,7 +64,8 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         self, secret: bytes, shape: Shape, members: int, colluding: int, run: bytes = b"", head: bytes = b""
     ) -> None:
         super().__init__(derive(secret, "committee: common to all users"), shape, head)
-        self._all, self._count, self._colluding, self._run = secret, members, colluding, run
+        self.keys = KeyRing(secret, Council(members, colluding))
+        self._count, self._colluding, self.run = members, colluding, run
         self._agreed: dict[int, list[bytes]] = {}
         self._streams: dict[bytes, Round] = {}
         self.past: dict[bytes, Past] = {}
@@ -73,43 +74,25 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         """Whether all members are in this process: they sign the first tables at once."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arguments = self._all, self._shape, self._count, self._colluding, self._run, self._head
+        arguments = self.keys.secret, self.shape, self._count, self._colluding, self.run, self._head
         return type(self), arguments
 
     def secrets(self) -> Secrets:
-        return {"secret": np.frombuffer(self._all, np.uint8)}
+        return {"secret": np.frombuffer(self.keys.secret, np.uint8)}
 
     def at(self, head: bytes) -> CommitteeKeyHolder:
         other = copy.copy(self)
         other._head = head
         return other
 
-    @cached_property
-    def groups(self) -> list[tuple[int, ...]]:
-        return Council(self._count, self._colluding).groups
-
-    @cached_property
+    @property
     def public(self) -> Public:
         """What everybody knows of the committee."""
-        publics = [public_of(self.group_key(group)) for group in range(len(self.groups))]
-        dealt = [
-            tuple(self.signing_key(one).sign(keys.group_text(group, who, public)) for one in who)
-            for group, (who, public) in enumerate(zip(self.groups, publics, strict=True))
-        ]
-        members = [public_of(self.signing_key(one)) for one in range(self._count)]
-        return Public(self._colluding, tuple(members), tuple(self.groups), tuple(publics), tuple(dealt))
+        return self.keys.public
 
-    def signing_key(self, member: int) -> Ed25519PrivateKey:
-        """A member's own."""
-        return signing(derive(self._all, "committee: a member signs", member))
-
-    def group_key(self, group: int) -> X25519PrivateKey:
-        """What the members of a group have dealt among themselves."""
-        return agreeing(derive(self._all, "committee: a group agrees", group))
-
-    def user_key(self, user_id: int) -> X25519PrivateKey:
-        """A user's own."""
-        return agreeing(derive(self._all, "committee: a user agrees", user_id))
+    @property
+    def groups(self) -> list[tuple[int, ...]]:
+        return self.keys.groups
 
     @property
     def members(self) -> Sequence[Member]:
@@ -122,25 +105,24 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     def introduce(self, user_ids: Integers) -> Bytes:
         entries = [
-            keys.entry_of(one, self.user_key(one), signing(derive(self._all, "committee: a user signs", one)))
-            for one in user_ids.tolist()
+            keys.entry_of(one, self.keys.user(one), self.keys.user_signs(one)) for one in user_ids.tolist()
         ]
         return np.frombuffer(b"".join(entries), np.uint8).reshape(-1, keys.ENTRY_BYTES)
 
     def beacon(self, listed: bytes) -> bytes:
-        return derive(self._all, "committee: public randomness", listed)
+        return self.keys.beacon(listed)
 
     def check_committee(self) -> None:
         self.public.check_groups()
 
     def enrol(self, user_ids: Integers, run: bytes) -> None:
-        self._run, self.alone = run, False
+        self.run, self.alone = run, False
         for user_id in user_ids.tolist():
             self._agree(user_id)
 
     def _agree(self, user_id: int) -> list[bytes]:
         if user_id not in self._agreed:
-            mine = self.user_key(user_id)
+            mine = self.keys.user(user_id)
             own, publics = public_of(mine), self.public.group_keys
             self._agreed[user_id] = [
                 shared_key(mine, public, user_id, own, group, public) for group, public in enumerate(publics)
@@ -163,7 +145,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         heads: Mapping[int, bytes],
         full_text: bool,
     ) -> tuple[Wire, list[Wire]]:
-        layout = self._layout
+        layout = self.layout
         out = np.empty((len(integers), 1, HEADER_BYTES + layout.row_bytes), np.uint8)
         out[:, 0, 0] = wires.UPLOADED
         words = np.empty((len(integers), layout.columns), layout.word)
@@ -187,7 +169,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
     def read_as(self, members: Sequence[int], user_id: int, wire: Wire, head: bytes) -> Integers:
         """What a coalition of these members, and of anybody else but the user, makes of rows that it
         uploaded: the masks of their groups are off, those of other groups are on."""
-        layout, keyed = self._layout, UserRound(self._agree(user_id), head)
+        layout, keyed = self.layout, UserRound(self._agree(user_id), head)
         words = layout.unpack(wire[:, 0, HEADER_BYTES:])
         for group, who in enumerate(self.groups):
             if set(who) & set(members):
@@ -203,15 +185,15 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         tag = field.to_bytes(self.weighed(blocks, integers, fresh) + self.tables_pad(closed))
         proof = Proof(before, rest, np.empty((len(wire), 0), np.uint8))
         lives = (bytes(signed.LIFE_BYTES),) * self._count
-        head = signed.first_head(self._run, 0, before, closed, root(leaves_of(wire)), tag.tobytes(), lives)
+        head = signed.first_head(self.run, 0, before, closed, root(leaves_of(wire)), tag.tobytes(), lives)
         begun = Opening(
             -1, first, wire, tag, head, closed, replace(proof, links=(Link(lives, {}).to_bytes(),))
         )
         if not self.alone:
             return begun
         lives = tuple(one.life for one in self.members)
-        head = signed.renewed_head(self._run, 0, begun.head, lives)
-        word = {at: self.signing_key(at).sign(signed.head_text(head)) for at in range(self._count)}
+        head = signed.renewed_head(self.run, 0, begun.head, lives)
+        word = {at: self.keys.member(at).sign(signed.head_text(head)) for at in range(self._count)}
         return with_link(begun, head, Link(lives, word))
 
     def _open(self, closed: Closed, known: Known | None) -> Opening:
@@ -235,7 +217,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         return stream.numbers(blocks)[:, :NONCE_BYTES]
 
     def table_masks(self, nonces: Bytes) -> NDArray[Any]:
-        return self._tables.words(nonces, self._layout.columns, self._layout.word)
+        return self._tables.words(nonces, self.layout.columns, self.layout.word)
 
     def tables_pad(self, closed: bytes) -> int:
         """Of the tag of what tables keep."""
@@ -247,15 +229,15 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     def unmasked(self, wire: Wire, closed: bytes, first: int, rows: Integers) -> Integers:
         """(k, columns) of some rows of tables. Raises ``ValueError`` for one that is of other tables."""
-        integers = np.empty((len(rows), self._layout.columns), np.int64)
+        integers = np.empty((len(rows), self.layout.columns), np.int64)
         nonces = self.table_nonces(closed, rows + first)
-        for some in self._layout.chunks(len(rows)):
+        for some in self.layout.chunks(len(rows)):
             header = wire[rows[some], 0, :HEADER_BYTES]
             if (header[:, 0] != wires.TABLES).any() or not np.array_equal(header[:, 1:], nonces[some]):
                 raise ValueError("a row is of other tables, or another row of these")
-            words = self._layout.unpack(wire[rows[some], 0, HEADER_BYTES:])
+            words = self.layout.unpack(wire[rows[some], 0, HEADER_BYTES:])
             words -= self.table_masks(nonces[some])
-            integers[some] = self._layout.signed(words)
+            integers[some] = self.layout.signed(words)
         return integers
 
     def read(self, message: EncryptedItems, rows: Integers) -> Integers:
@@ -269,7 +251,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         return integers
 
     def _read(self, message: EncryptedItems, rows: Integers, unsigned: bool) -> Integers:
-        chain, links = self.public.chain_of(self._run, message, unsigned)
+        chain, links = self.public.chain_of(self.run, message, unsigned)
         assert message.proof is not None
         closed = heads.closed_digest(
             message.proof.before, message.round - 1, message.first, message.credited, message.proof.rest

@@ -39,18 +39,18 @@ class MaskedKeyHolder(KeyHolder):
     keeps_heads = True
 
     def __init__(self, secret: bytes, shape: Shape, head: bytes = b"") -> None:
-        self._secret, self._shape, self._head = secret, shape, head
-        self._layout = BitLayout.of(shape)
+        self._secret, self.shape, self._head = secret, shape, head
+        self.layout = BitLayout.of(shape)
         self._rounds: dict[bytes, Round] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._secret, self._shape, self._head)
+        return type(self), (self._secret, self.shape, self._head)
 
     def secrets(self) -> Secrets:
         return {"secret": np.frombuffer(self._secret, np.uint8)}
 
     def at(self, head: bytes) -> MaskedKeyHolder:
-        return self if head == self._head else type(self)(self._secret, self._shape, head)
+        return self if head == self._head else type(self)(self._secret, self.shape, head)
 
     def first_heads(self, firsts: Sequence[int]) -> list[bytes]:
         return [derive(self._secret, "the first head", first) for first in firsts]
@@ -72,7 +72,7 @@ class MaskedKeyHolder(KeyHolder):
 
     @cached_property
     def _weights(self) -> Weights:
-        return Weights(self._secret, "weights of tags", self._shape)
+        return Weights(self._secret, "weights of tags", self.shape)
 
     def _table_nonces(self, head: bytes, blocks: Integers) -> Bytes:
         """(k, 12) of published rows. They follow from the head, so that an old row cannot stand for a new
@@ -81,7 +81,7 @@ class MaskedKeyHolder(KeyHolder):
 
     @cached_property
     def _seal_weights(self) -> Weights:
-        return Weights(self._secret, "weights of seals", self._shape)
+        return Weights(self._secret, "weights of seals", self.shape)
 
     def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
         if len(numbers):
@@ -104,7 +104,7 @@ class MaskedKeyHolder(KeyHolder):
             (one_round,) = rounds.values()
             wire = self._masked(wires.UPLOADED, one_round.uploads, nonces, integers)
         else:
-            wire = np.empty((len(integers), 1, HEADER_BYTES + self._layout.row_bytes), np.uint8)
+            wire = np.empty((len(integers), 1, HEADER_BYTES + self.layout.row_bytes), np.uint8)
             for first, one_round in rounds.items():
                 mine = [np.arange(one.begin, one.end) for one in pieces if one.first == first]
                 rows = np.concatenate([np.empty(0, np.int64), *mine])
@@ -137,7 +137,7 @@ class MaskedKeyHolder(KeyHolder):
         return np.concatenate(each)
 
     def _masked(self, kind: int, stream: Stream, nonces: Bytes, integers: Integers) -> Wire:
-        layout = self._layout
+        layout = self.layout
         out = np.empty((len(integers), 1, HEADER_BYTES + layout.row_bytes), np.uint8)
         out[:, 0, 0], out[:, 0, 1:HEADER_BYTES] = kind, nonces
         for some in layout.chunks(len(integers)):
@@ -147,7 +147,7 @@ class MaskedKeyHolder(KeyHolder):
         return out
 
     def decrypt(self, wire: Wire) -> Integers:
-        layout, rows = self._layout, wire[:, 0]
+        layout, rows = self.layout, wire[:, 0]
         integers = np.empty((len(rows), layout.columns), np.int64)
         for some in layout.chunks(len(rows)):
             words = layout.unpack(rows[some, HEADER_BYTES:])
@@ -157,7 +157,7 @@ class MaskedKeyHolder(KeyHolder):
 
     def _masks(self, headers: Bytes) -> NDArray[Any]:
         """(rows, columns) what is on rows of any kind."""
-        layout, kinds, nonces = self._layout, headers[:, 0], headers[:, 1:]
+        layout, kinds, nonces = self.layout, headers[:, 0], headers[:, 1:]
         streams = {wires.TABLES: self._tables, wires.UPLOADED: self._round(self._head).uploads}
         for kind, stream in streams.items():
             if len(kinds) and (kinds == kind).all():
@@ -191,7 +191,7 @@ class MaskedKeyHolder(KeyHolder):
 
     def _opened(self, sums: Sums) -> Integers:
         """(rows, columns) the sums without any mask."""
-        layout, uploads = self._layout, self._round(self._head).uploads
+        layout, uploads = self.layout, self._round(self._head).uploads
         words = layout.unpack(sums.totals)
         words -= self._masks(sums.start)
         rows = np.repeat(np.arange(len(words)), sums.counts)
@@ -278,8 +278,8 @@ class MaskedKeyHolder(KeyHolder):
         head = heads.next_head(proof.before, closed, self._base(proof.before, closed))
         if head != message.head:
             raise ValueError("its head does not follow from the one before")
-        integers = np.empty((len(rows), self._layout.columns), np.int64)
-        for some in self._layout.chunks(len(rows)):
+        integers = np.empty((len(rows), self.layout.columns), np.int64)
+        for some in self.layout.chunks(len(rows)):
             wire, blocks = message.ciphertexts[rows[some]], rows[some] + message.first
             if (wire[:, 0, 0] != wires.TABLES).any():
                 raise ValueError("a row was not published by an opener")

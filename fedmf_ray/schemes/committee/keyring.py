@@ -1,0 +1,60 @@
+"""All keys of a simulated committee, from one secret."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fedmf_ray.schemes.committee import keys
+from fedmf_ray.schemes.committee.keys import agreeing, public_of, signing
+from fedmf_ray.schemes.committee.public import Public
+from fedmf_ray.schemes.council import Council
+from fedmf_ray.schemes.masked.streams import derive
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+
+class KeyRing:
+    """secret: 32 bytes that the user actors of a run share. In a deployment each key is its owner's alone."""
+
+    def __init__(self, secret: bytes, council: Council) -> None:
+        self.secret, self._council = secret, council
+
+    @cached_property
+    def groups(self) -> list[tuple[int, ...]]:
+        return self._council.groups
+
+    @cached_property
+    def public(self) -> Public:
+        """What everybody knows of the committee."""
+        publics = [public_of(self.group(group)) for group in range(len(self.groups))]
+        dealt = [
+            tuple(self.member(one).sign(keys.group_text(group, who, public)) for one in who)
+            for group, (who, public) in enumerate(zip(self.groups, publics, strict=True))
+        ]
+        members = [public_of(self.member(one)) for one in range(self._council.members)]
+        return Public(
+            self._council.colluding, tuple(members), tuple(self.groups), tuple(publics), tuple(dealt)
+        )
+
+    def member(self, member: int) -> Ed25519PrivateKey:
+        """A member's own."""
+        return signing(derive(self.secret, "committee: a member signs", member))
+
+    def group(self, group: int) -> X25519PrivateKey:
+        """What the members of a group have dealt among themselves."""
+        return agreeing(derive(self.secret, "committee: a group agrees", group))
+
+    def user(self, user_id: int) -> X25519PrivateKey:
+        """A user's own."""
+        return agreeing(derive(self.secret, "committee: a user agrees", user_id))
+
+    def user_signs(self, user_id: int) -> Ed25519PrivateKey:
+        """A user's own."""
+        return signing(derive(self.secret, "committee: a user signs", user_id))
+
+    def beacon(self, listed: bytes) -> bytes:
+        """Stands for public randomness that is drawn after the list of users with this digest."""
+        return derive(self.secret, "committee: public randomness", listed)

@@ -1,0 +1,419 @@
+"""Attacks on ``committee``, played: of a server, of members with it, of users, at set-up and on heads."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fedmf_ray.protocol.items import TamperedError, read_share
+from fedmf_ray.schemes import AnotherSet, Committee, Council, Shape
+from fedmf_ray.schemes.committee import keys
+from fedmf_ray.schemes.committee.members import CommitteeMember
+from fedmf_ray.schemes.masked.bits import BitLayout
+from fedmf_ray.schemes.masked.wire import HEADER_BYTES
+from tests.support.broken_committees import Forgetful
+from tests.support.masked import federation_of, not_opened
+from tests.support.small_protocol import Federation, agreed_terms
+
+SCHEME = Committee()
+
+
+def closed_of(**terms):
+    """Of a round whose uploads have all arrived."""
+    federation = federation_of(scheme=SCHEME, **terms)
+    return federation, federation.servers[0].close()
+
+
+def changed(closed, **parts):
+    return dataclasses.replace(closed, sums=dataclasses.replace(closed.sums, **parts))
+
+
+def agreed(federation, closed, members=None):
+    """Signatures of members, by number."""
+    known = federation.ledger.known()
+    return {
+        one.number: one.agree(closed, known)
+        for one in federation.key.members
+        if members is None or one.number in members
+    }
+
+
+class TestAServerThatChangesWhatItAdds:
+    def test_adds_half_of_all_words(self):
+        federation = federation_of(scheme=SCHEME)
+        (server,) = federation.servers
+        server._sum._words[3, 2] += np.uint32(1 << federation.terms.blocks.shape.value_bits - 1)
+        not_opened(federation, server.close(), "do not add up")
+
+    def test_leaves_out_a_row_of_zeros(self):
+        """And keeps the user's tag: the list of rows is the user's own word."""
+        federation, closed = closed_of(sparsity=0.5)
+        sums = closed.sums
+        at = int(np.flatnonzero(sums.counts)[0])
+        first = int(sums.counts[:at].sum())
+        counts = sums.counts.copy()
+        counts[at] -= 1
+        less = changed(closed, counts=counts, nonces=np.delete(sums.nonces, first, axis=0))
+        not_opened(federation, less, "did not upload the rows that are listed as its own")
+
+    def test_swaps_rows(self):
+        federation, closed = closed_of(sparsity=0.5)
+        totals, nonces = closed.sums.totals.copy(), closed.sums.nonces.copy()
+        totals[[0, 1]] = totals[[1, 0]]
+        not_opened(federation, changed(closed, totals=totals), "do not add up")
+        federation, closed = closed_of(sparsity=0.5)
+        nonces = closed.sums.nonces[::-1].copy()
+        not_opened(federation, changed(closed, nonces=nonces), "listed where it was not uploaded")
+
+    def test_adds_an_upload_twice(self):
+        federation = federation_of(scheme=SCHEME)
+        ((piece,), *_) = federation.uploaded
+        federation.servers[0]._sum.add(piece.blocks, piece.ciphertexts)
+        not_opened(federation, federation.servers[0].close(), "twice|the same nonce")
+
+    def test_lists_rows_of_nobody(self):
+        federation, closed = closed_of(sparsity=0.5)
+        nonces = closed.sums.nonces.copy()
+        nonces[0, :8] ^= 1
+        not_opened(federation, changed(closed, nonces=nonces), "of no credited user's upload")
+
+    def test_credits_somebody_with_anothers_upload(self):
+        federation = federation_of(scheme=SCHEME)
+        (server,) = federation.servers
+        tags = server._tags._tags
+        tags[1], tags[2] = tags[2], tags[1]
+        not_opened(federation, server.close(), "did not upload the rows that are listed as its own")
+
+    def test_shows_an_old_row(self):
+        federation = Federation(SCHEME, agreed_terms(sparsity=0.0))
+        federation.play(who=[0])
+        old = federation.messages[0]
+        federation.play(who=[2])
+        (new,) = federation.messages
+        for row in range(9):
+            wire = new.ciphertexts.copy()
+            wire[row] = old.ciphertexts[row]
+            spoiled = dataclasses.replace(new, ciphertexts=wire)
+            with pytest.raises(TamperedError):
+                read_share([spoiled], 0, 1, federation.key, federation.terms)
+
+    def test_begins_a_sum_with_an_old_row(self):
+        federation = Federation(SCHEME, agreed_terms(sparsity=0.5))
+        federation.play()
+        old = federation.messages[0]
+        federation.play()
+        federation.deliver(federation.uploads())
+        closed = federation.servers[0].close()
+        start = closed.sums.start.copy()
+        start[4] = old.ciphertexts[4, 0, :HEADER_BYTES]
+        not_opened(federation, changed(closed, start=start), "did not begin with the tables that were read")
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"round": 2}, "it closed round 2, round 1 is open"),
+            ({"head": b"x" * 32}, "another state than the one that was read"),
+        ],
+    )
+    def test_closes_another_round(self, changes, reason):
+        federation, closed = closed_of()
+        not_opened(federation, dataclasses.replace(closed, **changes), reason)
+
+    def test_closes_a_set_of_one(self):
+        federation = Federation(SCHEME, agreed_terms())
+        federation.deliver(federation.uploads()[:1])
+        with pytest.raises(TamperedError, match="1 users have uploaded: 3 to 5 were expected"):
+            federation.ledger.open([federation.servers[0].close()], least=3)
+
+
+def two_sets(scheme=SCHEME):
+    """Two closed sets of one round under one head, which differ by a user."""
+    federation = federation_of(scheme=scheme, sparsity=0.5)
+    (server,) = federation.servers
+    whole = server.close()
+    ((piece,), *_) = federation.uploaded
+    server.retract(piece)
+    return federation, piece, whole, server.close()
+
+
+class TestTwoSets:
+    def test_no_member_agrees_on_both(self):
+        federation, _, whole, less = two_sets()
+        agreed(federation, whole)
+        for member in federation.key.members:
+            with pytest.raises(AnotherSet):
+                member.agree(less, federation.ledger.known())
+
+    @pytest.mark.parametrize("corrupt", range(4))
+    def test_two_groups_of_members_cannot_open_two(self, corrupt):
+        """A corrupt member signs both; the honest ones are shown one set or the other."""
+        federation, _, whole, less = two_sets()
+        honest = [number for number in range(4) if number != corrupt]
+        liar = CommitteeMember(federation.key, corrupt)
+        liar.life = federation.key.members[corrupt].life
+        known, opened = federation.ledger.known(), []
+        for closed, shown in ((whole, honest[:1]), (less, honest[1:])):
+            signatures = agreed(federation, closed, shown)
+            liar._agreed.clear(), liar._listed.clear()
+            signatures[corrupt] = liar.agree(closed, known)
+            member = federation.key.members[shown[0]]
+            group = next(at for at, who in enumerate(federation.key.groups) if member.number in who)
+            try:
+                member.part(group, closed, known, signatures)
+            except ValueError:
+                opened.append(False)
+            else:
+                opened.append(True)
+        assert opened == [False, True]  # two of four are no quorum
+
+    def test_a_member_that_is_restored_answers_no_more(self):
+        """From a copy of its memory at the beginning of the round: its life is not copied."""
+        federation, _, whole, less = two_sets()
+        agreed(federation, whole)
+        restored = CommitteeMember(federation.key, 0)
+        with pytest.raises(AnotherSet, match="does not name the life of member 0"):
+            restored.agree(less, federation.ledger.known())
+
+    def test_members_without_memory_would_name_the_user_between_them(self):
+        """The careless variant: what the server, one user and forgetful members read is that user's step."""
+        federation, piece, whole, less = two_sets(Forgetful())
+        known, drafts = federation.ledger.known(), []
+        for closed in (whole, less):
+            signatures = agreed(federation, closed)
+            parts = [
+                federation.key.members[who[0]].part(group, closed, known, signatures)
+                for group, who in enumerate(federation.key.groups)
+            ]
+            drafts.append(federation.evaluator.assemble(closed, parts))
+        rows = np.arange(9)
+        one, other = (
+            federation.key.unmasked(draft.sums, draft.closed, draft.first, rows) for draft in drafts
+        )
+        steps = federation.steps_of(0)
+        assert np.array_equal((one - other)[piece.blocks], steps)
+        assert steps.any()
+
+    def test_a_round_that_is_done_anew_brings_the_same_rows(self):
+        federation, _, whole, _ = two_sets()
+        known, key = federation.ledger.known(), federation.key
+        agreed(federation, whole)
+        message = federation.messages[0]
+        lives = tuple(one.life for one in key.members)
+        signatures = {one.number: one.renew(message, lives) for one in key.members}
+        federation.messages = [federation.evaluator.renewed(key.run, message, lives, signatures)]
+        federation.ledger.settle(federation.shares(), 1)
+        federation.start_servers()
+        uploads = federation.uploads()
+        federation.deliver(uploads[1:])
+        with pytest.raises(TamperedError, match="other users, or other rows, than in a set of this round"):
+            federation.ledger.open([federation.servers[0].close()])
+        federation.start_servers()
+        federation.deliver(federation.uploads())
+        federation.publish()
+        federation.open()
+        assert known.heads != federation.ledger.heads
+
+
+class TestCollusion:
+    def test_the_server_with_t_members_and_all_other_users_reads_noise(self):
+        federation, read = self.read(Committee(), [2])
+        right = federation.steps_of(0)
+        assert not (read == right).any()
+        assert len(np.unique(read)) == read.size
+
+    def test_one_more_member_and_it_reads_everything(self):
+        """Of four, one may collude: any two are in all groups."""
+        federation, read = self.read(Committee(), [1, 3])
+        assert np.array_equal(read, federation.steps_of(0))
+
+    def read(self, scheme, members):
+        federation = federation_of(scheme=scheme, sparsity=0.5)
+        ((piece,), *_) = federation.uploaded
+        return federation, federation.key.read_as(members, 1, piece.ciphertexts, piece.head)
+
+    def test_another_users_key_does_not_read_an_upload(self):
+        """Under masks it does."""
+        federation = federation_of(scheme=SCHEME, sparsity=0.5)
+        ((piece,), *_) = federation.uploaded
+        read = federation.key.at(piece.head).decrypt(piece.ciphertexts)
+        assert not (read == federation.steps_of(0)).any()
+
+    def test_what_all_groups_but_one_send_is_noise(self):
+        federation, closed = closed_of(sparsity=0.5)
+        known, key = federation.ledger.known(), federation.key
+        signatures = agreed(federation, closed)
+        layout = BitLayout.of(federation.terms.blocks.shape)
+        words = layout.unpack(closed.sums.totals)
+        for group, who in enumerate(key.groups[:-1]):
+            words += layout.unpack(key.members[who[0]].part(group, closed, known, signatures).words)
+        nonces = key.table_nonces(key.members[0]._agreed[0][1], np.arange(9))
+        seen = layout.signed(words - key.table_masks(nonces))
+        touched = closed.sums.counts > 0
+        assert (np.abs(seen[touched]).astype(float) > 1 << layout.bits - 8).mean() > 0.9
+
+
+class TestHeads:
+    def test_a_user_is_not_shown_tables_that_no_quorum_signed(self):
+        """V = 0 for everybody else, and the sum is that user's step."""
+        federation = federation_of(scheme=SCHEME)
+        federation.publish()
+        (message,) = federation.messages
+        proof = dataclasses.replace(
+            message.proof, links=tuple(bytes(len(one)) for one in message.proof.links)
+        )
+        for spoiled in (
+            dataclasses.replace(message, proof=proof),
+            dataclasses.replace(message, ciphertexts=np.zeros_like(message.ciphertexts)),
+            dataclasses.replace(message, credited=message.credited[1:]),
+            dataclasses.replace(message, head=b"y" * 32),
+        ):
+            federation.messages = [spoiled]
+            with pytest.raises(TamperedError):
+                federation.open()
+
+    def test_users_with_all_common_keys_cannot_sign_tables(self):
+        """What any user has, and t members: their signatures are no quorum."""
+        federation = federation_of(scheme=SCHEME)
+        draft, lives, words = self.drafted(federation)
+        with pytest.raises(ValueError, match="no quorum of members has signed the next tables"):
+            federation.evaluator.certified(federation.key.run, draft, lives, words[:2])
+        twice = [words[0], words[1], dataclasses.replace(words[1], member=2)]
+        with pytest.raises(ValueError, match="no quorum"):
+            federation.evaluator.certified(federation.key.run, draft, lives, twice)
+        federation.evaluator.certified(federation.key.run, draft, lives, words[:3])
+
+    def drafted(self, federation):
+        key, known = federation.key, federation.ledger.known()
+        closed = federation.servers[0].close()
+        signatures = agreed(federation, closed)
+        parts = [key.members[who[0]].part(at, closed, known, signatures) for at, who in enumerate(key.groups)]
+        draft = federation.evaluator.assemble(closed, parts)
+        lives = tuple(one.life for one in key.members)
+        return draft, lives, [one.certify(draft, known, lives) for one in key.members]
+
+    def test_members_do_not_sign_other_lives_than_their_own(self):
+        federation = federation_of(scheme=SCHEME)
+        draft, lives, _ = self.drafted(federation)
+        others = (lives[1], *lives[1:])
+        with pytest.raises(ValueError, match="does not name the life of member 0"):
+            federation.key.members[0].certify(draft, federation.ledger.known(), others)
+
+    def test_a_part_that_was_changed_names_its_group(self):
+        federation, closed = closed_of()
+        known, key = federation.ledger.known(), federation.key
+        signatures = agreed(federation, closed)
+        parts = [key.members[who[0]].part(at, closed, known, signatures) for at, who in enumerate(key.groups)]
+        words = parts[2].words.copy()
+        words[0, 0] ^= 1
+        with pytest.raises(ValueError, match="the part of group 2"):
+            federation.evaluator.assemble(
+                closed, [*parts[:2], dataclasses.replace(parts[2], words=words), parts[3]]
+            )
+        with pytest.raises(ValueError, match="nobody of group 1"):
+            federation.evaluator.assemble(closed, [parts[0], *parts[2:]])
+
+    def test_tables_with_another_head_are_those_that_were_read(self):
+        federation = Federation(SCHEME, agreed_terms())
+        federation.play()
+        key, message = federation.key, federation.messages[0]
+        lives = tuple(one.life for one in key.members)
+        signatures = {one.number: one.renew(message, lives) for one in key.members}
+        few = {number: signatures[number] for number in (0, 1)}
+        federation.messages = [federation.evaluator.renewed(key.run, message, lives, few)]
+        with pytest.raises(TamperedError):
+            federation.open()
+        federation.messages = [federation.evaluator.renewed(key.run, message, lives, signatures)]
+        federation.open()
+        federation.start_servers()
+        federation.play()
+
+
+class TestSetUp:
+    @pytest.fixture
+    def published(self):
+        _, key = SCHEME.sides(Shape(4, 26))
+        user_ids = np.arange(1, 6)
+        return key, user_ids, key.introduce(user_ids).copy()
+
+    def test_members_take_what_users_published(self, published):
+        key, user_ids, entries = published
+        key.enrol(user_ids, b"a run")
+        key.members[1].take_seat(user_ids, entries)
+
+    def test_swapped_keys_are_refused(self, published):
+        key, user_ids, entries = published
+        entries[[0, 1], :32] = entries[[1, 0], :32]
+        with pytest.raises(ValueError, match="user 1 has not signed its entry"):
+            key.members[0].take_seat(user_ids, entries)
+
+    def test_a_copied_public_key_is_refused(self, published):
+        """Signed by whoever copied it."""
+        key, user_ids, entries = published
+        sign = keys.signing(bytes(range(32)))
+        publics = entries[0, :32].tobytes() + keys.public_of(sign)
+        entry = publics + sign.sign(keys._entry_text(2, publics))
+        entries[1] = np.frombuffer(entry, np.uint8)
+        with pytest.raises(ValueError, match="users 1 and 2 have the same key"):
+            key.members[0].take_seat(user_ids, entries)
+
+    def test_a_groups_key_that_the_server_put_there_is_refused(self, published):
+        key, *_ = published
+        mine = keys.public_of(keys.agreeing(bytes(range(32))))
+        public = dataclasses.replace(key.public, group_keys=(*key.public.group_keys[:3], mine))
+        with pytest.raises(ValueError, match="the key of group 3 is not signed by all of its members"):
+            public.check_groups()
+
+    def test_a_key_that_gives_nothing_secret_is_refused(self):
+        with pytest.raises(ValueError):  # noqa: PT011
+            keys.shared_key(keys.agreeing(bytes(range(32))), bytes(32), 1, bytes(32), 0, bytes(32))
+
+    def test_a_stranger_is_on_no_list(self, published):
+        key, user_ids, entries = published
+        key.enrol(user_ids, b"a run")
+        key.members[0].take_seat(user_ids, entries)
+        with pytest.raises(ValueError, match="user 9 is not on the list of users"):
+            key.members[0]._key_with(0, 9)
+
+
+class TestCouncil:
+    @pytest.mark.parametrize(("members", "colluding"), [(3, 1), (4, 1), (7, 2), (5, 1)])
+    def test_any_two_quorums_share_an_honest_member(self, members, colluding):
+        council = Council(members, colluding)
+        assert 2 * council.quorum - members >= colluding + 1
+        for group in council.groups:
+            assert len(group) == members - colluding
+
+    def test_of_four_any_one_may_be_away(self):
+        council = Council(4, 1)
+        assert council.quorum == 3
+        assert all(council.suffice([one for one in range(4) if one != away]) for away in range(4))
+        assert not council.suffice([0, 1])
+
+    def test_who_sits_there_follows_from_the_beacon(self):
+        council, users = Council(4, 1), np.arange(100)
+        drawn = {tuple(council.drawn(users, bytes([at]))) for at in range(50)}
+        assert len(drawn) == 50
+        assert council.drawn(users, b"a") == council.drawn(users, b"a")
+        with pytest.raises(ValueError, match="4 members of 3 users: name fewer members"):
+            council.drawn(users[:3], b"a")
+
+    def test_the_risk_of_too_many_corrupt_members(self):
+        """One minus the binomial probabilities of none and one of four."""
+        assert Council(4, 1).risk(0.1) == pytest.approx(1 - 0.9**4 - 4 * 0.1 * 0.9**3)
+
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            ((1, 1), "members: 1 is not between 2 and 12"),
+            ((4, 4), "name 1 to 3"),
+            ((4, 0), "name 1 to 3"),
+            ((4, 2), "no honest majority: name at least 5 members"),
+        ],
+    )
+    def test_impossible_ones_are_refused(self, settings, reason):
+        with pytest.raises(ValueError, match=reason):
+            Committee(*settings)
+
+    def test_three_members_are_told_what_they_are_for(self):
+        assert any("against both at once, name 4 members" in note for note in Committee(3, 1).notes())
+        assert "5.2%" in Committee().notes()[0]
