@@ -17,6 +17,7 @@ import numpy as np
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.costs.tariff import NOTHING, Line, UnitCosts
+from fedmf_ray.costs.unit_openings import CouncilRound, OpenedRound
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.items import Items
@@ -25,12 +26,12 @@ from fedmf_ray.learning.rules.gradient import Batch
 from fedmf_ray.learning.start import Start
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.items import encrypt_items, initial_tables, open_tables, read_share
-from fedmf_ray.protocol.messages import EncryptedItems, Opening, Upload
+from fedmf_ray.protocol.messages import EncryptedItems, Upload
 from fedmf_ray.protocol.server import Roster, Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Contribution, Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes import Evaluator, KeyHolder, Known, Scheme
+from fedmf_ray.schemes import Evaluator, Scheme
 from fedmf_ray.schemes.base import Shape
 from fedmf_ray.tables import FACTORS, RATERS, Column
 
@@ -68,7 +69,11 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     """Measure here, in a few seconds (the key pair and its table included)."""
     small, large = (_protected(scheme, rule, columns, rows) for rows in scheme.unit_rows)
     evaluator, key = scheme.sides(small.blocks.shape)
-    few, many = (encrypt_items(initial_tables(terms), key, terms)[0] for terms in (small, large))
+    # Members of a committee answer once for each head: those of two matrices are not the same.
+    other = scheme.sides(small.blocks.shape, key.secrets())[1] if scheme.council else key
+    few, many = (
+        encrypt_items(initial_tables(terms), one, terms)[0] for terms, one in ((small, key), (large, other))
+    )
     each = scheme.pieces(small.blocks.shape)
     sizes = len(few.ciphertexts) * each, len(many.ciphertexts) * each
 
@@ -84,12 +89,14 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     items = _items_that_all_rated(readers)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
     receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
-    publishing: list[_Publishing] | list[_Opening]
+    publishing: Sequence[_Publishing | OpenedRound]
     if scheme.opens:
-        publishing = [
-            _Opening(evaluator, key, items, terms) for items, terms in ((few, small), (many, large))
+        kind = CouncilRound if scheme.council else OpenedRound
+        publishing = opened = [
+            kind(evaluator, one, items, terms, _uploaders(terms), _steps(terms, _UPLOADERS), scheme.council)
+            for one, items, terms in ((key, few, small), (other, many, large))
         ]
-        reopen, unmask = _opening_lines(publishing, sizes)
+        reopen, unmask = _opening_lines(opened, sizes)
     else:
         publishing = [_Publishing(evaluator, *each) for each in zip((few, many), uploads, strict=True)]
         reopen = unmask = NOTHING
@@ -179,42 +186,7 @@ class _Publishing:
         self._server.publish()
 
 
-class _Opening:
-    """The same where somebody opens the sums in between, which is timed by itself."""
-
-    def __init__(self, evaluator: Evaluator, key: KeyHolder, items: EncryptedItems, terms: Terms) -> None:
-        self._people, self._steps = _users(terms, terms.blocks.items, _UPLOADERS), _steps(terms, _UPLOADERS)
-        rows = self._people.upload_rows.within(0, terms.blocks.count)
-        self._server = Server(evaluator, items, Roster(self._people.user_ids, rows))
-        self._key, self._terms, self._head = key, terms, items.head
-        self._opening: Opening | None = None
-
-    def receive(self, uploads: bool = True) -> None:
-        """Everybody's upload of the round, if it has not arrived."""
-        if self._opening is not None:
-            return
-        if uploads:
-            now, heads = self._server.round, {0: self._head}
-            for (piece,) in self._people.uploads(
-                0, _UPLOADERS, now, self._steps, self._key, self._terms, heads
-            ):
-                self._server.receive(piece)
-        self._closed = self._server.close()
-        self.open()
-
-    def open(self) -> None:
-        known = Known(self._server.round, {0: self._head}, self._terms.blocks.fresh, 0, _USERS)
-        (self._opening,) = self._key.open([self._closed], known)
-
-    def __call__(self) -> None:
-        self.receive()
-        assert self._opening is not None
-        self._server.close()
-        self._server.publish(self._opening)
-        self._head, self._opening = self._opening.head, None
-
-
-def _opening_lines(servers: Sequence[_Opening], sizes: tuple[int, int]) -> tuple[Line, Line]:
+def _opening_lines(servers: Sequence[OpenedRound], sizes: tuple[int, int]) -> tuple[Line, Line]:
     """Of opening sums without any upload, by their size, and of each piece uploaded."""
     lines = []
     for uploads in (False, True):
@@ -230,7 +202,8 @@ def _opening_lines(servers: Sequence[_Opening], sizes: tuple[int, int]) -> tuple
 def _line(
     sizes: tuple[int, int], work: Callable[[int], object], before: Callable[[], None] | None = None
 ) -> Line:
-    """Time ``work(0)`` of the small size and ``work(1)`` of the large one, alternately."""
+    """Time ``work(0)`` of the small size and ``work(1)`` of the large one, alternately. Work that others than
+    the one who is charged have a part in returns the seconds that count."""
     times: tuple[list[float], list[float]] = ([], [])
     work(0)  # the first call of anything is slower
     started_at = cpu_clock()
@@ -239,8 +212,8 @@ def _line(
             if before is not None:
                 before()
             started = cpu_clock()
-            work(at)
-            times[at].append(cpu_clock() - started)
+            counted = work(at)
+            times[at].append(counted if isinstance(counted, float) else cpu_clock() - started)
     small, large = (statistics.median(each) for each in times)
     each = max(0.0, (large - small) / (sizes[1] - sizes[0]))
     return Line(max(0.0, small - each * sizes[0]), each)
@@ -274,6 +247,10 @@ def _steps(terms: Terms, users: int = 1) -> Contribution:
 
 def _user(terms: Terms, ratings: int) -> Users:
     return _users(terms, ratings, 1)
+
+
+def _uploaders(terms: Terms) -> Users:
+    return _users(terms, terms.blocks.items, _UPLOADERS)
 
 
 def _users(terms: Terms, ratings: int, count: int) -> Users:

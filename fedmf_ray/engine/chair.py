@@ -174,10 +174,7 @@ class Chair:
         self, able: Sequence[int], least: int, signatures: Sequence[Any], sets: Sequence[Reference]
     ) -> tuple[list[list[Reference]], Step]:
         """For each set, what one member of each group answers."""
-        groups: dict[int, list[int]] = {}
-        for group, who in enumerate(self._council.groups):
-            member = min((one for one in who if one in able), key=lambda one: len(groups.get(one, ())))
-            groups.setdefault(member, []).append(group)
+        groups = self._council.openers(able)
         backend = self._crew.backend
         asked = {
             member: backend.call_split(

@@ -89,7 +89,10 @@ class Seats(Keeper):
         def parts_of(at: int, one: Closed) -> list[Any]:
             return [member.part(group, one, known, signatures[at]) for group in groups]
 
+        seen = sum(one.nbytes for one in closed if member.has_agreed(one))
         answers, costs = self._answers(closed, parts_of)
+        more = sum(map(len, (word for one in signatures for word in one.values())))
+        costs = costs._replace(download_bytes=costs.download_bytes - seen + more)
         return (*answers, None not in answers, costs)
 
     def certify(

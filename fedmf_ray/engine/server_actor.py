@@ -107,7 +107,10 @@ class ServerActor:
         added = len(self._server.added)
         if expected is not None and added != expected:
             return None, 0.0, added
-        return self._server.close(), cpu_clock() - started, added
+        closed = self._server.close()
+        if isinstance(self._evaluator, CouncilEvaluator):  # its members need no sums, only lists
+            closed = self._evaluator.lists_of(closed)
+        return closed, cpu_clock() - started, added
 
     def assemble(self, *answers: Sequence[Any]) -> tuple[Opening, float]:
         """The next tables from what members of a committee have answered, before anybody has signed them, and

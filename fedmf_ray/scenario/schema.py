@@ -33,8 +33,9 @@ class Protocol(OpenSection):
 
     scheme: str = "packed"
     """``packed`` (fast Paillier), ``elementwise`` (``phe``, one value per ciphertext: the paper's prototype),
-    ``masked`` (one-time masks under a secret that users share, and a user who opens each round), ``plain``
-    (no protection), or a scheme of an installed plug-in, whose settings stand under its name."""
+    ``masked`` (one-time masks under a secret that users share, and a user who opens each round),
+    ``committee`` (masks that a committee of users takes off together: no user's key opens another's upload),
+    ``plain`` (no protection), or a scheme of an installed plug-in, whose settings stand under its name."""
     key_bits: Annotated[int, Field(le=LARGEST_KEY_BITS)] = 3072
     """Paillier modulus: 2048 gives 112-bit security, 3072 128-bit; 1024 only reproduces the paper."""
     part_text_sparsity: Annotated[float, Field(ge=0, le=1)] = 1.0

@@ -47,12 +47,26 @@ class Council:
 
     @property
     def quorum(self) -> int:
-        """So many members that any two such sets share an honest one, if the honest answer once."""
-        return (self.members + self.colluding) // 2 + 1
+        """How many must sign. Any two such sets share an honest member if there are 3t + 1 members or more;
+        with fewer, t may still be away, but a server that colludes with one could get two sets signed."""
+        return min((self.members + self.colluding) // 2 + 1, self.members - self.colluding)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it stands against t members and a server that does not follow the protocol at once."""
+        return self.members >= 3 * self.colluding + 1
 
     def suffice(self, there: Collection[int]) -> bool:
         """Whether these members are a quorum, and each group has one of them."""
         return len(there) >= self.quorum and all(set(group) & set(there) for group in self.groups)
+
+    def openers(self, able: Collection[int]) -> dict[int, list[int]]:
+        """For each member that opens, its groups: they are shared among those who can."""
+        groups: dict[int, list[int]] = {}
+        for group, who in enumerate(self.groups):
+            member = min((one for one in who if one in able), key=lambda one: len(groups.get(one, ())))
+            groups.setdefault(member, []).append(group)
+        return groups
 
     def drawn(self, user_ids: Integers, beacon: bytes) -> list[int]:
         """The positions of the users who are members, by number: those with the smallest SHA-256 of public
@@ -91,6 +105,10 @@ class Member(ABC):
         ``ValueError`` for what is no set."""
 
     @abstractmethod
+    def has_agreed(self, closed: Closed) -> bool:
+        """Whether it has seen this set before."""
+
+    @abstractmethod
     def part(self, group: int, closed: Closed, known: Known, signatures: Signatures) -> Any:
         """What opens a set for one of its groups, once a quorum has agreed on it. Raises likewise."""
 
@@ -106,7 +124,9 @@ class Member(ABC):
 
 
 class CouncilKeyHolder(KeyHolder):
-    """A user's side, and the members that its process hosts."""
+    """A user's side, and the members that its process hosts. run: a digest of the list of users."""
+
+    run: bytes
 
     @property
     def members(self) -> Sequence[Member]:
@@ -132,6 +152,10 @@ class CouncilKeyHolder(KeyHolder):
 
 class CouncilEvaluator(Evaluator):
     """A server's side: it puts together what members send."""
+
+    def lists_of(self, closed: Closed) -> Closed:
+        """What members need of a closed set: without the sums."""
+        return closed
 
     def assemble(self, closed: Closed, parts: Sequence[Any]) -> Opening:
         """The next tables, which nobody has signed yet. Raises ``ValueError`` that names a group whose part

@@ -29,3 +29,13 @@ def not_opened(federation, closed, reason):
     """The opener refuses, and has sent nothing."""
     with pytest.raises(TamperedError, match=f"server 0 are not opened: .*{reason}"):
         federation.ledger.open([closed])
+
+
+def agreed(federation, closed, members=None):
+    """Signatures of members, by number."""
+    known = federation.ledger.known()
+    return {
+        one.number: one.agree(closed, known)
+        for one in federation.key.members
+        if members is None or one.number in members
+    }

@@ -65,10 +65,11 @@ class CommitteeMember(Member):
 
         Raises :class:`AnotherSet` if it has agreed on another one, ``ValueError`` for what is no set."""
         check(closed, known)
-        self._accept(closed.first, closed.head)
         digest = set_digest(closed)
-        if self._agreed.get(closed.first, (closed.head, digest)) != (closed.head, digest):
-            raise AnotherSet("the member has agreed on another set of this head")
+        if self._agreed.get(closed.first) != (closed.head, digest):
+            self._accept(closed.first, closed.head)
+            if closed.first in self._agreed:
+                raise AnotherSet("the member has agreed on another set of this head")
         whole = hashlib.sha256()
         for upload in uploads_of(closed):
             self._check_list(upload, closed)
@@ -81,6 +82,9 @@ class CommitteeMember(Member):
         self._listed[closed.first] = listed
         return self._sign.sign(signed.set_text(digest))
 
+    def has_agreed(self, closed: Closed) -> bool:
+        return self._agreed.get(closed.first) == (closed.head, set_digest(closed))
+
     def part(self, group: int, closed: Closed, known: Known, signatures: Signatures) -> Part:
         """What opens a set for one of its groups, once a quorum has agreed on that set.
 
@@ -88,7 +92,7 @@ class CommitteeMember(Member):
         if group not in self._groups:
             raise ValueError(f"member {self.number} is not in group {group}")
         digest, key = set_digest(closed), self._key
-        if self._agreed.get(closed.first) != (closed.head, digest):
+        if not self.has_agreed(closed):
             self.agree(closed, known)
         if not key.public.has_quorum(signed.set_text(digest), signatures):
             raise ValueError("a quorum has not agreed on this set")
@@ -116,7 +120,7 @@ class CommitteeMember(Member):
         """Group 0 also puts the mask of the next tables on, and takes that of the tables before off."""
         key, start = self._key, closed.sums.start
         blocks = np.arange(len(start)) + closed.first
-        again, before = np.isin(blocks, known.fresh), key.past[closed.head].closed
+        again, before = np.isin(blocks, known.fresh), key.past_of(closed.head).closed
         old = key.table_nonces(before, blocks)
         if (
             start[again].any()
@@ -177,7 +181,7 @@ class CommitteeMember(Member):
     def _accept(self, first: int, head: bytes) -> None:
         """Whether it may answer for a head: one that names its life, and is its latest one or follows from
         that."""
-        past = self._key.past[head]
+        past = self._key.past_of(head)
         if past.lives[self.number] != self.life:
             raise AnotherSet(f"the head does not name the life of member {self.number}")
         latest = self._latest.get(first)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from fedmf_ray.schemes.base import Evaluator, KeyHolder, Reads, Rows, Scheme, Secrets, Shape, Traffic
 from fedmf_ray.schemes.committee.server import CommitteeEvaluator
-from fedmf_ray.schemes.committee.signed import link_bytes
+from fedmf_ray.schemes.committee.signed import SIGNATURE_BYTES, link_bytes
 from fedmf_ray.schemes.committee.users import CommitteeKeyHolder
 from fedmf_ray.schemes.committee.wire import LIST_BYTES
 from fedmf_ray.schemes.council import Council
@@ -26,11 +26,8 @@ _CORRUPT = 0.1
 
 @dataclass(frozen=True)
 class Committee(Scheme):
-    """Values under masks from keys that a user shares with groups of members: all groups open a round
-    together.
-
-    members: how many users sit in the committee. colluding: so many of them may work together, with the
-    server and all other users, and still open nothing but sums."""
+    """Values under masks from keys that a user shares with groups of members; all groups open a round
+    together."""
 
     name: ClassVar[str] = "committee"
     server_reads: ClassVar[Reads] = Reads.ROWS
@@ -39,7 +36,11 @@ class Committee(Scheme):
     unit_rows: ClassVar[tuple[int, int]] = (16, 1024)
 
     members: int = 4
+    """How many users sit in the committee, 2 to 12."""
     colluding: int = 1
+    """So many members may work together, with the server and all other users, and still read nothing but
+    sums. Against a server that does not follow the protocol at once, it takes three times as many members and
+    one."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.members <= _MOST:
@@ -90,18 +91,19 @@ class Committee(Scheme):
         return self.tag_bytes() + HEAD_BYTES
 
     def opening_bytes(self, shape: Shape, blocks: int, uploaded: int, users: int, full_text: bool) -> Traffic:
-        """Of all members together: lists and signatures for each, a part of each group, the next tables for a
-        quorum."""
+        """Of all members together, if all are there: the set for each, the signatures of a quorum, a part of
+        each group, the next tables for a quorum."""
         listed = users if full_text and blocks > 1 else uploaded
-        row = BitLayout.of(shape).row_bytes
-        lists = blocks * 4 + listed * NONCE_BYTES + users * (8 + 8 + self.tag_bytes()) + NUMBER_BYTES
-        down = self.members * (lists + blocks * (HEADER_BYTES + self.block_bytes(shape)))
-        up = (
-            self.members * (64 + 64 + NUMBER_BYTES)
-            + self._groups * (blocks * row + 128)
-            + blocks * NONCE_BYTES
-        )
-        return Traffic(down, up)
+        row, council = BitLayout.of(shape).row_bytes, self.council
+        openers, quorum = council.openers(range(self.members)), council.quorum
+        sets = len(set(range(quorum)) | set(openers))
+        a_user = 8 + 8 + NONCE_BYTES + self._groups * LIST_BYTES
+        a_set = blocks * (HEADER_BYTES + 4) + listed * NONCE_BYTES + users * a_user + NUMBER_BYTES
+        tables = blocks * self.block_bytes(shape) + NUMBER_BYTES + 2 * HEAD_BYTES
+        down = sets * a_set + len(openers) * quorum * SIGNATURE_BYTES + quorum * tables
+        parts = self._groups * (blocks * row + HEAD_BYTES + NUMBER_BYTES + SIGNATURE_BYTES)
+        words = quorum * (SIGNATURE_BYTES + SIGNATURE_BYTES + NUMBER_BYTES)
+        return Traffic(down, parts + blocks * NONCE_BYTES + words)
 
     def layout(self, rows: Rows) -> str:
         each = self.block_bytes(rows.shape(1))
@@ -117,7 +119,7 @@ class Committee(Scheme):
             f"users are corrupt, more than {self.colluding} of the members are with a probability of "
             f"{council.risk(_CORRUPT):.1%}"
         ]
-        if self.members < 3 * self.colluding + 1:
+        if not council.stands_alone:
             lines.append(
                 f"committee {self.members}/{self.colluding} is for a server that follows the protocol, or "
                 f"for honest members: against both at once, name {3 * self.colluding + 1} members"

@@ -31,6 +31,9 @@ class CommitteeEvaluator(MaskedEvaluator, CouncilEvaluator):
     def tags(self, tag: Wire) -> Tags:
         return CommitteeTags(tag, len(self.public.groups))
 
+    def lists_of(self, closed: Closed) -> Closed:
+        return replace(closed, sums=replace(closed.sums, totals=closed.sums.totals[:0]))
+
     def assemble(self, closed: Closed, parts: Sequence[Part]) -> Opening:
         return assembled(self.shape, self.public, closed, parts)
 

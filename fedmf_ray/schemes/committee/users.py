@@ -265,9 +265,15 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
             del self.past[next(iter(self.past))]
         self.past[past.chain[-1]] = past
 
+    def past_of(self, head: bytes) -> Past:
+        """Raises ``ValueError`` for tables that have not been read here."""
+        if head not in self.past:
+            raise ValueError("it closed another state than the one that was read")
+        return self.past[head]
+
     def heads_of(self, message: EncryptedItems) -> tuple[bytes, ...]:
         assert message.proof is not None
-        return message.proof.before, *self.past[message.head].chain
+        return message.proof.before, *self.past_of(message.head).chain
 
 
 class _NobodysRound(Round):
