@@ -34,7 +34,8 @@ class Training:
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
     server_cpu_s: of servers and combiners. openings: the steps in which users opened the sums, if that took
     any, and what each took. published: by server, its matrix once it is there.
-    failure: the latest. done: calls whose actor lives and need not be made again.
+    failure: the latest. done: calls whose actor lives and need not be made again. anew: whether the round must
+    begin again under another head.
     """
 
     round: int
@@ -47,6 +48,7 @@ class Training:
     published: list[Reference | None] = field(default_factory=list)
     failure: Lost | None = None
     done: set[Key] = field(default_factory=set)
+    anew: bool = False
     _combined: dict[Key, int] = field(default_factory=dict)
 
     @property
@@ -111,12 +113,13 @@ class Trainer:
         return work
 
     def _heal(self, work: Training, error: Lost) -> None:
+        work.anew |= isinstance(error, NewAttempt)
         renewed = self._crew.heal(work.round, work.published)
         work.done = {key for key in work.done if key[0] not in renewed}
-        if isinstance(error, NewAttempt):
+        if work.anew and self._crew.chair is not None:
             work.done = set()
-            assert self._crew.chair is not None
             self._crew.chair.begin_again(work.round, work.published)
+            work.anew = False
 
     def _train_and_add(self, work: Training, again: bool) -> bool:
         """Train the users who have not trained, or whose uploads a server lacks. Returns whether nothing was
