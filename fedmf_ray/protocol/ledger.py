@@ -66,6 +66,11 @@ class Ledger:
         self._reset = [mpz(0)] * len(self.balance)
 
     @property
+    def run(self) -> bytes:
+        """As of :attr:`KeyHolder.run`."""
+        return self._key.run
+
+    @property
     def heads(self) -> Mapping[int, bytes]:
         """Of the tables that were read last, by the first block of a server; empty where there are none."""
         if not self._key.keeps_heads:

@@ -124,9 +124,7 @@ class Member(ABC):
 
 
 class CouncilKeyHolder(KeyHolder):
-    """A user's side, and the members that its process hosts. run: a digest of the list of users."""
-
-    run: bytes
+    """A user's side, and the members that its process hosts."""
 
     @property
     def members(self) -> Sequence[Member]:

@@ -71,6 +71,9 @@ class KeyHolder:
     keeps_heads: bool = False
     """Whether published tables are named by heads and checked by seals, instead of by tags that add up."""
 
+    run: bytes = b""
+    """A digest of who takes part, for schemes whose messages are bound to it. Everybody may know it."""
+
     at_once: int = 1
     """Rows that it works on at once: fewer may take as long."""
 

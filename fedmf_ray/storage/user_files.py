@@ -32,6 +32,7 @@ def save(part: Part, users: Users, ledger: Ledger, round_number: int) -> str:
             "decoys": np.concatenate(users.upload_rows.decoys),
             "decoy_counts": np.array([len(rows) for rows in users.upload_rows.decoys]),
             "balance": numbers_to_array([int(n) for n in ledger.balance]),
+            "run": np.frombuffer(ledger.run, np.uint8),
             "ratings": users.digests(),
             "round": np.array(round_number),
         },
@@ -67,5 +68,6 @@ def load(
     users.counted[:] = column("counted")[at]
     users.parts[:] = np.concatenate(pieces("parts", "part_counts"))
     users.restored()
+    key.run = parts[0]["run"].tobytes()
     balance = array_to_numbers(parts[0]["balance"])
     return users, Ledger(key, terms, balance, int(parts[0]["round"]))

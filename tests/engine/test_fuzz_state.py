@@ -17,6 +17,7 @@ CASES = {
     "plain": {"protocol__scheme": "plain", "cluster__users_per_actor": 2},
     "packed": {},
     "masked": {"protocol__scheme": "masked"},
+    "committee": {"protocol__scheme": "committee"},
 }
 ROUNDS = 6
 WILD = (

@@ -99,7 +99,7 @@ def test_titles_that_were_held_out_are_marked_and_trained_ones_left_out(data, tm
 def test_encrypted_and_plain_runs_show_the_same(data, tmp_path):
     shown = [
         recommend(run(scenario(protocol__scheme=scheme), tmp_path, Silent()), 8, 5)
-        for scheme in ("packed", "plain", "masked")
+        for scheme in ("packed", "plain", "masked", "committee")
     ]
     assert shown[0] == shown[1] == shown[2]
 

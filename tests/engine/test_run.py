@@ -113,7 +113,7 @@ def test_where_users_live_does_not_change_a_bit(local_ray, monkeypatch, rule, pl
         assert same == losses
 
 
-@pytest.mark.parametrize("scheme", ["plain", "packed", "masked"])
+@pytest.mark.parametrize("scheme", ["plain", "packed", "masked", "committee"])
 def test_how_work_is_cut_does_not_change_a_bit(tmp_path, monkeypatch, scheme):
     chosen = {"cluster__users_per_actor": 7, "protocol__scheme": scheme}
     whole = rounds_of(tmp_path, **chosen)

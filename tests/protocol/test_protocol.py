@@ -46,7 +46,7 @@ SPLITS = [(2, 1, False), (3, 2, False), (1, 4, True), (3, 2, True)]
     [
         *itertools.product(["plain", "packed"], ["rows together", "decoys", "part text"], [SPLITS]),
         ("elementwise", "part text", SPLITS[-1:]),
-        *itertools.product(["masked"], ["decoys", "part text"], [SPLITS]),
+        *itertools.product(["masked", "committee"], ["decoys", "part text"], [SPLITS]),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} ways",
 )

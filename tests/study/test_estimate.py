@@ -203,7 +203,7 @@ def test_the_command_shows_a_scenarios_round_and_totals(tmp_path):
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("scheme", ["packed", "plain", "masked"])
+@pytest.mark.parametrize("scheme", ["packed", "plain", "masked", "committee"])
 def test_the_printed_lines_can_be_recomputed_by_hand(tmp_path, scheme):
     path = tmp_path / "x.yaml"
     path.write_text(chosen().to_yaml())
