@@ -15,14 +15,16 @@ from fedmf_ray.schemes import KeyHolder
 Integers = NDArray[np.int64]
 
 
-def read_uploads(received: Sequence[Sequence[Upload]], key: KeyHolder, terms: Terms) -> list[ClearUpload]:
-    """Uploads in the clear, from the pieces that each of the servers received of them."""
+def read_uploads(
+    received: Sequence[Sequence[Upload]], key: KeyHolder, terms: Terms, members: int = 0
+) -> list[ClearUpload]:
+    """Uploads as the servers read them with a user's key, from the pieces that each of them received.
+    members: of a committee, who help."""
     layout, table, clear = terms.blocks, terms.items, []
     pieces: dict[int, list[tuple[Integers, Integers]]] = {}
     for uploads in received:
-        readers = {head: key.at(head) for head in {upload.head for upload in uploads}}
         for upload in uploads:
-            integers = readers[upload.head].decrypt(upload.ciphertexts)
+            integers = key.read_as(range(members), upload.user_id, upload.ciphertexts, upload.head)
             pieces.setdefault(upload.user_id, []).append((upload.blocks, integers))
     for user_id, parts in pieces.items():
         blocks, integers = (np.concatenate(column) for column in zip(*parts, strict=True))

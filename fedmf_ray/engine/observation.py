@@ -17,8 +17,12 @@ from fedmf_ray.schemes import Reads
 
 
 def agreed_of(plan: Plan) -> Agreed:
-    """What everybody in the protocol knows, an adversary too."""
-    terms = plan.terms
+    """What everybody in the protocol knows, an adversary too, and who helps it."""
+    terms, observe = plan.terms, plan.scenario.observe
+    try:
+        helpers = observe.users(plan.population.user_ids, plan.scenario.seed) if observe else []
+    except ValueError as error:
+        raise FedMFError(f"observe.{error}") from error
     return Agreed(
         scheme=plan.scheme.name,
         server_reads=plan.scheme.server_reads,
@@ -27,6 +31,8 @@ def agreed_of(plan: Plan) -> Agreed:
         setting=terms.setting,
         least_rows=uploaded_count(0, terms.blocks.items, terms.part_text_sparsity),
         rows_per_block=terms.blocks.rows,
+        helpers=tuple(helpers),
+        members=observe.members if observe else 0,
     )
 
 
@@ -36,8 +42,8 @@ def _settings(rule: Rule) -> dict[str, Any]:
 
 def in_the_clear(scenario: Scenario, plan: Plan) -> bool:
     """Whether the scenario's server reads what it receives: unless its scheme claims otherwise, it does."""
-    helped = scenario.observe is not None and scenario.observe.collusion
-    return helped or plan.scheme.server_reads == Reads.EVERYTHING
+    agreed = agreed_of(plan)
+    return plan.scheme.opened_by(len(agreed.helpers), agreed.members)
 
 
 def recorded_rounds(scenario: Scenario, plan: Plan) -> frozenset[int]:
@@ -67,8 +73,14 @@ def view_bytes(plan: Plan, who: str, clear: bool) -> int:
     if clear:
         return matrix + sum(int(some.rows.sum()) for some in uploads) * 8 * (blocks.width + 1)
     sealed = plan.scheme.block_bytes(blocks.shape) + 8
-    sums = matrix if plan.scheme.server_reads == Reads.SUMS else 0
+    sums = matrix if _reads_sums(plan.scenario, plan) else 0
     return sums + sum(int(some.blocks.sum()) for some in uploads) * sealed
+
+
+def _reads_sums(scenario: Scenario, plan: Plan) -> bool:
+    """Whether the server sees V: any user can show it."""
+    helped = scenario.observe is not None and bool(scenario.observe.collusion)
+    return helped or plan.scheme.server_reads == Reads.SUMS
 
 
 def view_of(number: int, scenario: Scenario, plan: Plan, crew: Crew) -> View:
@@ -80,13 +92,15 @@ def view_of(number: int, scenario: Scenario, plan: Plan, crew: Crew) -> View:
     uploads = [backend.call(server, "seen") for server in crew.servers]
     if in_the_clear(scenario, plan):
         items = backend.get(backend.call(user, "items_in_the_clear"))
-        return ClearView(number, items, backend.get(backend.call(user, "decrypt_for_server", *uploads)))
+        helped = scenario.observe.members
+        read = backend.call(user, "decrypt_for_server", helped, *uploads)
+        return ClearView(number, items, backend.get(read))
     whole = join_pieces([backend.get(pieces) for pieces in uploads])
     items_blocks = plan.terms.blocks.item_count  # what everybody uploads of shared tables says nothing
     sealed = [
         SealedUpload(u.user_id, u.blocks[u.blocks < items_blocks], u.ciphertexts[u.blocks < items_blocks])
         for u in whole
     ]
-    reads_sums = plan.scheme.server_reads == Reads.SUMS
+    reads_sums = _reads_sums(scenario, plan)
     sums = backend.get(backend.call(user, "items_in_the_clear")) if reads_sums else None
     return SealedView(number, sealed, sums)

@@ -34,8 +34,8 @@ class Training:
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
     server_cpu_s: of servers and combiners. openings: the steps in which users opened the sums, if that took
     any, and what each took. published: by server, its matrix once it is there.
-    failure: the latest. done: calls whose actor lives and need not be made again. anew: whether the round must
-    begin again under another head.
+    failure: the latest. done: calls whose actor lives and need not be made again. anew: the round must begin
+    again under another head.
     """
 
     round: int

@@ -239,9 +239,9 @@ class UserActor(Lister, Seats):
             raise FedMFError("no round is open")
         return self._open[0]
 
-    def decrypt_for_server(self, *received: Sequence[Upload]) -> list[ClearUpload]:
-        """What a user who colludes with the servers does with other users' uploads."""
-        return read_uploads(received, self._key, self._terms)
+    def decrypt_for_server(self, members: int, *received: Sequence[Upload]) -> list[ClearUpload]:
+        """What a user and so many members of a committee do with other users' uploads, for the servers."""
+        return read_uploads(received, self._key, self._terms, members)
 
     def ping(self) -> int:
         """Answers, if it lives, with the number of its process."""

@@ -6,7 +6,7 @@ makes of it (:class:`Attempt`). It never sees the truth: :mod:`fedmf_ray.study.s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,13 +29,13 @@ class Guess(NamedTuple):
     them.
 
     user_id: who; None where the adversary knows that it is one person, but not which. but: in that case, one
-    whom it is not. rows: (k,). ratings: (k,) or None.
+    those whom it is not. rows: (k,). ratings: (k,) or None.
     """
 
     user_id: int | None
     rows: Integers
     ratings: Floats | None = None
-    but: int | None = None
+    but: Collection[int] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _unread(name: str, seen: Seen, readable: bool) -> Attempt:
 def server_that_reads(seen: Seen) -> Iterator[Attempt]:
     """Uploads in the clear, or decrypted by a colluding user."""
     agreed = seen.agreed
-    name = "server" if agreed.server_reads == Reads.EVERYTHING else "server with a user's key"
+    name = "server" if agreed.server_reads == Reads.EVERYTHING else _name("server", agreed)
     views = after_the_census(agreed, list(seen.views))
     if not _readable_rule(agreed):
         yield _unread(name, seen, readable=True)
@@ -178,7 +178,7 @@ def _closed_form(
 def server_that_cannot(seen: Seen) -> Iterator[Attempt]:
     """Ciphertexts: no rating, but numbers of blocks, any row of which may be a rated one."""
     agreed, first = seen.agreed, seen.views[0].round
-    yield Attempt("server", "ciphertexts", first, 1, None, sealed=True)
+    yield Attempt(_name("server", agreed), "ciphertexts", first, 1, None, sealed=True)
     users, rounds = uploaded_rows(seen)
     yield _rated("uploaded rows", rounds[:1], users, first)
     if len(rounds) > 1:
@@ -191,10 +191,10 @@ def server_that_cannot(seen: Seen) -> Iterator[Attempt]:
 
 @adversary(SealedView)
 def server_that_reads_sums(seen: Seen) -> Iterator[Attempt]:
-    """A server whose scheme lets it read V does what a curious user does."""
+    """A server whose scheme lets it read V, or whom a user shows it, does what a curious user does."""
     views = [UserView(view.round, view.items) for view in seen.views if view.items is not None]
     if views:
-        yield from _changes("server", Seen(seen.agreed, views, seen.scale, seen.insiders))
+        yield from _changes(_name("server", seen.agreed), Seen(seen.agreed, views, seen.scale, seen.insiders))
 
 
 def uploaded_rows(seen: Seen) -> tuple[list[int], list[list[Integers]]]:
@@ -232,7 +232,7 @@ def _rated(attack: str, rounds: Sequence[Sequence[Integers]], users: Sequence[in
 @adversary(UserView)
 def curious_user(seen: Seen) -> Iterator[Attempt]:
     """One user, who sees V every round and subtracts."""
-    yield from _changes("curious user", seen)
+    yield from _changes(_name("curious user", seen.agreed), seen)
 
 
 def _changes(name: str, seen: Seen) -> Iterator[Attempt]:
@@ -262,7 +262,9 @@ def _changes(name: str, seen: Seen) -> Iterator[Attempt]:
             linked = [Guess(None, rows) for rows in ridge.linked_by_curvature(after.items, setting)]
             yield Attempt(name, "equal L of lone raters", before.round, 1, linked)
             first_to_learn = not before.items[:, setting.predictors].any()
-            if setting.biases and first_to_learn and name == "curious user":
+            if setting.biases and first_to_learn and agreed.helpers:
+                yield _together(name, seen, before, after)
+            elif setting.biases and first_to_learn and name == "curious user":
                 yield _insiders(seen, before, after)
 
 
@@ -271,6 +273,35 @@ def _insiders(seen: Seen, before: UserView, after: UserView) -> Attempt:
     guesses, setting = [], seen.agreed.setting
     for insider, rows, values in seen.insiders():
         own = RatingBlock.of([(rows, values - setting.steps.mean)])
-        found = ridge.recover_beside(own, before.items, after.items, setting, seen.scale)
-        guesses += [Guess(None, group.rows, group.ratings, but=insider) for group in found]
+        found = ridge.recover_beside([own], before.items, after.items, setting, seen.scale)
+        guesses += [Guess(None, group.rows, group.ratings, but=(insider,)) for group in found]
     return Attempt("curious user", "pairs of raters, less its own", before.round, 2, guesses)
+
+
+def _together(name: str, seen: Seen, before: UserView, after: UserView) -> Attempt:
+    """Those who help take away the steps of all of them, and what is left of a row is the only other
+    rater's."""
+    setting, helpers = seen.agreed.setting, set(seen.agreed.helpers)
+    owns = [
+        RatingBlock.of([(rows, values - setting.steps.mean)])
+        for user, rows, values in seen.insiders()
+        if user in helpers
+    ]
+    found = ridge.recover_beside(owns, before.items, after.items, setting, seen.scale)
+    guesses = [Guess(None, group.rows, group.ratings, but=helpers) for group in found]
+    return Attempt(name, "changes of V, less their own", before.round, 2, guesses)
+
+
+def _name(who: str, agreed: Agreed) -> str:
+    """``server with a user's key``, ``server with 1 member and 3 users``."""
+    users, members = len(agreed.helpers), agreed.members
+    if who == "server" and (users, members) == (1, 0):
+        return "server with a user's key"
+    parts = [
+        f"{count} {word}{'s' * (count > 1)}"
+        for count, word in ((members, "member"), (users, "user"))
+        if count
+    ]
+    if who == "curious user" and users and not members:
+        return f"{users} users"
+    return f"{who} with {' and '.join(parts)}" if parts else who

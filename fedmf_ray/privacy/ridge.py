@@ -19,6 +19,7 @@ the other's step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -121,26 +122,28 @@ def recover_from_changes(before: Floats, after: Floats, setting: Setting, grid: 
 
 
 def recover_beside(
-    own: RatingBlock, before: Floats, after: Floats, setting: Setting, grid: Floats
+    owns: Sequence[RatingBlock], before: Floats, after: Floats, setting: Setting, grid: Floats
 ) -> list[Found]:
-    """The same for a user who is one of two raters: it takes its own step away, and the other's is left.
+    """The same for users who are all raters of a row but one: they take their own steps away, and the other's
+    is left.
 
-    own: its ratings minus the mean. before, after: of the first round in which users learn, before which none
-    of them is in L_j.
-    """
+    owns: the ratings of each minus the mean. before, after: of the first round in which users learn, before
+    which none of them is in L_j."""
     curved, steps = setting.predictors, setting.steps
     if before[:, curved].any():
         raise ValueError("only the first round that learns can be read from two matrices alone")
     counted = bool(before[:, -1].any())
     items = _read(before, setting, counted)
-    vector = refit(items, own, steps, setting.biases)
-    now = curvatures(vector, setting.factors)
-    raters = Raters(np.zeros(len(own.items)), np.array([float(counted)]), now)
-    change = after - before
-    change[own.items, :curved] -= item_steps(vector, items, own, steps, raters, RaterSums.of(setting))
-    change[own.items, curved] -= now
-    change[own.items, -1] -= not counted
-    shared = own.items[after[own.items, -1] == 2]
+    change, theirs = after - before, np.zeros(len(before), np.int64)
+    for own in owns:
+        vector = refit(items, own, steps, setting.biases)
+        now = curvatures(vector, setting.factors)
+        raters = Raters(np.zeros(len(own.items)), np.array([float(counted)]), now)
+        change[own.items, :curved] -= item_steps(vector, items, own, steps, raters, RaterSums.of(setting))
+        change[own.items, curved] -= now
+        change[own.items, -1] -= not counted
+        theirs[own.items] += 1
+    shared = np.flatnonzero((theirs > 0) & (after[:, -1] == theirs + 1))
     moved = (before[shared, :curved] != after[shared, :curved]).any(axis=1)
     return _of_single_users(shared[moved], change, before, setting, grid)
 

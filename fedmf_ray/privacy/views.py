@@ -36,8 +36,8 @@ class Agreed:
 
     scheme: its name, for people. server_reads: what it claims that a server can read. rule, rule_settings,
     setting: how users learn. least_rows: how many rows a user uploads at least, decoys included.
-    rows_per_block: how many rows share ciphertexts: uploads under encryption name blocks.
-    """
+    rows_per_block: how many rows share ciphertexts: uploads under encryption name blocks. helpers: users who
+    lend the adversary all they have; members: how many of a committee do."""
 
     scheme: str
     server_reads: Reads
@@ -46,6 +46,8 @@ class Agreed:
     setting: Setting
     least_rows: int
     rows_per_block: int
+    helpers: tuple[int, ...] = ()
+    members: int = 0
 
     @property
     def table(self) -> Table:
@@ -72,7 +74,10 @@ class Agreed:
         setting = dict(tree.pop("setting"))
         point, steps = FixedPoint(**setting.pop("point")), Steps(**setting.pop("steps"))
         reads = Reads(tree.pop("server_reads"))
-        return cls(**tree, server_reads=reads, setting=Setting(**setting, point=point, steps=steps))
+        helpers = tuple(tree.pop("helpers", ()))
+        return cls(
+            **tree, helpers=helpers, server_reads=reads, setting=Setting(**setting, point=point, steps=steps)
+        )
 
 
 class ClearUpload(NamedTuple):

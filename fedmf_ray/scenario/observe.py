@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.sources import Section
+
+_STREAM = 10
+"""docs/architecture.md lists the streams of a seed."""
 
 
 class Observe(Section):
@@ -17,16 +22,45 @@ class Observe(Section):
     """``server``: uploads as they arrive, and V if it is in the clear. ``user``: V of each round."""
     rounds: Annotated[list[bounds.Round], Field(min_length=1, max_length=10_000)] | None = None
     """Which rounds are recorded; the first two and the last two if not given."""
-    collusion: bool = False
-    """The server has a key-holder decrypt everything for it."""
+    collusion: bool | bounds.Helpers | list[Annotated[int, Field(ge=0)] | Literal["member"]] = False
+    """Who helps: so many other users (``true``: one), or a list of ids of users and of ``member``, once for
+    each member of a committee. They lend the adversary all that they have: keys, and what they uploaded
+    themselves. With ``who: user``, those who are named, or the user and so many others, work together."""
     largest_gb: bounds.Gigabytes = 2.0
     """A view that would be larger stops the run before it starts."""
 
     @model_validator(mode="after")
-    def _a_server_colludes(self) -> Observe:
-        if self.collusion and self.who != "server":
-            raise ValueError("collusion: needs who: server")
+    def _nobody_helps_twice(self) -> Observe:
+        named = [one for one in self.helpers if one != "member"]
+        if len(set(named)) < len(named):
+            raise ValueError("collusion: names a user twice")
         return self
+
+    @property
+    def helpers(self) -> list[int | str]:
+        """Who is named."""
+        return list(self.collusion) if isinstance(self.collusion, list) else []
+
+    @property
+    def members(self) -> int:
+        """How many members of a committee help."""
+        return self.helpers.count("member")
+
+    def users(self, user_ids: Sequence[int], seed: int) -> list[int]:
+        """The users who help, members aside: those who are named, or so many that are drawn.
+
+        Raises ``ValueError`` for one who is not there."""
+        named = [one for one in self.helpers if isinstance(one, int)]
+        if unknown := sorted(set(named) - set(user_ids)):
+            raise ValueError(f"collusion: there is no user {unknown[0]}")
+        count = 0 if isinstance(self.collusion, list) else int(self.collusion)
+        if self.who == "user" and count:
+            count += 1  # itself
+        if count > len(user_ids) - 1:
+            raise ValueError(f"collusion: {count} of {len(user_ids)} users leave nobody to attack")
+        stream = np.random.SeedSequence(seed, spawn_key=(_STREAM,))
+        drawn = np.random.default_rng(stream).permutation(len(user_ids))[:count]
+        return named + sorted(int(user_ids[at]) for at in drawn)
 
     def recorded(self, rounds: int) -> frozenset[int]:
         """The numbers of the rounds to record, of so many."""

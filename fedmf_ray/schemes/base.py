@@ -127,6 +127,11 @@ class Scheme(ABC):
         """The committee of users that opens sums together; None where one user does, or nobody need."""
         return None
 
+    def opened_by(self, users: int, members: int) -> bool:
+        """Whether a server reads every upload if so many users lend it what they have, and so many members of
+        a committee. True unless a scheme claims otherwise: most share one key."""
+        return self.server_reads == Reads.EVERYTHING or users + members > 0
+
     @property
     def combines(self) -> bool:
         """Whether uploads can be added up in parts, before they reach a server."""

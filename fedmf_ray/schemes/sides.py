@@ -148,6 +148,11 @@ class KeyHolder:
         from the one before, and the seals of these rows. Raises ``OverflowError`` or ``ValueError``."""
         return self.decrypt(message.ciphertexts[rows])
 
+    def read_as(self, members: Sequence[int], user_id: int, wire: Wire, head: bytes) -> Integers:
+        """What somebody with a user's key, whom these members of a committee help, makes of rows that another
+        user uploaded."""
+        return self.at(head).decrypt(wire)
+
     def heads_of(self, message: EncryptedItems) -> tuple[bytes, ...]:
         """For schemes that keep heads: what came before published tables that have been read here, and their
         heads, one after the other: tables may get another head."""

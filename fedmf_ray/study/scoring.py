@@ -69,7 +69,7 @@ class Truth:
         """Which user a guess is about. If it names none: the user who rated most of its rows."""
         if guess.user_id is not None:
             return guess.user_id
-        others = (user for user in self.of if user != guess.but)
+        others = (user for user in self.of if user not in guess.but)
         return max(others, key=lambda user: len(self.rated(user, guess.rows)))
 
     def each(self) -> Iterator[tuple[int, Integers, Floats]]:

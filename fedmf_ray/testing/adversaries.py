@@ -199,7 +199,7 @@ def _check(attempt: Attempt, seen: Seen) -> None:
     inside = {user for user, _, _ in seen.insiders()} if isinstance(seen.views[0], UserView) else set()
     for guess in attempt.guesses or ():
         assert guess.user_id is None or guess.user_id in there
-        assert guess.but is None or (guess.user_id is None and guess.but in inside)
+        assert not guess.but or (guess.user_id is None and set(guess.but) <= inside)
         rows = guess.rows
         assert rows.ndim == 1
         assert np.issubdtype(rows.dtype, np.integer)

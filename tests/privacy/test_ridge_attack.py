@@ -103,7 +103,7 @@ def test_one_of_two_raters_reads_the_other(counted):
     planted = Planted([ITEMS, 40], known=False, counted=counted)
     mine = RatingBlock.of([(planted.rated[0], planted.ratings[0] - STEPS.mean)])
     seen = planted.rows, after(planted), planted.setting, GRID
-    (found,) = attack.recover_beside(mine, *seen)
+    (found,) = attack.recover_beside([mine], *seen)
     truth = dict(zip(planted.rated[1], planted.ratings[1], strict=True))
     assert sorted(found.rows) == sorted(truth)
     off = [truth[row] - rating for row, rating in zip(*found, strict=True)]
@@ -114,7 +114,7 @@ def test_three_raters_hide_each_other_from_one_of_them():
     planted = Planted([ITEMS, ITEMS, ITEMS], known=False)
     mine = RatingBlock.of([(planted.rated[0], planted.ratings[0] - STEPS.mean)])
     seen = planted.rows, after(planted), planted.setting, GRID
-    assert attack.recover_beside(mine, *seen) == []
+    assert attack.recover_beside([mine], *seen) == []
 
 
 def test_rows_with_two_raters_are_left_alone():

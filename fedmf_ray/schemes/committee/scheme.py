@@ -64,6 +64,9 @@ class Committee(Scheme):
     def council(self) -> Council:
         return Council(self.members, self.colluding)
 
+    def opened_by(self, users: int, members: int) -> bool:
+        return members > self.colluding
+
     @property
     def label(self) -> str:
         return f"{self.name} {self.members}/{self.colluding}"
