@@ -1,10 +1,11 @@
-"""What masks cost a value, beside what `plain` takes for the same, in one run.
+"""What masks cost a value, beside what `plain` takes for the same, in one run: `masked`, and committees.
 
-    python benchmarks/masks.py [--columns 31] [--bits 23] [--rows 512] [--repeats 20]
+    python benchmarks/masks.py [--columns 31] [--bits 23] [--rows 98] [--users 610] [--repeats 20]
 
-CPU time of one thread, the median of calls that take turns; bytes are those on the wire. Uploads are of so
-many rows each; a reader reads a matrix of 9,724 rows. `encrypt` includes masks, packing and the tag, `read`
-the seals.
+CPU time of one thread, the median of calls that take turns; bytes are those on the wire. Users upload so many rows
+each, in one call for all, as in a run; a reader reads a matrix of 9,724 rows. `encrypt` includes masks, packing and
+tags, `add` their checks, `read` the seals or signatures. `open` is what each step takes one user: the opener, or a
+member that agrees on the set, takes the masks of a group off, and certifies the tables.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems
-from fedmf_ray.schemes import Known, Masked, Piece, Plain, Shape
+from fedmf_ray.schemes import Committee, Known, Masked, Piece, Plain, Scheme, Shape
 from fedmf_ray.schemes.messages import Closed
 
-ITEMS, USERS = 9724, 20
+ITEMS = 9724
 
 
 def timed(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
@@ -37,61 +38,93 @@ def timed(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, flo
     return {name: statistics.median(each) for name, each in seconds.items()}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for name, default in (("columns", 31), ("bits", 23), ("rows", 512), ("repeats", 20)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    options = parser.parse_args()
+def measure(scheme: Scheme, options: argparse.Namespace) -> None:
     shape, random = Shape(options.columns, options.bits), np.random.default_rng(0)
-    evaluator, key = Masked().sides(shape)
+    evaluator, key = scheme.sides(shape)
     bare, clear = Plain().sides(shape)
     largest = 1 << options.bits - 8
     items = random.integers(-largest, largest, (ITEMS, options.columns))
-    steps = random.integers(-8, 8, (options.rows, options.columns))
-    blocks = [np.sort(random.choice(ITEMS, options.rows, replace=False)) for _ in range(USERS)]
+    steps = random.integers(-8, 8, (options.rows * options.users, options.columns))
+    blocks = [np.sort(random.choice(ITEMS, options.rows, replace=False)) for _ in range(options.users)]
     begun = key.begin(0, items, NOBODY)
-    heads, pieces = {0: begun.head}, [[Piece(user, 0, 0, options.rows)] for user in range(USERS)]
-    uploads = [
-        key.protect(0, steps, one, mine, heads, False) for one, mine in zip(blocks, pieces, strict=True)
-    ]
-    plain = clear.encrypt(steps)
+    first = EncryptedItems(0, 0, begun.sums, begun.tags, NOBODY, begun.head, begun.proof)
+    everything, heads = np.arange(ITEMS), {0: begun.head}
+    key.read(first, everything)
+    pieces = [Piece(user, 0, user * options.rows, (user + 1) * options.rows) for user in range(options.users)]
+
+    def protect() -> object:
+        return key.protect(0, steps, np.concatenate(blocks), pieces, heads, False)
+
+    wire, tags = protect()
+    uploads = [wire[one.begin : one.end] for one in pieces]
+    plain, clear_items = clear.encrypt(steps), clear.encrypt(items)
 
     def total() -> Closed:
-        rows, tags = evaluator.aggregate(begun.sums), evaluator.tags(begun.tags)
-        for user, (one, (wire, (tag,))) in enumerate(zip(blocks, uploads, strict=True)):
-            rows.add(one, wire)
-            tags.add(user, tag)
-        return Closed(0, 0, np.arange(USERS), rows.closing(), tags.closing(), begun.head)
+        rows, tagged = evaluator.aggregate(begun.sums), evaluator.tags(begun.tags)
+        for user, (one, upload, tag) in enumerate(zip(blocks, uploads, tags, strict=True)):
+            tagged.add(user, tag)
+            rows.add(one, upload)
+        return Closed(0, 0, np.arange(options.users), rows.closing(), tagged.closing(), begun.head)
 
-    known = Known(0, heads, NOBODY, 1, USERS)
-    first = EncryptedItems(0, 0, begun.sums, begun.tags, NOBODY, begun.head, begun.proof)
-    everything, clear_items = np.arange(ITEMS), clear.encrypt(items)
-    masked_rows, plain_rows = evaluator.aggregate(begun.sums), bare.aggregate(clear_items)
+    def total_plain() -> None:
+        rows = bare.aggregate(clear_items)
+        for one, at in zip(blocks, pieces, strict=True):
+            rows.add(one, plain[at.begin : at.end])
+
     seconds = timed(
         {
-            "encrypt": lambda: key.protect(0, steps, blocks[0], pieces[0], heads, False),
+            "encrypt": protect,
             "encrypt, plain": lambda: clear.encrypt(steps),
-            "add": lambda: masked_rows.add(blocks[0], uploads[0][0]),
-            "add, plain": lambda: plain_rows.add(blocks[0], plain),
+            "add": total,
+            "add, plain": total_plain,
             "read": lambda: key.read(first, everything),
             "read, plain": lambda: clear.decrypt(clear_items).copy(),
         },
         options.repeats,
     )
     values = {"encrypt": steps.size, "add": steps.size, "read": items.size}
-    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    print(cpu[0].partition(":")[2].strip() if cpu else platform.processor())
-    print(f"{options.columns} columns of {options.bits} bits, uploads of {options.rows} rows")
+    print(scheme.label)
     for name, count in values.items():
         ours, theirs = (1e9 * seconds[one] / count for one in (name, f"{name}, plain"))
-        print(f"{name:8} {ours:6.2f} ns a value; plain {theirs:5.2f}; {ours / theirs:5.1f} times")
-    wire = uploads[0][0]
-    print(f"upload   {wire.nbytes / steps.size:6.3f} bytes a value, of which {options.bits / 8:.3f} are b/8")
-    closed = total()
-    opened = timed({"open": lambda: key.open([closed], known)}, options.repeats)["open"]
-    print(f"open     {1e3 * opened:6.2f} ms for {ITEMS:,} rows and {USERS * options.rows:,} uploaded ones")
+        print(f"  {name:8} {ours:6.2f} ns a value; plain {theirs:5.2f}; {ours / theirs:5.1f} times")
+    print(f"  upload   {wire.nbytes / steps.size:6.3f} bytes a value, of which {options.bits / 8:.3f} are b/8")
+    closed, known = total(), Known(0, heads, NOBODY, 1, options.users)
+    for name, took in opened(scheme, evaluator, key, closed, known, options.repeats).items():
+        print(f"  {name:8} {1e3 * took:6.2f} ms for {ITEMS:,} rows and {len(steps):,} uploaded ones")
+
+
+def opened(scheme: Scheme, evaluator, key, closed: Closed, known: Known, repeats: int) -> dict[str, float]:
+    """Seconds of each step, of one user."""
+    if scheme.council is None:
+        return timed({"open": lambda: key.open([closed], known)}, repeats)
+    members, groups = key.members, scheme.council.groups
+    signatures = {one.number: one.agree(closed, known) for one in members}
+    parts = [members[who[0]].part(at, closed, known, signatures) for at, who in enumerate(groups)]
+    draft, lives = evaluator.assemble(closed, parts), [one.life for one in members]
+    return timed(
+        {
+            "agree": lambda: members[0].agree(closed, known),
+            "part": lambda: members[groups[-1][0]].part(len(groups) - 1, closed, known, signatures),
+            "part 0": lambda: members[groups[0][0]].part(0, closed, known, signatures),
+            "certify": lambda: members[0].certify(draft, known, lives),
+            "assemble": lambda: evaluator.assemble(closed, parts),
+        },
+        repeats,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, default in (("columns", 31), ("bits", 23), ("rows", 98), ("users", 610), ("repeats", 20)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    print(cpu[0].partition(":")[2].strip() if cpu else platform.processor())
+    print(f"{options.columns} columns of {options.bits} bits, {options.users} uploads of {options.rows} rows")
+    for scheme in (Masked(), Committee(3, 1), Committee(4, 1)):
+        measure(scheme, options)
 
 
 if __name__ == "__main__":
