@@ -92,7 +92,7 @@ bench-tools: $(VENV)/.run  ## compare with phe, sf-heu and tenseal, each in an e
 	$(RUN)/python benchmarks/other_tools.py
 
 clean:           ## remove the environment and caches
-	rm -rf $(VENV) build dist *.egg-info fedmf_ray/schemes/paillier/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info fedmf_ray/schemes/paillier/*.so fedmf_ray/learning/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -108,7 +108,7 @@ define install
 	@echo ' done'
 endef
 
-KERNEL := setup.py $(wildcard fedmf_ray/schemes/paillier/native/*)
+KERNEL := setup.py $(wildcard fedmf_ray/schemes/paillier/native/* fedmf_ray/learning/native/*)
 $(VENV)/.run: pyproject.toml $(KERNEL) | $(VENV)/bin/python
 	$(call install,.)
 	@touch $@

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.learning import compiled
 from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
@@ -73,9 +74,10 @@ class UploadRows:
         """
         layout, blocks = self._layout, self._blocks.part(first, stop)
         at = self._row_of_rating[ratings] - self._blocks.starts[first] * layout.rows
-        values = np.zeros((len(blocks.values), layout.columns))
-        values.reshape(-1, layout.width)[at] = steps
-        integers = layout.tables[0].to_integers(values)
+        integers = np.zeros((len(blocks.values), layout.columns), np.int64)
+        table, rows = layout.tables[0], integers.reshape(-1, layout.width)
+        if not compiled.to_rows(steps, at, table.scales, rows):
+            rows[at] = table.to_integers(steps)
         if shared is not None:
             integers[blocks.values >= layout.item_count] = shared.reshape(-1, layout.columns)
         return blocks.values, integers
