@@ -17,8 +17,17 @@ setup(
         Extension(
             "fedmf_ray.learning._learning",
             ["fedmf_ray/learning/native/module.c"],
+            depends=["fedmf_ray/learning/native/arithmetic.h"],
             # A product and a sum that are fused, or sums in another order, would be other bits than NumPy's.
-            extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra"],
+            extra_compile_args=[
+                "-O3",
+                "-std=gnu11",
+                "-ffp-contract=off",
+                "-fno-math-errno",
+                "-fno-trapping-math",
+                "-Wall",
+                "-Wextra",
+            ],
             optional=True,
         ),
     ]

@@ -59,7 +59,8 @@ def item_steps(
     factors: int,
     bias: bool,
 ) -> Floats | None:
-    """(ratings, d or d + 1) of :func:`~fedmf_ray.learning.rules.ridge_steps.item_steps`; None where NumPy must.
+    """(ratings, d or d + 1) of :func:`~fedmf_ray.learning.rules.ridge_steps.item_steps`; None where NumPy
+    must.
 
     columns: raters and curvature of all items, None while nobody knows them. raters: part, counted, now,
     and what steps are multiplied by as long as there are no columns.

@@ -32,7 +32,7 @@ def both(monkeypatch, call):
 
 
 @pytest.mark.parametrize(
-    "factors, bias", [(1, False), (1, True), (5, True), (8, False), (30, True), (140, True)]
+    ("factors", "bias"), [(1, False), (1, True), (5, True), (8, False), (30, True), (140, True)]
 )
 def test_users_solve_for_the_same_bits(monkeypatch, factors, bias):
     items, block, _ = sample(factors, bias)
@@ -42,7 +42,7 @@ def test_users_solve_for_the_same_bits(monkeypatch, factors, bias):
 
 
 @pytest.mark.parametrize("counted", [False, True])
-@pytest.mark.parametrize("factors, bias", [(1, False), (5, True), (8, False), (30, True), (140, True)])
+@pytest.mark.parametrize(("factors", "bias"), [(1, False), (5, True), (8, False), (30, True), (140, True)])
 def test_items_take_the_same_steps(monkeypatch, factors, bias, counted):
     items, block, random = sample(factors, bias, counted)
     vectors = random.normal(size=(len(COUNTS), factors + bias)) * random.integers(0, 9, (len(COUNTS), 1))

@@ -219,12 +219,7 @@ def _compiled_steps(
     vectors: Floats, items: Items, block: RatingBlock, steps: Steps, raters: Raters, sums: RaterSums
 ) -> Floats | None:
     """The same from compiled code, to the last bit, where there is any."""
-    columns = None
-    if items.raters is not None:
-        if "contiguous" not in items.derived:  # once a round: columns of the table are strided
-            known = items.columns[CURVATURE][:, 0]
-            items.derived["contiguous"] = np.ascontiguousarray(items.raters), np.ascontiguousarray(known)
-        columns = items.derived["contiguous"]
+    columns = None if items.raters is None else (items.raters, items.columns[CURVATURE][:, 0])
     along = 1.0 + 1.0 / BALANCE
     constants = [steps.reg_item, steps.reg_item_bias, along, RELAXATION, sums.prior[0], _FLOOR]
     constants += [LARGEST_CURVATURE, bias_scale(steps) if sums.bias else 0.0]
