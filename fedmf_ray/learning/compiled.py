@@ -75,6 +75,24 @@ def item_steps(
     return out
 
 
+def batch(
+    vectors: Floats,
+    rows: Floats,
+    block: tuple[Integers, Integers, Floats],
+    rates: tuple[float | Floats, float | Floats],
+    pulls: tuple[float | Floats, float | Floats],
+) -> tuple[Floats, Floats] | None:
+    """What :class:`~fedmf_ray.learning.rules.gradient.Batch` steps; None where NumPy must: for a single factor
+    it adds a column in another order. rates, pulls: of users and of items."""
+    width = vectors.shape[1]
+    if _NATIVE is None or width < 2:
+        return None
+    moved, steps = np.empty((len(vectors), width)), np.empty((len(block[1]), width))
+    sides = (np.stack([np.broadcast_to(one, width) for one in pair]) for pair in (rates, pulls))
+    _NATIVE.batch(*_plain(vectors, rows, *block, *sides), moved, steps, width)
+    return moved, steps
+
+
 def errors(
     vectors: Floats,
     rows: Floats,

@@ -7,7 +7,7 @@ from fedmf_ray.fixed_point import to_integers
 from fedmf_ray.learning import compiled, metrics
 from fedmf_ray.learning.blocks import RatingBlock, Steps
 from fedmf_ray.learning.items import Items, item_side, user_side
-from fedmf_ray.learning.rules import ridge_steps
+from fedmf_ray.learning.rules import gradient, ridge_steps
 
 pytestmark = pytest.mark.skipif(not compiled.available(), reason="the extension was not built")
 
@@ -54,6 +54,18 @@ def test_items_take_the_same_steps(monkeypatch, factors, bias, counted):
         monkeypatch, lambda: ridge_steps.item_steps(vectors, items, block, STEPS, raters, sums)
     )
     assert np.array_equal(native, numpy)
+
+
+@pytest.mark.parametrize(("factors", "bias"), [(1, False), (2, False), (5, True), (100, False), (140, True)])
+def test_the_rule_batch_takes_the_same_steps(monkeypatch, factors, bias):
+    items, block, random = sample(factors, bias)
+    vectors = user_side(random.normal(size=(len(COUNTS), factors + bias)), bias)
+    steps = Steps(0.01, 0.1, 0.2, 0.3, 0.4)
+    native, numpy = both(
+        monkeypatch, lambda: gradient.Batch().step(vectors, items.vectors, block, steps, bias)
+    )
+    for one, other in zip(native, numpy, strict=True):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("clip", [None, (-1.0, 0.5)])

@@ -215,6 +215,30 @@ WIDE static void errors_all(const double *u_all, const double *vectors, Py_ssize
     }
 }
 
+/* Both gradients of the rule `batch` from the old vectors: Batch.step of rules/gradient.py. rates, pulls: of
+ * users, then of items, `width` numbers each. */
+WIDE static void batch_all(const double *u_all, const double *vectors, Py_ssize_t width, const int64_t *starts,
+                           Py_ssize_t users, const int64_t *items, const double *values, const double *rates,
+                           const double *pulls, double *moved, double *out, double *work)
+{
+    double *products = work, *gradient = work + width;
+    for (Py_ssize_t at = 0; at < users; at++) {
+        const double *u = u_all + at * width;
+        memset(gradient, 0, sizeof(double) * width);
+        for (int64_t k = starts[at]; k < starts[at + 1]; k++) {
+            const double *v = vectors + items[k] * width;
+            double *restrict step = out + k * width;
+            double error = -2.0 * (values[k] - inner(u, v, width, products));
+            for (Py_ssize_t j = 0; j < width; j++) {
+                gradient[j] += error * v[j];
+                step[j] = (error * u[j] + v[j] * pulls[width + j]) * -rates[width + j];
+            }
+        }
+        for (Py_ssize_t j = 0; j < width; j++)
+            moved[at * width + j] = u[j] - rates[j] * (gradient[j] + pulls[j] * u[j]);
+    }
+}
+
 /* Rounded to the grid: out[at[k]] = rint(steps[k] * scale), for rows of the same width. */
 WIDE static void round_rows(const double *steps, const int64_t *at, Py_ssize_t count, Py_ssize_t width,
                             const double *scale, int64_t *out)
