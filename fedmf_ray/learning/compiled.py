@@ -82,8 +82,8 @@ def batch(
     rates: tuple[float | Floats, float | Floats],
     pulls: tuple[float | Floats, float | Floats],
 ) -> tuple[Floats, Floats] | None:
-    """What :class:`~fedmf_ray.learning.rules.gradient.Batch` steps; None where NumPy must: for a single factor
-    it adds a column in another order. rates, pulls: of users and of items."""
+    """What :class:`~fedmf_ray.learning.rules.gradient.Batch` steps; None where NumPy must: for one factor it
+    adds a column in another order. rates, pulls: of users and of items."""
     width = vectors.shape[1]
     if _NATIVE is None or width < 2:
         return None

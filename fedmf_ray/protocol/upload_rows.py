@@ -30,11 +30,12 @@ class UploadRows:
 
     def __init__(self, train: RatingBlock, decoys: Sequence[Integers], blocks: Blocks) -> None:
         self.decoys, self._layout, self._train = decoys, blocks, train
-        rows = list(self._rows())
-        self.counts = np.array([len(mine) for mine in rows], np.int64)
-        self._blocks = _Ragged.of(
-            [np.concatenate([np.unique(mine // blocks.rows), blocks.shared]) for mine in rows]
-        )
+        counts, named = [], []
+        for mine in self._rows():  # one at a time: all of them are as large as the ratings
+            counts.append(len(mine))
+            named.append(np.concatenate([np.unique(mine // blocks.rows), blocks.shared]))
+        self.counts = np.array(counts, np.int64)
+        self._blocks = _Ragged.of(named)
         self.block_counts = np.diff(self._blocks.starts)
         self._row_of_rating = self._find_rows()
 
@@ -124,7 +125,7 @@ class _Ragged:
     @classmethod
     def of(cls, arrays: Sequence[Integers]) -> _Ragged:
         starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays])])
-        return cls(starts, np.concatenate(arrays).astype(np.int64))
+        return cls(starts, np.concatenate(arrays).astype(np.int64, copy=False))
 
     def part(self, first: int, stop: int) -> _Ragged:
         begin, end = self.starts[first], self.starts[stop]
