@@ -11,6 +11,7 @@ from fedmf_ray.scenario.schema import Results
 
 def rows(tmp_path, users):
     tree = {
+        "name": "results",
         "ratings": {"source": "synthetic", "users": 6, "items": 9, "sparsity": 0.4},
         "protocol": {"scheme": "plain"},
         "stop": {"rounds": 2},
@@ -40,7 +41,11 @@ def test_above_a_hundred_thousand_users_sums_are_the_default():
 
 
 def test_another_word_is_one_line():
-    tree = {"ratings": {"source": "synthetic", "users": 6, "items": 9}, "results": {"users": "parquet"}}
+    tree = {
+        "name": "x",
+        "ratings": {"source": "synthetic", "users": 6, "items": 9},
+        "results": {"users": "no"},
+    }
     with pytest.raises(FedMFError, match=r"results\.users: .*csv") as caught:
         scenario_file.parse(tree, "x.yaml")
     assert "\n" not in str(caught.value)
