@@ -159,8 +159,8 @@ def memory(users: int) -> None:
     print(f"{summary['setup']['wall_s']:.0f} s; peak {peak.gb:.2f} GB in all processes (target: under 6)")
 
 
-RAY_GB = 0.45
-"""What Ray's own processes and the driver take before the first actor starts, on two cores."""
+RAY_GB = 0.55
+"""What Ray's own processes and the driver take beside actors: what scale-1m in the clear leaves over."""
 
 
 @main.command()
