@@ -82,17 +82,18 @@ REVISION ?= origin/main
 bench-revisions: $(VENV)/.run  ## compare each phase of a round with REVISION, in turns (a quarter of an hour)
 	$(RUN)/python benchmarks/revisions.py $(REVISION)
 
-bench-scaling: $(VENV)/.run  ## two workers or servers against one, memory of 100,000 users, checkpoints (ten minutes)
+bench-scaling: $(VENV)/.run  ## two workers or servers against one, checkpoints, 100,000 users, the sizes of MovieLens-1M and 25M (a quarter of an hour)
 	$(RUN)/python benchmarks/scaling.py workers
 	$(RUN)/python benchmarks/scaling.py servers
 	$(RUN)/python benchmarks/scaling.py checkpoints
 	$(RUN)/python benchmarks/scaling.py memory
+	$(RUN)/python benchmarks/scaling.py sizes
 
 bench-tools: $(VENV)/.run  ## compare with phe, sf-heu and tenseal, each in an environment made for it (downloads them)
 	$(RUN)/python benchmarks/other_tools.py
 
 clean:           ## remove the environment and caches
-	rm -rf $(VENV) build dist *.egg-info fedmf_ray/schemes/paillier/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info fedmf_ray/schemes/paillier/*.so fedmf_ray/learning/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -108,7 +109,7 @@ define install
 	@echo ' done'
 endef
 
-KERNEL := setup.py $(wildcard fedmf_ray/schemes/paillier/native/*)
+KERNEL := setup.py $(wildcard fedmf_ray/schemes/paillier/native/* fedmf_ray/learning/native/*)
 $(VENV)/.run: pyproject.toml $(KERNEL) | $(VENV)/bin/python
 	$(call install,.)
 	@touch $@

@@ -3,6 +3,7 @@
     python benchmarks/scaling.py workers      encrypted users per second: two user actors against one
     python benchmarks/scaling.py servers      additions per second: two servers against one
     python benchmarks/scaling.py memory       100,000 users x 10,000 items: one round, and its peak memory
+    python benchmarks/scaling.py sizes        the sizes of MovieLens-1M and 25M: set-up, rounds, memory
     python benchmarks/scaling.py checkpoints  share of a run that checkpoints take at the default interval
 
 Settings that are compared take turns (A B A B), so that drift of the machine affects both equally. Seconds
@@ -29,6 +30,8 @@ from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.engine.server_actor import ServerActor
 from fedmf_ray.fixed_point import FixedPoint, to_integers
+from fedmf_ray.planning.placement import memory_of
+from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Upload
 from fedmf_ray.protocol.server import Roster
 from fedmf_ray.scenario import file as scenario_file
@@ -154,6 +157,31 @@ def memory(users: int) -> None:
     row = summary["last_round"]
     print(f"{users:,} users x 10,000 items, plain: {row['wall_s']:.1f} s per round, generating ratings")
     print(f"{summary['setup']['wall_s']:.0f} s; peak {peak.gb:.2f} GB in all processes (target: under 6)")
+
+
+RAY_GB = 0.55
+"""What Ray's own processes and the driver take beside actors: what scale-1m in the clear leaves over."""
+
+
+@main.command()
+@click.option("--names", default="scale-1m,scale-25m", show_default=True)
+@click.option("--schemes", default="plain,masked", show_default=True)
+def sizes(names: str, schemes: str) -> None:
+    """Ridge with 30 factors on synthetic ratings: seconds of set-up and of rounds, peak memory beside what
+    was estimated. 25 million ratings take some minutes."""
+    for name, scheme in itertools.product(names.split(","), schemes.split(",")):
+        chosen = scenario_file.load(SCENARIOS / f"{name}.yaml", [f"protocol.scheme={scheme}"])
+        plan = Plan.of(chosen)
+        estimated = RAY_GB + memory_of(plan).total(os.cpu_count() or 1, len(plan.population.user_ids)) / 1e9
+        with tempfile.TemporaryDirectory() as results, PeakMemory(os.getpid()) as peak:
+            folder = run(chosen, Path(results), Silent())
+            summary = json.loads((folder / "summary.json").read_text())
+            seconds = pd.read_csv(folder / "rounds.csv")["wall_s"]
+        print(
+            f"{name:10} {scheme:7} set-up {summary['setup']['wall_s']:6.1f} s, round {seconds.min():6.2f} s; "
+            f"peak {peak.gb:.2f} GB, estimated {estimated:.2f} ({estimated / peak.gb:.2f} x)",
+            flush=True,
+        )
 
 
 @main.command()

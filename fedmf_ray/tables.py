@@ -106,16 +106,17 @@ class Table:
         return to_floats(integers, self._scale(integers.shape[-1]))
 
     @cached_property
-    def _scales(self) -> Floats:
+    def scales(self) -> Floats:
+        """(width,) what values are multiplied by on their grids: powers of two."""
         return self._each([column.point.scale for column in self.columns])
 
     @cached_property
     def _uniform(self) -> float | None:
         """The scale of all columns, if they have one grid: a multiplication by an array takes longer."""
-        return float(self._scales[0]) if (self._scales == self._scales[0]).all() else None
+        return float(self.scales[0]) if (self.scales == self.scales[0]).all() else None
 
     def _scale(self, columns: int) -> float | Floats:
-        return np.resize(self._scales, columns) if self._uniform is None else self._uniform
+        return np.resize(self.scales, columns) if self._uniform is None else self._uniform
 
     def _each(self, numbers: list[float]) -> Floats:
         return np.repeat(np.array(numbers, float), [column.count for column in self.columns])

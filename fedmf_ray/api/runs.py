@@ -69,7 +69,8 @@ class Run:
 
     @cached_property
     def users(self) -> pd.DataFrame:
-        """``users.csv.gz``: a row per user and round with its costs; empty for central baselines."""
+        """``users.csv.gz``: a row per user and round with its costs; empty for central baselines, and
+        where ``results.users`` is ``sums``."""
         import pandas as pd
 
         file = self.path / "users.csv.gz"

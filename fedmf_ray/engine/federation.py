@@ -234,7 +234,9 @@ class Federation:
             **of_round(number, self._scenario.metrics, RATERS in self._plan.terms.items, self.ranking),
         }
         slowdowns = self._deployment.slowdowns(costs.user_id)
-        return Round(row, user_columns(number, self._basis, costs, slowdowns, parts), view), opening
+        each = user_columns(number, self._basis, costs, slowdowns, parts)
+        written = self._scenario.results.each_user(len(self._user_ids))
+        return Round(row, each if written else {}, view), opening
 
     @property
     def _basis(self) -> str:

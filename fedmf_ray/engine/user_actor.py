@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import UserCosts, cpu_clock
-from fedmf_ray.engine.allocator import keep_freed_memory
+from fedmf_ray.engine.allocator import give_back_freed_memory, keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
 from fedmf_ray.engine.collusion import read_uploads
 from fedmf_ray.engine.keeper import Sides
@@ -43,7 +43,7 @@ _CALL_RATINGS, _CALL_BLOCKS = 1 << 16, 1 << 10
 """A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
 uploads while later users still train, and an actor's memory does not grow with its number of users."""
 
-_CACHE_RATINGS = 512
+_CACHE_RATINGS = 2048
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
@@ -73,13 +73,14 @@ class UserActor(Lister, Seats):
             self._users, self._ledger = user_files.load(saved, members, self._terms, key)
         else:
             self._users, self._ledger = Users(members, self._terms), Ledger(key, self._terms)
+        del members
+        give_back_freed_memory()
         users, borders = self._users, self._terms.blocks.borders
         blocks = np.stack([users.upload_rows.within(*border) for border in pairwise(borders)], axis=1)
-        together = self._hosting.together
         uploaded = users.upload_rows.block_counts
         # What each adds to shared tables takes as much memory as so many ratings.
         self._work = users.rating_counts + self._terms.blocks.shared_numbers
-        work, most = (self._work, _CALL_RATINGS) if together else (uploaded, _CALL_BLOCKS)
+        work, most = (self._work, _CALL_RATINGS) if self._hosting.together else (uploaded, _CALL_BLOCKS)
         self._calls = cut(work, most)
         tariff = self._hosting.tariff
         self._charged_blocks = users.upload_rows.under(tariff.blocks) if tariff else uploaded

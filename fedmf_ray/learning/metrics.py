@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.learning import compiled
 from fedmf_ray.learning.blocks import RatingBlock, inner
 
 Floats = NDArray[np.float64]
@@ -54,6 +55,9 @@ def _sums(
     user_vectors: Floats, item_matrix: Floats, block: RatingBlock, clip: tuple[float, float] | None
 ) -> tuple[Floats, Floats]:
     """(users,) squared and absolute errors. User by user: one's ratings at a time fit the cache."""
+    done = compiled.errors(user_vectors, item_matrix, block, clip)
+    if done is not None:
+        return done
     squared, absolute = np.zeros(len(user_vectors)), np.zeros(len(user_vectors))
     if len(block.items):
         starts = block.starts.tolist()

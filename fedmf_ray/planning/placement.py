@@ -21,6 +21,10 @@ WORKER_BYTES = 80 * 10**6
 """What a Ray worker with an empty `UserActor` takes (private and proportional pages), rounded up;
 `benchmarks/memory.py` measures it."""
 
+_RATING_BYTES = 72
+"""Of a rating at the peak, while users are made: 48 stay (item, value, its part of the table and the one that
+is offered, row, block), 24 are given back. `benchmarks/scaling.py sizes` compares with what it measures."""
+
 _USER_OBJECTS_BYTES = 2000
 """Memory of a user in Python beyond the numbers in its arrays."""
 
@@ -104,7 +108,7 @@ def memory_of(plan: Plan) -> Memory:
     ratings = plan.population.mean_ratings
     return Memory(
         actor=WORKER_BYTES + plan.scheme.memory_bytes() + 3 * matrix + wire * blocks.count,
-        user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.width + round(3 * 8 * ratings),
+        user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.width + round(_RATING_BYTES * ratings),
         server=WORKER_BYTES + 3 * wire * blocks.count,
     )
 

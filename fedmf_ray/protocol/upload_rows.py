@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.learning import compiled
 from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
@@ -29,11 +30,12 @@ class UploadRows:
 
     def __init__(self, train: RatingBlock, decoys: Sequence[Integers], blocks: Blocks) -> None:
         self.decoys, self._layout, self._train = decoys, blocks, train
-        rows = list(self._rows())
-        self.counts = np.array([len(mine) for mine in rows], np.int64)
-        self._blocks = _Ragged.of(
-            [np.concatenate([np.unique(mine // blocks.rows), blocks.shared]) for mine in rows]
-        )
+        counts, named = [], []
+        for mine in self._rows():  # one at a time: all of them are as large as the ratings
+            counts.append(len(mine))
+            named.append(np.concatenate([np.unique(mine // blocks.rows), blocks.shared]))
+        self.counts = np.array(counts, np.int64)
+        self._blocks = _Ragged.of(named)
         self.block_counts = np.diff(self._blocks.starts)
         self._row_of_rating = self._find_rows()
 
@@ -73,9 +75,10 @@ class UploadRows:
         """
         layout, blocks = self._layout, self._blocks.part(first, stop)
         at = self._row_of_rating[ratings] - self._blocks.starts[first] * layout.rows
-        values = np.zeros((len(blocks.values), layout.columns))
-        values.reshape(-1, layout.width)[at] = steps
-        integers = layout.tables[0].to_integers(values)
+        integers = np.zeros((len(blocks.values), layout.columns), np.int64)
+        table, rows = layout.tables[0], integers.reshape(-1, layout.width)
+        if not compiled.to_rows(steps, at, table.scales, rows):
+            rows[at] = table.to_integers(steps)
         if shared is not None:
             integers[blocks.values >= layout.item_count] = shared.reshape(-1, layout.columns)
         return blocks.values, integers
@@ -122,7 +125,7 @@ class _Ragged:
     @classmethod
     def of(cls, arrays: Sequence[Integers]) -> _Ragged:
         starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays])])
-        return cls(starts, np.concatenate(arrays).astype(np.int64))
+        return cls(starts, np.concatenate(arrays).astype(np.int64, copy=False))
 
     def part(self, first: int, stop: int) -> _Ragged:
         begin, end = self.starts[first], self.starts[stop]

@@ -31,6 +31,9 @@ MOST_USERS, MOST_ITEMS = 10**8, 10**7
 _LARGEST_TASTES = 10**9
 """Numbers in the item vectors that generate the ratings, which every process holds: 8 GB."""
 
+_FEW, _ATTEMPTS = 4, 16
+"""A user who rated less than one item in four draws with replacement, at most so many times 2 n + 16."""
+
 _MEAN, _LOWEST, _HIGHEST = 3.5, 0.5, 5.0
 
 
@@ -106,12 +109,11 @@ class SyntheticUsers:
 
 def user_ratings(spec: Synthetic, seed: int, user_id: int, split: Split) -> UserRatings:
     """One user's ratings: about (1 - sparsity) * items of them, and at least one more than is held out."""
-    item_vectors, log_weights = _items(spec, seed)
+    item_vectors = _items(spec, seed)[0]
     random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_USER_STREAM, user_id)))
     count = random.binomial(spec.items, 1 - spec.sparsity)
     count = max(count, split.fewest)
-    # Gumbel-top-k: the same as drawing items one after the other by weight without replacement.
-    items = np.argsort(-(log_weights + random.gumbel(size=spec.items)), kind="stable")[:count]
+    items = _draw(spec, seed, count, random)
     taste = random.normal(size=spec.rank) / np.sqrt(spec.rank)
     values = _MEAN + np.add.reduce(item_vectors[items] * taste, axis=1) + random.normal(0, spec.noise, count)
     if spec.half_stars:
@@ -119,6 +121,28 @@ def user_ratings(spec: Synthetic, seed: int, user_id: int, split: Split) -> User
     values = np.clip(values, _LOWEST, _HIGHEST)
     # Items come out popular ones first: in that order, the last ratings would be those of rare items.
     return split_user(user_id, items, values, random.permutation(count), seed, split)
+
+
+def _draw(spec: Synthetic, seed: int, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """(count,) items drawn one after the other by weight, without replacement.
+
+    Few of many are drawn with replacement, and what came before is passed over: that is the same law, and
+    its cost follows the count. Where weights are so unequal that too little is new, the rest of the items is
+    drawn from by Gumbel-top-k, again the same law, at a cost that follows the number of items.
+    """
+    log_weights, cumulative = _items(spec, seed)[1], _cumulative(spec, seed)
+    drawn = np.array([], np.int64)
+    if count * _FEW < spec.items:
+        for _ in range(_ATTEMPTS):
+            more = np.searchsorted(cumulative, random.random(2 * count + 16), side="right")
+            together = np.concatenate([drawn, more])
+            drawn = together[np.sort(np.unique(together, return_index=True)[1])]
+            if len(drawn) >= count:
+                return drawn[:count]
+    keys = log_weights + random.gumbel(size=spec.items)
+    keys[drawn] = -np.inf
+    rest = np.argsort(-keys, kind="stable")[: count - len(drawn)]
+    return np.concatenate([drawn, rest])
 
 
 def likely_counts(spec: Synthetic, seed: int, user_ids: NDArray[np.int64], split: Split) -> NDArray[np.int64]:
@@ -147,3 +171,10 @@ def _items(spec: Synthetic, seed: int) -> tuple[NDArray[np.float64], NDArray[np.
     random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_ITEM_STREAM,)))
     popularity_rank = random.permutation(spec.items)
     return random.normal(size=(spec.items, spec.rank)), -spec.popularity_skew * np.log(popularity_rank + 1.0)
+
+
+@lru_cache(maxsize=4)
+def _cumulative(spec: Synthetic, seed: int) -> NDArray[np.float64]:
+    """(items,) the share of all draws that fall on an item or one before it; the last one is 1."""
+    sums = np.cumsum(popularity(spec, seed))
+    return np.asarray(sums / sums[-1])

@@ -137,6 +137,22 @@ class Cluster(Section):
         return bounds.whole_or(value, ("auto", "never"), bounds.MOST_ROUNDS)
 
 
+MOST_WRITTEN = 100_000
+"""Users of whom each has a row per round unless a scenario says otherwise: 10 MB a round."""
+
+
+class Results(Section):
+    """What a run writes down."""
+
+    users: Literal["csv", "sums"] | None = None
+    """``csv``: a row per user and round in ``users.csv.gz``. ``sums``: none; the sums, means and maxima over
+    users are in ``rounds.csv``, as always. If not given: csv for up to 100,000 users, sums for more."""
+
+    def each_user(self, users: int) -> bool:
+        """Whether each of so many users has a row."""
+        return self.users == "csv" or (self.users is None and users <= MOST_WRITTEN)
+
+
 class Scenario(Section):
     """One experiment."""
 
@@ -156,6 +172,7 @@ class Scenario(Section):
     network: Annotated[Network, FROM_KEYS] = Network()
     devices: Annotated[Devices, FROM_KEYS] = Devices()
     cluster: Cluster = Cluster()
+    results: Results = Results()
     observe: Observe | None = None
 
     @field_validator("participation", mode="before")

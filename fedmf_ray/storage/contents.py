@@ -79,7 +79,8 @@ ROUNDS = File(
 
 USERS = File(
     "users.csv.gz",
-    "A row per user and round. Central baselines have none.",
+    "A row per user and round. Central baselines have none; nor has a run of more than 100,000 users, or one "
+    "with `results.users: sums`.",
     {
         "round": "As in `rounds.csv`.",
         "basis": "As in `rounds.csv`.",

@@ -30,6 +30,8 @@ LONG = {
     "movielens-part": "needs ml-latest-small",
     "movielens-quality": "needs ml-latest-small",
     "scale-100k": "takes minutes",
+    "scale-1m": "takes half a minute",
+    "scale-25m": "takes minutes",
     "study-items": "takes hours",
     "study-keys-small": "takes minutes",
 }

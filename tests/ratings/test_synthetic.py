@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
+from fedmf_ray.ratings import synthetic
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import Synthetic, likely_counts, user_ratings
 
@@ -96,3 +98,32 @@ def test_what_every_actor_imports_does_not_bring_pandas():
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "set()"
+
+
+def shares_of_items(monkeypatch, few):
+    """(items,) how often each is rated by 4,000 users with 3 of 16 items. few: as of the generator."""
+    monkeypatch.setattr(synthetic, "_FEW", few)
+    users = everybody(Synthetic(4000, 16, 0.8, popularity_skew=1.5))
+    return np.bincount(np.concatenate([user.items for user in users]), minlength=16) / 4000
+
+
+def test_drawing_few_items_has_the_law_of_drawing_from_all(monkeypatch):
+    quick, whole = shares_of_items(monkeypatch, 0), shares_of_items(monkeypatch, 1000)
+    assert quick == pytest.approx(whole, abs=0.035)  # four standard deviations
+    assert quick.max() > 5 * quick.min()
+
+
+def test_no_item_is_rated_twice_however_unequal_their_weights(monkeypatch):
+    monkeypatch.setattr(synthetic, "_FEW", 0)
+    for skew in (0.0, 2.0, 40.0):
+        for user in everybody(Synthetic(20, 60, 0.3, popularity_skew=skew)):
+            assert len(np.unique(user.items)) == len(user.items) >= 20
+
+
+def test_the_cost_of_a_user_follows_its_ratings_and_not_the_items():
+    """A thousand users of 400,000 items: drawing a number for each item would take some seconds."""
+    spec = Synthetic(1000, 400_000, 1 - 20 / 400_000, popularity_skew=0.8)
+    everybody(Synthetic(1, 400_000, 1 - 20 / 400_000, popularity_skew=0.8))
+    started = time.thread_time()
+    everybody(spec)
+    assert time.thread_time() - started < 1.5

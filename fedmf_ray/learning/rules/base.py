@@ -207,7 +207,7 @@ class Rule(ABC):
         matrix, vectors = tables[0], self.values(tables[0], items, setting)
         raters = learned = None
         if RATERS in items and counted:
-            raters = matrix[:, items.at(RATERS)][:, 0]
+            raters = np.ascontiguousarray(matrix[:, items.at(RATERS)][:, 0])
             if self.predicts:
                 vectors = np.where((raters >= setting.min_raters)[:, None], vectors, 0.0)
             if setting.min_raters > 1:
@@ -216,7 +216,7 @@ class Rule(ABC):
             item_side(vectors, setting.factors, setting.biases),
             raters,
             learned,
-            {column.name: matrix[:, items.at(column.name)] for column in items.columns},
+            {column.name: _column(matrix, items.at(column.name)) for column in items.columns},
             {table.name: values for table, values in zip(shared, tables[1:], strict=True)},
         )
 
@@ -247,3 +247,9 @@ class Rule(ABC):
         """(ratings, k) the steps of a round in which users only count themselves (a census): those that leave
         all values where they are. missing: (ratings,) 1 where the rater is not counted yet, else 0."""
         return np.zeros((len(block.items), self.learns(self.tables(setting)[0])))
+
+
+def _column(matrix: Floats, at: slice) -> Floats:
+    """(items, count) of a table. A single number per item is copied: users read it a block at a time."""
+    part = matrix[:, at]
+    return np.ascontiguousarray(part) if part.shape[1] == 1 else part

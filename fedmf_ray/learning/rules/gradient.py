@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.learning import compiled
 from fedmf_ray.learning.blocks import RatingBlock, Steps, inner
 from fedmf_ray.learning.items import Items, item_columns, user_side
 from fedmf_ray.learning.rules.base import Learned, Memory, Rule, Setting
@@ -88,6 +89,10 @@ class Batch(GradientRule):
         self, user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps, bias: bool = False
     ) -> tuple[Floats, Floats]:
         side = sides(steps, user_vectors.shape[1], bias)
+        rates, pulls = (side.user_rate, side.item_rate), (side.user_pull, side.item_pull)
+        done = compiled.batch(user_vectors, item_matrix, block, rates, pulls)
+        if done is not None:
+            return done
         moved = np.empty_like(user_vectors)
         item_steps = np.empty((len(block.items), user_vectors.shape[1]))
         starts = block.starts.tolist()

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.learning import compiled
 from fedmf_ray.learning.blocks import RatingBlock, Steps, inner
 from fedmf_ray.learning.items import Items, item_columns
 from fedmf_ray.learning.rules.base import Setting
@@ -114,6 +115,12 @@ def refit(items: Items, block: RatingBlock, steps: Steps, bias: bool) -> Floats:
     block: ratings minus the mean. A user's result has the same bits in any company and on any CPU.
     """
     width = items.vectors.shape[1] - bias  # v_j and 1; b_j is subtracted
+    penalty = np.full(width, steps.reg_user)
+    if bias:
+        penalty[-1] = steps.reg_user_bias
+    done = compiled.refit(items.vectors, *block, penalty, bias)
+    if done is not None:
+        return done
     users = len(block.starts) - 1
     gram, right = np.zeros((users, width, width)), np.zeros((users, width))
     for at in range(users):
@@ -125,9 +132,6 @@ def refit(items: Items, block: RatingBlock, steps: Steps, bias: bool) -> Floats:
                 y = y - rows[:, width]
             gram[at] += np.add.reduce(x[:, :, None] * x[:, None, :], axis=0)
             right[at] += np.add.reduce(x * y[:, None], axis=0)
-    penalty = np.full(width, steps.reg_user)
-    if bias:
-        penalty[-1] = steps.reg_user_bias
     gram[:, np.arange(width), np.arange(width)] += penalty
     return solve(gram, right)
 
@@ -181,6 +185,9 @@ def item_steps(
     all of its part, adds what is missing of its own before it divides by them.
     """
     factors, bias = sums.factors, sums.bias
+    done = _compiled_steps(vectors, items, block, steps, raters, sums)
+    if done is not None:
+        return done
     owners = np.repeat(np.arange(len(vectors)), np.diff(block.starts))
     rows, u = items.vectors.take(block.items, axis=0), vectors.take(owners, axis=0)
     v = rows[:, :factors]
@@ -206,6 +213,28 @@ def item_steps(
     if missing.any():
         result += standing(rows, missing, sums)
     return result
+
+
+def _compiled_steps(
+    vectors: Floats, items: Items, block: RatingBlock, steps: Steps, raters: Raters, sums: RaterSums
+) -> Floats | None:
+    """The same from compiled code, to the last bit, where there is any."""
+    columns = None if items.raters is None else (items.raters, items.columns[CURVATURE][:, 0])
+    along = 1.0 + 1.0 / BALANCE
+    constants = [steps.reg_item, steps.reg_item_bias, along, RELAXATION, sums.prior[0], _FLOOR]
+    constants += [LARGEST_CURVATURE, bias_scale(steps) if sums.bias else 0.0]
+    of_users = raters.part, raters.counted, raters.now, first_scale(raters.now, sums)
+    return compiled.item_steps(
+        vectors,
+        items.vectors,
+        block,
+        columns,
+        of_users,
+        sums.shares,
+        np.array(constants),
+        sums.factors,
+        sums.bias,
+    )
 
 
 def standing(rows: Floats, missing: Floats, sums: RaterSums) -> Floats:
