@@ -2,11 +2,10 @@
 
     python benchmarks/masks.py [--columns 31] [--bits 23] [--rows 98] [--users 610] [--repeats 20]
 
-CPU time of one thread, the median of calls that take turns; bytes are those on the wire. Users upload so many rows
-each, in one call for all, as in a run; a reader reads a matrix of 9,724 rows. `encrypt` includes masks, packing and
-tags, `add` their checks, `read` the seals or signatures. `open` is what each step takes one user: the opener, or a
-member that agrees on the set, takes the masks of a group off, and certifies the tables.
-"""
+CPU time of one thread, the median of calls that take turns; bytes are those on the wire. Users upload so many
+rows each, in one call for all, as in a run; a reader reads a matrix of 9,724 rows. `encrypt` includes masks,
+packing and tags, `add` their checks, `read` the seals or signatures. `open` is what each step takes one user:
+the opener, or a member that agrees on the set, takes the masks of a group off, and certifies the tables. """
 
 from __future__ import annotations
 
@@ -87,7 +86,9 @@ def measure(scheme: Scheme, options: argparse.Namespace) -> None:
     for name, count in values.items():
         ours, theirs = (1e9 * seconds[one] / count for one in (name, f"{name}, plain"))
         print(f"  {name:8} {ours:6.2f} ns a value; plain {theirs:5.2f}; {ours / theirs:5.1f} times")
-    print(f"  upload   {wire.nbytes / steps.size:6.3f} bytes a value, of which {options.bits / 8:.3f} are b/8")
+    print(
+        f"  upload   {wire.nbytes / steps.size:6.3f} bytes a value, of which {options.bits / 8:.3f} are b/8"
+    )
     closed, known = total(), Known(0, heads, NOBODY, 1, options.users)
     for name, took in opened(scheme, evaluator, key, closed, known, options.repeats).items():
         print(f"  {name:8} {1e3 * took:6.2f} ms for {ITEMS:,} rows and {len(steps):,} uploaded ones")

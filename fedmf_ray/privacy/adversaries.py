@@ -17,6 +17,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.blocks import RatingBlock
 from fedmf_ray.learning.rules.ridge import Ridge
 from fedmf_ray.privacy import closed_forms, gradients, membership, participant, ridge
+from fedmf_ray.privacy.coalition import called
 from fedmf_ray.privacy.views import Agreed, ClearView, SealedView, UserView, View, consecutive
 from fedmf_ray.schemes import Reads
 
@@ -113,7 +114,7 @@ def _unread(name: str, seen: Seen, readable: bool) -> Attempt:
 def server_that_reads(seen: Seen) -> Iterator[Attempt]:
     """Uploads in the clear, or decrypted by a colluding user."""
     agreed = seen.agreed
-    name = "server" if agreed.server_reads == Reads.EVERYTHING else _name("server", agreed)
+    name = "server" if agreed.server_reads == Reads.EVERYTHING else called("server", agreed)
     views = after_the_census(agreed, list(seen.views))
     if not _readable_rule(agreed):
         yield _unread(name, seen, readable=True)
@@ -178,7 +179,7 @@ def _closed_form(
 def server_that_cannot(seen: Seen) -> Iterator[Attempt]:
     """Ciphertexts: no rating, but numbers of blocks, any row of which may be a rated one."""
     agreed, first = seen.agreed, seen.views[0].round
-    yield Attempt(_name("server", agreed), "ciphertexts", first, 1, None, sealed=True)
+    yield Attempt(called("server", agreed), "ciphertexts", first, 1, None, sealed=True)
     users, rounds = uploaded_rows(seen)
     yield _rated("uploaded rows", rounds[:1], users, first)
     if len(rounds) > 1:
@@ -194,7 +195,9 @@ def server_that_reads_sums(seen: Seen) -> Iterator[Attempt]:
     """A server whose scheme lets it read V, or whom a user shows it, does what a curious user does."""
     views = [UserView(view.round, view.items) for view in seen.views if view.items is not None]
     if views:
-        yield from _changes(_name("server", seen.agreed), Seen(seen.agreed, views, seen.scale, seen.insiders))
+        yield from _changes(
+            called("server", seen.agreed), Seen(seen.agreed, views, seen.scale, seen.insiders)
+        )
 
 
 def uploaded_rows(seen: Seen) -> tuple[list[int], list[list[Integers]]]:
@@ -232,7 +235,7 @@ def _rated(attack: str, rounds: Sequence[Sequence[Integers]], users: Sequence[in
 @adversary(UserView)
 def curious_user(seen: Seen) -> Iterator[Attempt]:
     """One user, who sees V every round and subtracts."""
-    yield from _changes(_name("curious user", seen.agreed), seen)
+    yield from _changes(called("curious user", seen.agreed), seen)
 
 
 def _changes(name: str, seen: Seen) -> Iterator[Attempt]:
@@ -290,18 +293,3 @@ def _together(name: str, seen: Seen, before: UserView, after: UserView) -> Attem
     found = ridge.recover_beside(owns, before.items, after.items, setting, seen.scale)
     guesses = [Guess(None, group.rows, group.ratings, but=helpers) for group in found]
     return Attempt(name, "changes of V, less their own", before.round, 2, guesses)
-
-
-def _name(who: str, agreed: Agreed) -> str:
-    """``server with a user's key``, ``server with 1 member and 3 users``."""
-    users, members = len(agreed.helpers), agreed.members
-    if who == "server" and (users, members) == (1, 0):
-        return "server with a user's key"
-    parts = [
-        f"{count} {word}{'s' * (count > 1)}"
-        for count, word in ((members, "member"), (users, "user"))
-        if count
-    ]
-    if who == "curious user" and users and not members:
-        return f"{users} users"
-    return f"{who} with {' and '.join(parts)}" if parts else who

@@ -230,6 +230,8 @@ VIEW_AGREED = File(
         "rule_settings": "Its own settings.",
         "setting": "What shapes the numbers: items, factors, biases, steps, bounds and grid.",
         "least_rows": "How many rows each user uploads at least, decoys included.",
+        "helpers": "Ids of the users who help the adversary.",
+        "members": "How many members of a committee help it.",
         "rows_per_block": "How many rows share ciphertexts.",
     },
 )
