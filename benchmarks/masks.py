@@ -5,7 +5,7 @@
 CPU time of one thread, the median of calls that take turns; bytes are those on the wire. Users upload so many
 rows each, in one call for all, as in a run; a reader reads a matrix of 9,724 rows. `encrypt` includes masks,
 packing and tags, `add` their checks, `read` the seals or signatures. `open` is what each step takes one user:
-the opener, or a member that agrees on the set, takes the masks of a group off, and certifies the tables. """
+the opener, or a member that agrees on the set, takes the masks of a group off, and certifies the tables."""
 
 from __future__ import annotations
 

@@ -15,16 +15,15 @@ from fedmf_ray.schemes import protection
 
 _PREFIX, _SCHEME, _TEXT = "protocol.", "protocol.scheme", "protocol.part_text_sparsity"
 _PANELS = {
-    "protocol_s": ("seconds of a round", "derived", "s"),
-    "up": ("up", "counted", "MB per user and round"),
-    "down": ("down", "counted", "MB per user and round"),
+    "protocol_s": ("seconds", "derived", "s per round"),
+    "mb": ("bytes", "counted", "MB per user and round, up and down"),
 }
 COLUMNS = ("protocol_s", "upload_bytes_total", "download_bytes_total", "users")
 
 
 @styled
 def ladder(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
-    """Mean round of each protection: ``protocol_s``, and bytes of a user each way, on logarithmic axes. Bars
+    """Mean round of each protection: ``protocol_s``, and bytes of a user, on logarithmic axes. Bars
     of what was not measured are hatched.
 
     table: as :func:`~.runs.read_study` gives it, with ``protocol.scheme`` swept.
@@ -54,20 +53,19 @@ def ladder(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
 def _steps(table: pd.DataFrame) -> pd.DataFrame:
     """name, basis, and a mean for each panel, in the order of the table."""
     swept = [key for key in table if str(key).startswith(_PREFIX)]
-    per_user = table.assign(
-        up=table["upload_bytes_total"] / table["users"] / 1e6,
-        down=table["download_bytes_total"] / table["users"] / 1e6,
-    )
+    sent = table["upload_bytes_total"] + table["download_bytes_total"]
+    per_user = table.assign(mb=sent / table["users"] / 1e6)
     rows = []
     for keys, cell in per_user.groupby([*swept, "basis"], sort=False, dropna=False):
         named = dict(zip(swept, keys, strict=False))
-        settings = {
-            str(key).removeprefix(_PREFIX): value for key, value in named.items() if not pd.isna(value)
-        }
+        settings = {str(key).removeprefix(_PREFIX): one for key, one in named.items() if one == one}
         text = ", full text" if settings.get("part_text_sparsity") == 0 else ""
         mean = cell[list(_PANELS)].mean()
         rows.append({"name": protection(settings) + text, "basis": keys[-1], **mean})
-    return pd.DataFrame(rows)
+    steps = pd.DataFrame(rows).dropna(subset=list(_PANELS))
+    if steps.empty:
+        raise FedMFError("no protection of the study has costs to draw")
+    return steps
 
 
 @picture("What each protection costs, mean round.", study=12, broad=True)
