@@ -10,7 +10,6 @@ another head for the lives that are there, and the round is done anew: with new 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from fedmf_ray.engine.backends import Handle, Reference
 from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.participation import DROPPED, LATE, Fates
-from fedmf_ray.schemes import Council
+from fedmf_ray.schemes import Council, listed_digest, run_of
 
 if TYPE_CHECKING:
     from fedmf_ray.engine.crew import Crew
@@ -60,13 +59,13 @@ class Chair:
         introduced = backend.get([backend.call(actor, "introduce") for actor in crew.users])
         self._entries = np.concatenate([entries for entries, _ in introduced])
         self._user_ids = np.concatenate([joined.user_ids for joined in crew.joined])
-        listed = hashlib.sha256(self._user_ids.tobytes() + self._entries.tobytes()).digest()
+        listed = listed_digest(self._user_ids, self._entries)
         self._beacon = backend.get(backend.call(crew.users[0], "beacon", listed))
         try:
             self.seats = self._council.drawn(self._user_ids, self._beacon)
         except ValueError as error:
             raise FedMFError(f"protocol.{crew.plan.scheme.name}.members: {error}") from error
-        self.run = hashlib.sha256(b"fedmf-ray run" + listed + self._beacon).digest()
+        self.run = run_of(listed, self._beacon)
         agreed = self._enrol(range(len(crew.users)))
         self.setup["user_keys_cpu_s"] = max(cpu_s for _, cpu_s in introduced) + max(agreed)
 
@@ -74,7 +73,7 @@ class Chair:
         crew, backend = self._crew, self._crew.backend
         agreed = [backend.call(crew.users[at], "enrol", self.run) for at in which]
         seated = [
-            backend.call(self._host(number), "take_seat", number, self._user_ids, self._entries)
+            backend.call(self._host(number), "take_seat", number, self._user_ids, self._entries, self._beacon)
             for number, at in enumerate(map(self._actor_of, self.seats))
             if at in which
         ]

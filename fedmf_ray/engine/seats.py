@@ -61,11 +61,11 @@ class Seats(Keeper):
         """Public randomness that is fixed after the list of users."""
         return self._held.beacon(listed)
 
-    def take_seat(self, number: int, user_ids: Integers, entries: NDArray[np.uint8]) -> float:
+    def take_seat(self, number: int, user_ids: Integers, entries: NDArray[np.uint8], beacon: bytes) -> float:
         """A member agrees on keys with all users, for each of its groups; CPU seconds."""
         started = cpu_clock()
         try:
-            self._held.members[number].take_seat(user_ids, entries)
+            self._held.members[number].take_seat(user_ids, entries, beacon)
         except ValueError as error:
             raise FedMFError(f"member {number} of the committee: {error}") from error
         return cpu_clock() - started

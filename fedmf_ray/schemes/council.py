@@ -89,6 +89,16 @@ class Council:
         )
 
 
+def listed_digest(user_ids: Integers, entries: Bytes) -> bytes:
+    """Of what all users have published."""
+    return hashlib.sha256(user_ids.astype("<i8").tobytes() + entries.tobytes()).digest()
+
+
+def run_of(listed: bytes, beacon: bytes) -> bytes:
+    """What names a run: the list of its users, and the randomness that chose its members."""
+    return hashlib.sha256(b"fedmf-ray run" + listed + beacon).digest()
+
+
 class Member(ABC):
     """number: of the member. life: fresh whenever its process begins."""
 
@@ -96,8 +106,9 @@ class Member(ABC):
     life: bytes
 
     @abstractmethod
-    def take_seat(self, user_ids: Integers, entries: Bytes) -> None:
-        """Agree on keys with all users. Raises ``ValueError`` for what they cannot have published."""
+    def take_seat(self, user_ids: Integers, entries: Bytes, beacon: bytes) -> None:
+        """Agree on keys with all users. Raises ``ValueError`` for what they cannot have published, and for
+        another list than the one that names the run."""
 
     @abstractmethod
     def agree(self, closed: Closed, known: Known) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fedmf_ray.protocol.items import TamperedError
-from fedmf_ray.schemes import Committee, Council, Shape
+from fedmf_ray.schemes import Committee, Council, Shape, listed_digest, run_of
 from fedmf_ray.schemes.committee import keys
 from tests.support.masked import agreed, federation_of
 from tests.support.small_protocol import Federation, agreed_terms
@@ -100,14 +100,22 @@ class TestSetUp:
 
     def test_members_take_what_users_published(self, published):
         key, user_ids, entries = published
-        key.enrol(user_ids, b"a run")
-        key.members[1].take_seat(user_ids, entries)
+        key.enrol(user_ids, run_of(listed_digest(user_ids, entries), b"beacon"))
+        key.members[1].take_seat(user_ids, entries, b"beacon")
+
+    def test_another_list_than_users_have_is_refused(self, published):
+        """The server shows members a list without somebody, or with somebody of its own."""
+        key, user_ids, entries = published
+        key.enrol(user_ids, run_of(listed_digest(user_ids, entries), b"beacon"))
+        for shown in ((user_ids[1:], entries[1:], b"beacon"), (user_ids, entries, b"another")):
+            with pytest.raises(ValueError, match="is not the one that names the run"):
+                key.members[1].take_seat(*shown)
 
     def test_swapped_keys_are_refused(self, published):
         key, user_ids, entries = published
         entries[[0, 1], :32] = entries[[1, 0], :32]
         with pytest.raises(ValueError, match="user 1 has not signed its entry"):
-            key.members[0].take_seat(user_ids, entries)
+            key.members[0].take_seat(user_ids, entries, b"beacon")
 
     def test_a_copied_public_key_is_refused(self, published):
         """Signed by whoever copied it."""
@@ -117,7 +125,7 @@ class TestSetUp:
         entry = publics + sign.sign(keys._entry_text(2, publics))
         entries[1] = np.frombuffer(entry, np.uint8)
         with pytest.raises(ValueError, match="users 1 and 2 have the same key"):
-            key.members[0].take_seat(user_ids, entries)
+            key.members[0].take_seat(user_ids, entries, b"beacon")
 
     def test_a_groups_key_that_the_server_put_there_is_refused(self, published):
         key, *_ = published
@@ -132,8 +140,8 @@ class TestSetUp:
 
     def test_a_stranger_is_on_no_list(self, published):
         key, user_ids, entries = published
-        key.enrol(user_ids, b"a run")
-        key.members[0].take_seat(user_ids, entries)
+        key.enrol(user_ids, run_of(listed_digest(user_ids, entries), b"beacon"))
+        key.members[0].take_seat(user_ids, entries, b"beacon")
         with pytest.raises(ValueError, match="user 9 is not on the list of users"):
             key.members[0]._key_with(0, 9)
 

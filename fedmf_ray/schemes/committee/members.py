@@ -19,7 +19,7 @@ from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.rounds import UserRound, digest_of, row_nonces
 from fedmf_ray.schemes.committee.signed import LIFE_BYTES
 from fedmf_ray.schemes.committee.wire import Certificate, Part
-from fedmf_ray.schemes.council import AnotherSet, Member, Signatures
+from fedmf_ray.schemes.council import AnotherSet, Member, Signatures, listed_digest, run_of
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.streams import joined
@@ -47,11 +47,14 @@ class CommitteeMember(Member):
         self._agreed: dict[int, tuple[bytes, bytes]] = {}  # by server: head, and the set agreed on
         self._listed: dict[int, tuple[int, bytes]] = {}  # by server: round, and who uploaded which rows in it
 
-    def take_seat(self, user_ids: Integers, entries: Bytes) -> None:
+    def take_seat(self, user_ids: Integers, entries: Bytes, beacon: bytes) -> None:
         """Check what users have published, and agree on keys with all of them for each of its groups.
 
-        Raises ``ValueError`` for what they cannot have published."""
+        Raises ``ValueError`` for what they cannot have published, and for another list than the one that
+        names the run: whoever was shown another one signs no head that these users accept."""
         check_entries(user_ids, entries)
+        if run_of(listed_digest(user_ids, entries), beacon) != self._key.run:
+            raise ValueError("the list of keys is not the one that names the run")
         self._publics = {
             one: entry[:PUBLIC_BYTES].tobytes() for one, entry in zip(user_ids.tolist(), entries, strict=True)
         }
