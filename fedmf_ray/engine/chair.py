@@ -42,7 +42,7 @@ class Chair:
         self._crew, self._council = crew, council
         self.seats: list[int] = []
         self.run, self._beacon = b"", b""
-        self.setup = {"user_keys_cpu_s": 0.0, "member_keys_cpu_s": 0.0}
+        self.setup: dict[str, float] = {"user_keys_cpu_s": 0.0, "member_keys_cpu_s": 0.0}
         self._named: dict[tuple[int, int], Lives] = {}
 
     def joined(self, which: Sequence[int]) -> None:
@@ -58,6 +58,7 @@ class Chair:
         crew, backend = self._crew, self._crew.backend
         introduced = backend.get([backend.call(actor, "introduce") for actor in crew.users])
         self._entries = np.concatenate([entries for entries, _ in introduced])
+        self.setup["user_keys_bytes"] = self._entries.shape[1]
         self._user_ids = np.concatenate([joined.user_ids for joined in crew.joined])
         listed = listed_digest(self._user_ids, self._entries)
         self._beacon = backend.get(backend.call(crew.users[0], "beacon", listed))
@@ -71,7 +72,8 @@ class Chair:
 
     def _enrol(self, which: Sequence[int]) -> list[float]:
         crew, backend = self._crew, self._crew.backend
-        agreed = [backend.call(crew.users[at], "enrol", self.run) for at in which]
+        mine = {at: self._entries[crew.groups[at].start : crew.groups[at].stop] for at in which}
+        agreed = [backend.call(crew.users[at], "enrol", self.run, mine[at]) for at in which]
         seated = [
             backend.call(self._host(number), "take_seat", number, self._user_ids, self._entries, self._beacon)
             for number, at in enumerate(map(self._actor_of, self.seats))
@@ -90,7 +92,7 @@ class Chair:
             "colluding": council.colluding,
             "quorum": council.quorum,
             "groups": [list(group) for group in council.groups],
-            "key_agreement": "X25519",
+            "key_agreement": council.key_agreement,
             "beacon": self._beacon.hex(),
             "run": self.run.hex(),
             "more_than_colluding_corrupt": {f"{share:g}": council.risk(share) for share in _SHARES},

@@ -45,7 +45,7 @@ class Seats(Keeper):
         entries = self._held.introduce(self._users.user_ids)
         return entries, (cpu_clock() - started) / len(self._users)
 
-    def enrol(self, run: bytes) -> float:
+    def enrol(self, run: bytes, entries: NDArray[np.uint8]) -> float:
         """The users here check the committee's keys, and agree on keys with its groups; CPU seconds of
         one."""
         started = cpu_clock()
@@ -54,7 +54,7 @@ class Seats(Keeper):
         except ValueError as error:
             raise FedMFError(f"the committee's keys are not accepted: {error}") from error
         checked = cpu_clock()
-        self._held.enrol(self._users.user_ids, run)
+        self._held.enrol(self._users.user_ids, entries, run)
         return checked - started + (cpu_clock() - checked) / len(self._users)
 
     def beacon(self, listed: bytes) -> bytes:

@@ -61,11 +61,17 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
     """
 
     def __init__(
-        self, secret: bytes, shape: Shape, members: int, colluding: int, run: bytes = b"", head: bytes = b""
+        self,
+        secret: bytes,
+        shape: Shape,
+        council: Council,
+        hybrid: bool = False,
+        run: bytes = b"",
+        head: bytes = b"",
     ) -> None:
         super().__init__(derive(secret, "committee: common to all users"), shape, head)
-        self.keys = KeyRing(secret, Council(members, colluding))
-        self._count, self._colluding, self.run = members, colluding, run
+        self.keys, self._council, self._hybrid = KeyRing(secret, council, hybrid), council, hybrid
+        self._count, self.run = council.members, run
         self._agreed: dict[int, list[bytes]] = {}
         self._streams: dict[bytes, Round] = {}
         self.past: dict[bytes, Past] = {}
@@ -74,7 +80,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         """Whether all members are in this process: they sign the first tables at once."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arguments = self.keys.secret, self.shape, self._count, self._colluding, self.run, self._head
+        arguments = self.keys.secret, self.shape, self._council, self._hybrid, self.run, self._head
         return type(self), arguments
 
     def secrets(self) -> Secrets:
@@ -105,9 +111,11 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     def introduce(self, user_ids: Integers) -> Bytes:
         entries = [
-            keys.entry_of(one, self.keys.user(one), self.keys.user_signs(one)) for one in user_ids.tolist()
+            keys.entry_of(one, self.keys.user(one), self.keys.user_signs(one), self.keys.sent_to_groups())
+            for one in user_ids.tolist()
         ]
-        return np.frombuffer(b"".join(entries), np.uint8).reshape(-1, keys.ENTRY_BYTES)
+        each = keys.entry_bytes(self.keys.ciphertexts)
+        return np.frombuffer(b"".join(entries), np.uint8).reshape(-1, each)
 
     def beacon(self, listed: bytes) -> bytes:
         return self.keys.beacon(listed)
@@ -115,17 +123,27 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
     def check_committee(self) -> None:
         self.public.check_groups()
 
-    def enrol(self, user_ids: Integers, run: bytes) -> None:
+    def enrol(self, user_ids: Integers, entries: Bytes, run: bytes) -> None:
         self.run, self.alone = run, False
-        for user_id in user_ids.tolist():
-            self._agree(user_id)
+        for user_id, entry in zip(user_ids.tolist(), entries, strict=True):
+            self._agreed.pop(user_id, None)
+            self._agree(user_id, keys.ciphertexts_of(entry))
 
-    def _agree(self, user_id: int) -> list[bytes]:
+    def _agree(self, user_id: int, ciphertexts: Sequence[bytes] = ()) -> list[bytes]:
         if user_id not in self._agreed:
             mine = self.keys.user(user_id)
             own, publics = public_of(mine), self.public.group_keys
             self._agreed[user_id] = [
-                shared_key(mine, public, user_id, own, group, public) for group, public in enumerate(publics)
+                shared_key(
+                    mine,
+                    public[: keys.PUBLIC_BYTES],
+                    user_id,
+                    own,
+                    group,
+                    public,
+                    self.keys.second(group, ciphertexts),
+                )
+                for group, public in enumerate(publics)
             ]
         return self._agreed[user_id]
 
