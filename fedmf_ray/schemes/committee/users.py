@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from fedmf_ray.schemes.committee.keyring import KeyRing
 from fedmf_ray.schemes.committee.keys import public_of, shared_key
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.public import Public
-from fedmf_ray.schemes.committee.rounds import GroupStream, UserRound, row_nonces
+from fedmf_ray.schemes.committee.rounds import NobodysRound, UserRound, row_nonces
 from fedmf_ray.schemes.committee.signed import Link
 from fedmf_ray.schemes.committee.wire import UPLOAD_NONCE_BYTES
 from fedmf_ray.schemes.council import Council, CouncilKeyHolder, Member
@@ -151,7 +150,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         if head not in self._streams:
             while len(self._streams) >= _KEPT:
                 del self._streams[next(iter(self._streams))]
-            self._streams[head] = _NobodysRound(self._secret, head, self._agree(NOBODY))
+            self._streams[head] = NobodysRound(self._secret, head, self._agree(NOBODY))
         return self._streams[head]
 
     def protect(
@@ -292,18 +291,6 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
     def heads_of(self, message: EncryptedItems) -> tuple[bytes, ...]:
         assert message.proof is not None
         return message.proof.before, *self.past_of(message.head).chain
-
-
-class _NobodysRound(Round):
-    """Rows that nobody uploads are under masks of all groups, too."""
-
-    def __init__(self, secret: bytes, head: bytes, agreed: Sequence[bytes]) -> None:
-        super().__init__(secret, head)
-        self._keyed = UserRound(agreed, head)
-
-    @cached_property
-    def uploads(self) -> Any:
-        return GroupStream(self._keyed)
 
 
 def with_link(begun: Opening, head: bytes, link: Link) -> Opening:
