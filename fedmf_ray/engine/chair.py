@@ -84,6 +84,11 @@ class Chair:
         answers: list[float] = backend.get(agreed)
         return answers
 
+    def lend(self, actor: Handle) -> None:
+        """Members who collude lend a user actor what they share with everybody."""
+        backend = self._crew.backend
+        backend.get(backend.call(actor, "overhear", self._user_ids, self._entries))
+
     def facts(self) -> dict[str, Any]:
         """Who sits there, for ``environment.json``."""
         council = self._council

@@ -57,6 +57,10 @@ class Seats(Keeper):
         self._held.enrol(self._users.user_ids, entries, run)
         return checked - started + (cpu_clock() - checked) / len(self._users)
 
+    def overhear(self, user_ids: Integers, entries: NDArray[np.uint8]) -> None:
+        """What members who collude share with these users, for :meth:`decrypt_for_server`."""
+        self._held.overhear(user_ids, entries)
+
     def beacon(self, listed: bytes) -> bytes:
         """Public randomness that is fixed after the list of users."""
         return self._held.beacon(listed)

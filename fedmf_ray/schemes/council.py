@@ -166,6 +166,11 @@ class CouncilKeyHolder(KeyHolder):
         list of users."""
         raise NotImplementedError
 
+    def overhear(self, user_ids: Integers, entries: Bytes) -> None:
+        """Know what colluding members share with these users, for :meth:`read_as`. Audits alone ask for
+        it."""
+        raise NotImplementedError
+
 
 class CouncilEvaluator(Evaluator):
     """A server's side: it puts together what members send."""

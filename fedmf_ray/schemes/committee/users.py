@@ -128,6 +128,10 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
             self._agreed.pop(user_id, None)
             self._agree(user_id, keys.ciphertexts_of(entry))
 
+    def overhear(self, user_ids: Integers, entries: Bytes) -> None:
+        for user_id, entry in zip(user_ids.tolist(), entries, strict=True):
+            self._agree(user_id, keys.ciphertexts_of(entry))
+
     def _agree(self, user_id: int, ciphertexts: Sequence[bytes] = ()) -> list[bytes]:
         if user_id not in self._agreed:
             mine = self.keys.user(user_id)
@@ -262,10 +266,8 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         return self._read(message, rows, unsigned=False)
 
     def read_unsigned(self, message: EncryptedItems) -> Integers:
-        """The very first tables before members have signed them, which one user has made. Raises
-        ``ValueError`` unless that user had the users' keys."""
-        integers = self._read(message, np.arange(len(message.ciphertexts)), unsigned=True)
-        return integers
+        """The first tables before members have signed them. Raises ``ValueError`` unless users made them."""
+        return self._read(message, np.arange(len(message.ciphertexts)), unsigned=True)
 
     def _read(self, message: EncryptedItems, rows: Integers, unsigned: bool) -> Integers:
         chain, links = self.public.chain_of(self.run, message, unsigned)
