@@ -92,7 +92,6 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     @property
     def public(self) -> Public:
-        """What everybody knows of the committee."""
         return self.keys.public
 
     @property
