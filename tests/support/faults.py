@@ -10,6 +10,7 @@ import numpy as np
 
 from fedmf_ray.engine.backends import RayBackend
 from fedmf_ray.engine.federation import Federation
+from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import checkpoints_of
 from fedmf_ray.planning.plan import Plan
@@ -104,7 +105,22 @@ def train(scenario, backend, tmp_path, resume=False):
             resume,
         )
         losses = [[done.row[loss] for loss in LOSSES] for done in federation.rounds()]
-        items = backend.get(backend.call(federation._crew.users[0], "items_in_the_clear"))
+        items = _items_of(federation, backend)
     finally:
         backend.close()
     return np.array(items), losses, events
+
+
+def _items_of(federation, backend):
+    """V in the end. A process, or a machine, may die as late as now."""
+
+    def read():
+        return backend.get(backend.call(federation._crew.users[0], "items_in_the_clear"))
+
+    try:
+        return federation._healing(federation._crew.round, read)
+    except Lost as error:  # what a new process needs is gone, too
+        federation._go_back(error)
+        for _ in federation.rounds():
+            pass
+        return read()
