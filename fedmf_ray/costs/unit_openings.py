@@ -102,9 +102,13 @@ class CouncilRound(OpenedRound):
         ]
         begun = cpu_clock()
         draft = evaluator.assemble(closed, parts)
+        sheets = evaluator.sheets(closed, parts, range(len(members)))
         assembled = cpu_clock()
         lives = [one.life for one in members]
-        words = [timed(2, partial(one.certify, draft, known, lives)) for one in members]
+        words = [
+            timed(2, partial(one.certify, closed, sheet, known, lives))
+            for one, sheet in zip(members, sheets, strict=True)
+        ]
         certifying = cpu_clock()
         self._opening = evaluator.certified(key.run, draft, lives, words)
         self._server_s = cpu_clock() - certifying + assembled - begun

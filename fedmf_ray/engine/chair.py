@@ -4,8 +4,8 @@ answer.
     agree → part → (servers put the parts together) → certify
 
 What members answer is public, or ciphertext. A member whose process was started again has another life, and
-answers for no head that names the old one. As long as enough are left, the others go on. If not, tables get
-another head for the lives that are there, and the round is done anew: with new uploads, to the same values.
+answers for no tables whose signed list of lives names the old one. As long as enough are left, the others go
+on. If not, members sign another list, and open the same set.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _SHARES = (0.05, 0.1, 0.2)
 """Of corrupt users, for which the risk is told."""
 
 
-class NewAttempt(Lost):
-    """Too few members can answer for the head of this round: it needs another one."""
+class NewLives(Lost):
+    """Too few members can answer for the tables of this round: they must sign who does."""
 
 
 class Chair:
@@ -104,8 +104,8 @@ class Chair:
         }
 
     def renew(self, number: int, which: Sequence[int]) -> None:
-        """Give the tables of some servers that open a round another head, for the members that are there
-        now."""
+        """Have members sign that those who are there now answer for the tables of some servers that open a
+        round."""
         crew, backend = self._crew, self._crew.backend
         messages, lives = [crew.items[number][at] for at in which], self._lives()
         asked = [
@@ -116,19 +116,20 @@ class Chair:
         for place, at in enumerate(which):
             signatures = {member: words[place] for member, words in enumerate(signed)}
             crew.items[number][at] = backend.run(
-                _renewed, crew.enrolment.evaluator, self.run, messages[place], lives, signatures
+                _renewed, crew.enrolment.evaluator, messages[place], lives, signatures
             )
             self._named[number, at] = lives
 
-    def begin_again(self, number: int, published: Sequence[Reference | None]) -> None:
-        """Do a round anew, under another head of the tables of those servers that have not published."""
-        crew = self._crew
+    def go_on(self, number: int, published: Sequence[Reference | None]) -> None:
+        """Let members who were started again answer for a round of those servers that have not published.
+        They open the set that the others have agreed on: uploads that are lost come again as they were."""
+        crew, backend = self._crew, self._crew.backend
         which = [at for at, message in enumerate(published) if message is None]
         self.renew(number, which)
-        restarted = [crew.backend.call(crew.servers[at], "restart", crew.items[number][at]) for at in which]
-        crew.open(number)
-        crew.backend.get(restarted)
-        crew.events("began_again", round=number, action="another head, new uploads")
+        messages = [crew.items[number][at] for at in which]
+        members = range(len(self.seats))
+        backend.get([backend.call(self._host(one), "admit", one, *messages) for one in members])
+        crew.events("members_renewed", round=number, action="they have signed who answers from now on")
 
     def open(
         self, number: int, fates: Fates, least: int, closed: Mapping[int, Reference]
@@ -136,7 +137,7 @@ class Chair:
         """What opens the sums of servers that have closed a round, by server; what each step took members,
         and CPU seconds of servers. fates: of all users. least: uploads that there must be.
 
-        Raises :class:`NewAttempt`, and :class:`~fedmf_ray.protocol.items.TamperedError` for sums that no
+        Raises :class:`NewLives`, and :class:`~fedmf_ray.protocol.items.TamperedError` for sums that no
         member opens."""
         crew, backend, lives = self._crew, self._crew.backend, self._lives()
         able = self._able(number, fates, lives, list(closed))
@@ -145,12 +146,20 @@ class Chair:
         words, first = self._answers(signers, backend.get(agreed))
         signatures = [{member: answer[at] for member, answer in words.items()} for at in range(len(sets))]
         parts, second = self._parts(able, least, signatures, sets)
-        drafts, cpu_s = list[Reference](), 0.0
+        drafts, sheets, cpu_s = list[Reference](), list[Sequence[Reference]](), 0.0
         for at, of_server in zip(closed, parts, strict=True):
-            draft, took = backend.call_split(2, crew.servers[at], "assemble", *of_server)
+            *shown, draft, took = backend.call_split(
+                len(signers) + 2, crew.servers[at], "assemble", signers, *of_server
+            )
             drafts.append(draft)
+            sheets.append(shown)
             cpu_s += backend.get(took)
-        asked = [backend.call(self._host(one), "certify", one, lives, *drafts) for one in signers]
+        asked = [
+            backend.call(
+                self._host(one), "certify", one, lives, len(sets), *sets, *(shown[at] for shown in sheets)
+            )
+            for at, one in enumerate(signers)
+        ]
         words, third = self._answers(signers, backend.get(asked))
         openings: dict[int, Reference] = {}
         for place, at in enumerate(closed):
@@ -173,7 +182,7 @@ class Chair:
             )
         able = [one for one in there if all(self._named[number, at][one] == lives[one] for at in servers)]
         if not self._council.suffice(able):
-            raise NewAttempt("too many members of the committee were started again")
+            raise NewLives("too many members of the committee were started again")
         return able
 
     def _parts(
@@ -192,14 +201,14 @@ class Chair:
         for member, (*_, whole, costs) in asked.items():
             whole, took = backend.get([whole, costs])
             if not whole:
-                raise NewAttempt("a member of the committee has gone on to another head")
+                raise NewLives("a member of the committee cannot answer for this round")
             step.append((self.seats[member], took))
         return [[answers[at] for answers in asked.values()] for at in range(len(sets))], step
 
     def _answers(self, members: Sequence[int], answers: Sequence[Any]) -> tuple[dict[int, list[Any]], Step]:
         """By member, and what they took."""
         if any(None in words for words, _ in answers):
-            raise NewAttempt("a member of the committee has agreed on another set")
+            raise NewLives("a member of the committee cannot answer for this round")
         words = {member: said for member, (said, _) in zip(members, answers, strict=True)}
         return words, [
             (self.seats[member], costs) for member, (_, costs) in zip(members, answers, strict=True)
@@ -217,5 +226,5 @@ class Chair:
         return self._crew.users[self._actor_of(self.seats[member])]
 
 
-def _renewed(evaluator: Any, run: bytes, message: Any, lives: Lives, signatures: Mapping[int, bytes]) -> Any:
-    return evaluator.renewed(run, message, lives, signatures)
+def _renewed(evaluator: Any, message: Any, lives: Lives, signatures: Mapping[int, bytes]) -> Any:
+    return evaluator.renewed(message, lives, signatures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 from fedmf_ray.costs.seconds import OpeningCosts, cpu_clock
 from fedmf_ray.engine.keeper import Keeper
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.protocol.items import Ledger, Share
-from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, PartialSum
-from fedmf_ray.protocol.server import Combiner
+from fedmf_ray.protocol.items import Ledger
+from fedmf_ray.protocol.messages import Closed, EncryptedItems
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.schemes import AnotherSet, CouncilKeyHolder
 
 Integers = NDArray[np.int64]
-T = TypeVar("T", Closed, Opening)
-
 Word = Any
 """What a member answers for one server; None if it cannot answer in this attempt."""
 
@@ -31,9 +28,6 @@ class Seats(Keeper):
 
     _users: Users
     _ledger: Ledger
-    _round: int
-    _partial: list[PartialSum] | None
-    _combiners: list[Combiner]
 
     @property
     def _held(self) -> CouncilKeyHolder:
@@ -100,30 +94,36 @@ class Seats(Keeper):
         return (*answers, None not in answers, costs)
 
     def certify(
-        self, number: int, lives: Sequence[bytes], *drafts: Opening
+        self, number: int, lives: Sequence[bytes], sets: int, *received: Any
     ) -> tuple[list[Word], OpeningCosts]:
-        """Its word for the tables that follow from each set."""
+        """Its word for the tables that follow from each of so many closed sets, which it has got before.
+        received: these, and what it computes the tables from."""
         known, member = self._known(0), self._held.members[number]
-        return self._answers(drafts, lambda _, one: member.certify(one, known, lives))
+        closed, sheets = received[:sets], received[sets:]
+
+        def word_for(at: int, one: Closed) -> Any:
+            return member.certify(one, sheets[at], known, lives)
+
+        words, costs = self._answers(closed, word_for)
+        down = sum(one.nbytes for one in sheets) + len(sheets) * sum(map(len, lives))
+        return words, costs._replace(download_bytes=down)
 
     def renew(self, number: int, lives: Sequence[bytes], *messages: EncryptedItems) -> list[bytes]:
-        """Its signature of another head for each server's tables."""
+        """Its signature of who answers for each server's tables."""
         member = self._held.members[number]
         return [self._ledger.naming(one, partial(member.renew, one, lives)) for one in messages]
 
-    def _follow(self, shares: list[Share]) -> None:
-        """Tables that were open already may have got another head: the round is done anew under that."""
-        before = self._ledger.heads
-        if before:
-            self._ledger.settle(shares, self._round)
-        if self._ledger.heads != before:
-            self._partial, self._combiners = None, []
+    def admit(self, number: int, *messages: EncryptedItems) -> None:
+        """Who answers for each server's tables now."""
+        member = self._held.members[number]
+        for one in messages:
+            self._ledger.naming(one, partial(member.admit, one))
 
     def _known(self, least: int) -> Any:
         return self._ledger.known(least)
 
     def _answers(
-        self, messages: Sequence[T], answer: Callable[[int, T], Word]
+        self, messages: Sequence[Closed], answer: Callable[[int, Closed], Word]
     ) -> tuple[list[Word], OpeningCosts]:
         started, words = cpu_clock(), list[Word]()
         for at, one in enumerate(messages):

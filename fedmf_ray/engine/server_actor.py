@@ -48,14 +48,9 @@ class ServerActor:
     ) -> None:
         """recorded: rounds whose uploads are kept until :meth:`seen` asks for them. fresh: as of
         :class:`Server`."""
-        self._evaluator, self._roster, self._fresh = evaluator, roster, fresh
+        self._evaluator = evaluator
         self._server = Server(evaluator, items, roster, fresh)
         self._recorded, self._seen = recorded, list[Upload]()
-
-    def restart(self, items: EncryptedItems) -> None:
-        """Begin the round anew, without any upload, from its tables under another head."""
-        self._server = Server(self._evaluator, items, self._roster, self._fresh)
-        self._seen = []
 
     def receive(self, uploads: Sequence[Upload], again: bool = False) -> Receipt:
         """Check and add uploads. again: those that have been added already are sent once more."""
@@ -112,13 +107,14 @@ class ServerActor:
             closed = self._evaluator.lists_of(closed)
         return closed, cpu_clock() - started, added
 
-    def assemble(self, *answers: Sequence[Any]) -> tuple[Opening, float]:
-        """The next tables from what members of a committee have answered, before anybody has signed them, and
-        CPU seconds."""
+    def assemble(self, members: Sequence[int], *answers: Sequence[Any]) -> tuple[Any, ...]:
+        """From what members of a committee have answered: what each of those who sign needs to compute the
+        next tables, these tables, and CPU seconds."""
         started = cpu_clock()
-        parts = [part for answer in answers for part in answer]
+        closed, parts = self._server.close(), [part for answer in answers for part in answer]
         with _refusing(self._server.round):
-            return self._council.assemble(self._server.close(), parts), cpu_clock() - started
+            draft = self._council.assemble(closed, parts)
+        return (*self._council.sheets(closed, parts, members), draft, cpu_clock() - started)
 
     def certified(
         self, run: bytes, lives: Sequence[bytes], words: Sequence[Any], draft: Opening

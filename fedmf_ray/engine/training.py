@@ -17,7 +17,7 @@ import numpy as np
 from fedmf_ray.costs.seconds import Step, UserCosts
 from fedmf_ray.engine.answers import Receipt
 from fedmf_ray.engine.backends import Call, Reference
-from fedmf_ray.engine.chair import NewAttempt
+from fedmf_ray.engine.chair import NewLives
 from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.persistence import Lost, persist_in_round
 from fedmf_ray.engine.progress import Progress
@@ -33,9 +33,8 @@ class Training:
 
     costs: by call. refused: the reason by user. added: how many users are in the published matrix.
     server_cpu_s: of servers and combiners. openings: the steps in which users opened the sums, if that took
-    any, and what each took. published: by server, its matrix once it is there.
-    failure: the latest. done: calls whose actor lives and need not be made again. anew: the round must begin
-    again under another head.
+    any, and what each took. published: by server, its matrix once it is there. failure: the latest. done:
+    calls whose actor lives and need not be made again. renew: members must sign who answers for the round.
     """
 
     round: int
@@ -48,7 +47,7 @@ class Training:
     published: list[Reference | None] = field(default_factory=list)
     failure: Lost | None = None
     done: set[Key] = field(default_factory=set)
-    anew: bool = False
+    renew: bool = False
     _combined: dict[Key, int] = field(default_factory=dict)
 
     @property
@@ -113,13 +112,12 @@ class Trainer:
         return work
 
     def _heal(self, work: Training, error: Lost) -> None:
-        work.anew |= isinstance(error, NewAttempt)
+        work.renew |= isinstance(error, NewLives)
         renewed = self._crew.heal(work.round, work.published)
         work.done = {key for key in work.done if key[0] not in renewed}
-        if work.anew and self._crew.chair is not None:
-            work.done = set()
-            self._crew.chair.begin_again(work.round, work.published)
-            work.anew = False
+        if work.renew and self._crew.chair is not None:
+            self._crew.chair.go_on(work.round, work.published)
+            work.renew = False
 
     def _train_and_add(self, work: Training, again: bool) -> bool:
         """Train the users who have not trained, or whose uploads a server lacks. Returns whether nothing was

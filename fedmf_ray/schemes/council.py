@@ -131,13 +131,17 @@ class Member(ABC):
         """What opens a set for one of its groups, once a quorum has agreed on it. Raises likewise."""
 
     @abstractmethod
-    def certify(self, draft: Opening, known: Known, lives: Sequence[bytes]) -> Any:
-        """Its word for the tables that follow from the set it agreed on. lives: those that the next head
-        names. Raises likewise."""
+    def certify(self, closed: Closed, sheet: Any, known: Known, lives: Sequence[bytes]) -> Any:
+        """Its word for the tables that follow from the set it agreed on. sheet: from which it computes them,
+        of :meth:`CouncilEvaluator.sheets`. lives: of the members who answer for them. Raises likewise."""
 
     @abstractmethod
     def renew(self, message: EncryptedItems, lives: Sequence[bytes]) -> bytes:
-        """Its signature of another head for published tables. It answers for the old head no more. Raises
+        """Its signature of who answers for published tables. Raises ``ValueError``."""
+
+    @abstractmethod
+    def admit(self, message: EncryptedItems) -> None:
+        """Know who answers for tables that it has read, once a quorum has signed that. Raises
         ``ValueError``."""
 
 
@@ -184,12 +188,16 @@ class CouncilEvaluator(Evaluator):
         is missing or wrong."""
         raise NotImplementedError
 
+    def sheets(self, closed: Closed, parts: Sequence[Any], members: Sequence[int]) -> list[Any]:
+        """What these members compute the next tables from."""
+        raise NotImplementedError
+
     def certified(self, run: bytes, draft: Opening, lives: Sequence[bytes], words: Sequence[Any]) -> Opening:
         """The next tables with the words of a quorum. Raises ``ValueError`` without one."""
         raise NotImplementedError
 
     def renewed(
-        self, run: bytes, message: EncryptedItems, lives: Sequence[bytes], signatures: Signatures
+        self, message: EncryptedItems, lives: Sequence[bytes], signatures: Signatures
     ) -> EncryptedItems:
-        """The same tables under another head."""
+        """The same tables, for which other members answer."""
         raise NotImplementedError

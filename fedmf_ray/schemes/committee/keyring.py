@@ -86,6 +86,10 @@ class KeyRing:
         """A user's own."""
         return signing(derive(self.secret, "committee: a user signs", user_id))
 
+    def user_nonces(self, user_id: int) -> bytes:
+        """A user's own, from which the nonces of its uploads follow."""
+        return derive(self.secret, "committee: nonces of a user", user_id)
+
     def beacon(self, listed: bytes) -> bytes:
         """Stands for public randomness that is drawn after the list of users with this digest."""
         return derive(self.secret, "committee: public randomness", listed)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.committee.wire import UPLOAD_NONCE_BYTES, ListedTags
+from fedmf_ray.schemes.committee.wire import LIST_BYTES, UPLOAD_NONCE_BYTES, Committed, ListedTags, rest_of
+from fedmf_ray.schemes.masked import heads
 from fedmf_ray.schemes.masked import wire as wires
-from fedmf_ray.schemes.masked.wire import Sums
+from fedmf_ray.schemes.masked.bits import BitLayout
+from fedmf_ray.schemes.masked.checks import check_form, check_tags, is_bytes
 from fedmf_ray.schemes.messages import Closed
 from fedmf_ray.schemes.sides import Known
 
@@ -29,16 +31,19 @@ class Listed:
     rows: Integers
 
 
-def check(closed: Closed, known: Known) -> None:
-    """Raise ``ValueError`` with the reason for a set that no honest server closes."""
-    sums, tags = closed.sums, closed.tags
-    if not isinstance(sums, Sums) or int(sums.counts.sum(dtype=np.int64)) != len(sums.nonces):
+def check(closed: Closed, known: Known, layout: BitLayout, groups: int) -> None:
+    """Raise ``ValueError`` with the reason for a set that no honest server closes. groups: how many."""
+    summed = not isinstance(closed.sums, Committed)
+    check_form(closed, layout.row_bytes, summed)
+    if not summed and not isinstance(closed.sums.digest, bytes):
         raise ValueError("its lists do not fit its sums")
     if closed.head != known.heads.get(closed.first):
         raise ValueError("it closed another state than the one that was read")
     if closed.round != known.round:
         raise ValueError(f"it closed round {closed.round}, round {known.round} is open")
-    if not isinstance(tags, ListedTags) or not np.array_equal(tags.user_ids, closed.credited):
+    check_tags(closed)
+    tags = closed.tags
+    if not (isinstance(tags, ListedTags) and is_bytes(tags.lists, (len(tags.user_ids), groups, LIST_BYTES))):
         raise ValueError("its tags are not those of the users that it credits")
     if (closed.credited[1:] <= closed.credited[:-1]).any():
         raise ValueError("a user is credited twice")
@@ -48,6 +53,12 @@ def check(closed: Closed, known: Known) -> None:
         )
     if len(np.unique(wires.prefixes(tags.nonces))) < len(tags.nonces):
         raise ValueError("two uploads have the same nonce")
+
+
+def set_digest(closed: Closed) -> bytes:
+    """Of a closed set: whose uploads, of which rows, and what they add up to."""
+    rest = rest_of(closed.sums, closed.tags)
+    return heads.closed_digest(closed.head, closed.round, closed.first, closed.credited, rest)
 
 
 def uploads_of(closed: Closed) -> Iterator[Listed]:

@@ -3,7 +3,6 @@ follows."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,15 +19,23 @@ from fedmf_ray.schemes.committee.keys import (
     public_of,
     shared_key,
 )
-from fedmf_ray.schemes.committee.listed import Listed, check, uploads_of
+from fedmf_ray.schemes.committee.listed import Listed, check, set_digest, uploads_of
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
+from fedmf_ray.schemes.committee.parts import check_part, check_sheet, part_text, tables_of, words_of
 from fedmf_ray.schemes.committee.rounds import UserRound, digest_of, row_nonces
 from fedmf_ray.schemes.committee.signed import LIFE_BYTES
-from fedmf_ray.schemes.committee.wire import Certificate, Part
+from fedmf_ray.schemes.committee.wire import (
+    Certificate,
+    Part,
+    Sheet,
+    committed,
+    totals_digest,
+    words_digest,
+)
 from fedmf_ray.schemes.council import AnotherSet, Member, Signatures, listed_digest, run_of
-from fedmf_ray.schemes.masked import field, heads
+from fedmf_ray.schemes.masked import field
 from fedmf_ray.schemes.masked import wire as wires
-from fedmf_ray.schemes.masked.streams import joined
+from fedmf_ray.schemes.masked.bits import Words
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening
 from fedmf_ray.schemes.sides import Integers, Known
 
@@ -49,9 +56,9 @@ class CommitteeMember(Member):
         self._groups = [at for at, who in enumerate(key.groups) if number in who]
         self._publics: dict[int, bytes] = {}
         self._shared: dict[tuple[int, int], bytes] = {}
-        self._latest: dict[int, tuple[int, bytes]] = {}  # by server: round and head
-        self._agreed: dict[int, tuple[bytes, bytes]] = {}  # by server: head, and the set agreed on
-        self._listed: dict[int, tuple[int, bytes]] = {}  # by server: round, and who uploaded which rows in it
+        self._latest: dict[int, tuple[int, bytes]] = {}  # by server: round and head, of the latest tables
+        self._agreed: dict[int, tuple[bytes, bytes]] = {}  # by server: head, and the one set of that
+        self._sent: dict[tuple[int, int], Part] = {}  # by server and group: what opens that set
 
     def take_seat(self, user_ids: Integers, entries: Bytes, beacon: bytes) -> None:
         """Check what users have published, and agree on keys with all of them for each of its groups.
@@ -70,27 +77,33 @@ class CommitteeMember(Member):
                 self._shared[group, user_id] = self._agree(group, user_id, ciphertexts)
 
     def agree(self, closed: Closed, known: Known) -> bytes:
-        """Its signature of a closed set: of one set for each head. A round that is done anew must bring the
-        same rows of the same users: from two sets that differ by a user follows what that user sent.
+        """Its signature of a closed set: of one set for each head, however often that is closed again.
 
         Raises :class:`AnotherSet` if it has agreed on another one, ``ValueError`` for what is no set."""
-        check(closed, known)
-        digest = set_digest(closed)
-        if self._agreed.get(closed.first) != (closed.head, digest):
-            self._accept(closed.first, closed.head)
-            if closed.first in self._agreed:
-                raise AnotherSet("the member has agreed on another set of this head")
-        whole = hashlib.sha256()
+        digest = self._digest(closed, known)
+        self._agree_on(closed, known, digest)
+        return self._sign.sign(signed.set_text(digest))
+
+    def _digest(self, closed: Closed, known: Known) -> bytes:
+        check(closed, known, self._key.layout, len(self._key.groups))
+        return set_digest(closed)
+
+    def _agree_on(self, closed: Closed, known: Known, digest: bytes) -> None:
+        first, agreed = closed.first, (closed.head, digest)
+        if self._key.past_of(closed.head).lives[self.number] != self.life:
+            raise AnotherSet(f"the head does not name the life of member {self.number}")
+        reason = self._gone_on(first, closed.round, closed.head)
+        if reason:
+            raise AnotherSet(reason)
+        before = self._agreed.get(first, agreed)
+        if before[0] == closed.head and before != agreed:
+            raise AnotherSet("the member has agreed on another set of this head")
         for upload in uploads_of(closed):
             self._check_list(upload, closed)
-            whole.update(joined(upload.user_id, digest_of(upload.rows)))
-        listed = closed.round, whole.digest()
-        before = self._listed.get(closed.first, listed)
-        if before[0] == closed.round and before != listed:
-            raise ValueError("other users, or other rows, than in a set of this round that was opened before")
-        self._agreed[closed.first] = closed.head, digest
-        self._listed[closed.first] = listed
-        return self._sign.sign(signed.set_text(digest))
+        self._latest[first] = known.round, closed.head
+        self._agreed[first] = agreed
+        if before != agreed:
+            self._sent = {at: part for at, part in self._sent.items() if at[0] != first}
 
     def has_agreed(self, closed: Closed) -> bool:
         return self._agreed.get(closed.first) == (closed.head, set_digest(closed))
@@ -101,12 +114,20 @@ class CommitteeMember(Member):
         Raises :class:`AnotherSet` and ``ValueError``."""
         if group not in self._groups:
             raise ValueError(f"member {self.number} is not in group {group}")
-        digest, key = set_digest(closed), self._key
-        if not self.has_agreed(closed):
-            self.agree(closed, known)
-        if not key.public.has_quorum(signed.set_text(digest), signatures):
+        digest = self._digest(closed, known)
+        if self._agreed.get(closed.first) != (closed.head, digest):
+            self._agree_on(closed, known, digest)
+        if not self._key.public.has_quorum(signed.set_text(digest), signatures):
             raise ValueError("a quorum has not agreed on this set")
-        layout, size = key.layout, len(closed.sums.start)
+        if (closed.first, group) not in self._sent:
+            part = self._part_of(group, closed, known, digest)
+            part = replace(part, signature=self._sign.sign(part_text(part)))
+            self._sent[closed.first, group] = part
+        return self._sent[closed.first, group]
+
+    def _part_of(self, group: int, closed: Closed, known: Known, digest: bytes) -> Part:
+        """What opens a set that it has agreed on."""
+        layout, size = self._key.layout, len(closed.sums.start)
         words, number = np.zeros((size, layout.columns), layout.word), 0
         for upload in uploads_of(closed):
             keyed = self._keyed(upload.user_id, closed.head)
@@ -119,14 +140,16 @@ class CommitteeMember(Member):
             number -= keyed[group].group_pad(0, upload.nonce)
         nonces_now = None
         if group == 0:
-            nonces_now, more = self._rebase(closed, known, words)
+            nonces_now, more = self._rebase(closed, known, words, digest)
             number += more
         packed = np.empty((size, layout.row_bytes), np.uint8)
         layout.pack(words, packed)
-        part = Part(closed.first, group, self.number, digest, packed, field.to_bytes(number), nonces_now)
-        return replace(part, signature=self._sign.sign(part_text(part)))
+        said = field.to_bytes(number)
+        return Part(closed.first, group, self.number, digest, words_digest(packed), said, nonces_now, packed)
 
-    def _rebase(self, closed: Closed, known: Known, words: NDArray[np.uint32]) -> tuple[Bytes, int]:
+    def _rebase(
+        self, closed: Closed, known: Known, words: NDArray[np.uint32], digest: bytes
+    ) -> tuple[Bytes, int]:
         """Group 0 also puts the mask of the next tables on, and takes that of the tables before off."""
         key, start = self._key, closed.sums.start
         blocks = np.arange(len(start)) + closed.first
@@ -139,69 +162,87 @@ class CommitteeMember(Member):
         ):
             raise ValueError("its sums did not begin with the tables that were read")
         words[~again] -= key.table_masks(old[~again])
-        digest = set_digest(closed)
         nonces = key.table_nonces(digest, blocks)
         words += key.table_masks(nonces)
         return nonces, key.sum_pad(digest) - key.tables_pad(before)
 
-    def certify(self, draft: Opening, known: Known, lives: Sequence[bytes]) -> Certificate:
-        """Its signature of the tables that follow from the set it agreed on, if they are its sum. lives:
-        those that the next head names.
+    def certify(self, closed: Closed, sheet: Sheet, known: Known, lives: Sequence[bytes]) -> Certificate:
+        """Its signature of the tables that follow from the set it agreed on. It computes them itself, from
+        what the server had added up before anybody opened that, and from parts, of which it computes those of
+        its own groups: of each group there is an honest member among those who sign. lives: of the members
+        who answer for them.
 
         Raises ``ValueError`` for what does not add up."""
-        key, first, head = self._key, draft.first, known.heads[draft.first]
-        if self._agreed.get(first) != (head, draft.closed):
+        key, layout, digest = self._key, self._key.layout, self._digest(closed, known)
+        if self._agreed.get(closed.first) != (closed.head, digest):
             raise AnotherSet("the member has not agreed on this set")
         self._check_life(lives)
-        blocks = np.arange(len(draft.sums)) + first
-        integers = key.unmasked(draft.sums, draft.closed, first, np.arange(len(blocks)))
+        words, number = self._added_up(closed, sheet, known, digest)
+        blocks = np.arange(len(words)) + closed.first
+        nonces = key.table_nonces(digest, blocks)
+        tables = root(leaves_of(tables_of(layout, nonces, words)))
+        integers = layout.signed(words - key.table_masks(nonces))
         none = np.array([], np.int64)
-        said = field.to_int(draft.tags) - key.sum_pad(draft.closed)
-        if (said - key.weighed(blocks, integers, none)) % field.P:
+        if (number - key.sum_pad(digest) - key.weighed(blocks, integers, none)) % field.P:
             raise ValueError(
                 "the sums do not add up: the server, or a user whose upload is in them, sent something else "
                 "than it says"
             )
-        tag = field.to_bytes(key.weighed(blocks, integers, known.fresh) + key.tables_pad(draft.closed))
-        following = next_head(key.run, draft, head, tag, lives)
-        self._latest[first] = known.round + 1, following
-        return Certificate(self.number, tag, self._sign.sign(signed.head_text(following)))
+        tag = field.to_bytes(key.weighed(blocks, integers, known.fresh) + key.tables_pad(digest))
+        head = signed.head_of(key.run, closed.round + 1, closed.head, digest, tables, tag.tobytes())
+        return Certificate(self.number, tag, self._sign.sign(signed.answers_text(head, lives)))
+
+    def _added_up(self, closed: Closed, sheet: Sheet, known: Known, digest: bytes) -> tuple[Words, int]:
+        """The words and the number that the set opens to: the next tables, and the sum of tags."""
+        layout, public = self._key.layout, self._key.public
+        shape = len(closed.sums.start), layout.row_bytes
+        check_sheet(sheet, public, shape)
+        if totals_digest(sheet.totals, sheet.total) != committed(closed.sums, closed.tags):
+            raise ValueError("the server's sums are not those that members have agreed on")
+        words, number = layout.unpack(sheet.totals), field.to_int(sheet.total)
+        for group, part in enumerate(sheet.parts):
+            if group in self._groups:
+                mine = self._sent.get((closed.first, group)) or self._part_of(group, closed, known, digest)
+                if part.digest != mine.digest or not np.array_equal(part.number, mine.number):
+                    raise ValueError(f"the part of group {group} from member {part.member} does not open it")
+            else:
+                mine = part
+                check_part(part, public, digest, shape)
+            words += layout.unpack(words_of(mine))
+            number += field.to_int(mine.number)
+        return words, number
 
     def renew(self, message: EncryptedItems, lives: Sequence[bytes]) -> bytes:
-        """Its signature of another head for tables that it reads: for members with these lives. It answers
-        for the old head no more."""
+        """Its signature of who answers for tables that it reads: the latest ones it knows of, and of the very
+        first ones those that it was asked to sign first. Raises ``ValueError``."""
         key, first = self._key, message.first
         self._check_life(lives)
-        if message.round == 0 and len(message.proof.links if message.proof else ()) == 1:
+        if message.round == 0 and message.proof is not None and not message.proof.links:
             key.read_unsigned(message)
         else:
             key.read(message, np.arange(len(message.ciphertexts)))
-        past = key.past[message.head]
-        if max(one.round for one in key.past.values()) > message.round:
-            raise ValueError(f"round {message.round} is over: later tables have been read")
-        head = signed.renewed_head(key.run, message.round, past.chain[-1], lives)
-        self._latest[first] = message.round, head
-        self._agreed.pop(first, None)
-        return self._sign.sign(signed.head_text(head))
+        reason = self._gone_on(first, message.round, message.head)
+        if reason:
+            raise ValueError(reason)
+        self._latest[first] = message.round, message.head
+        return self._sign.sign(signed.answers_text(message.head, lives))
+
+    def admit(self, message: EncryptedItems) -> None:
+        self._key.admit(message)
 
     def _check_life(self, lives: Sequence[bytes]) -> None:
         if len(lives) != len(self._key.public.members) or lives[self.number] != self.life:
-            raise ValueError(f"the next head does not name the life of member {self.number}")
+            raise ValueError(f"what it should sign does not name the life of member {self.number}")
 
-    def _accept(self, first: int, head: bytes) -> None:
-        """Whether it may answer for a head: one that names its life, and is its latest one or follows from
-        that."""
-        past = self._key.past_of(head)
-        if past.lives[self.number] != self.life:
-            raise AnotherSet(f"the head does not name the life of member {self.number}")
-        latest = self._latest.get(first)
-        if latest is not None and latest[1] != head:
-            if past.round < latest[0] or (past.round == latest[0] and latest[1] not in past.chain):
-                raise AnotherSet("the member has gone on to another head")
-            self._agreed.pop(first, None)
-        if self._agreed.get(first, (head, b""))[0] != head:
-            self._agreed.pop(first)
-        self._latest[first] = past.round, head
+    def _gone_on(self, first: int, round_number: int, head: bytes) -> str:
+        """Why it no longer signs for these tables of a server; empty if it does. It goes by what it has
+        signed itself, which nobody can push out of its memory."""
+        latest = self._latest.get(first, (round_number, head))
+        if round_number < latest[0]:
+            return f"round {round_number} is over: the member has gone on to round {latest[0]}"
+        if round_number == latest[0] and head != latest[1]:
+            return "the member has signed other tables of this round"
+        return ""
 
     def _check_list(self, upload: Listed, closed: Closed) -> None:
         listed, said = digest_of(upload.rows), closed.tags.lists[upload.at]
@@ -230,34 +271,15 @@ class CommitteeMember(Member):
         return shared_key(ring.group(group), theirs, user_id, theirs, group, public, second)
 
 
-def set_digest(closed: Closed) -> bytes:
-    rest = wires.rest_of(closed.sums, closed.tags)
-    return heads.closed_digest(closed.head, closed.round, closed.first, closed.credited, rest)
-
-
-def part_text(part: Part) -> bytes:
-    """What a member signs of its part."""
-    whole = hashlib.sha256(part.words.data)
-    whole.update(part.number.data)
-    if part.nonces is not None:
-        whole.update(np.ascontiguousarray(part.nonces).data)
-    return joined(b"fedmf-ray committee: a part", part.first, part.group, part.closed, whole.digest())
-
-
-def next_head(run: bytes, draft: Opening, before: bytes, tag: Bytes, lives: Sequence[bytes]) -> bytes:
-    """Of the tables of a draft."""
-    tables = root(leaves_of(draft.sums))
-    return signed.first_head(run, draft.round + 1, before, draft.closed, tables, tag.tobytes(), lives)
-
-
 def open_together(key: CommitteeKeyHolder, closed: Closed, known: Known) -> Opening:
     """What the members of a run do one after the other, on their own and through the server."""
-    from fedmf_ray.schemes.committee.server import assembled, certified
+    from fedmf_ray.schemes.committee.server import assembled, certified, sheet_for
 
-    members = key.members
+    members, public = key.members, key.public
     signatures = {one.number: one.agree(closed, known) for one in members}
     parts = [members[who[0]].part(group, closed, known, signatures) for group, who in enumerate(key.groups)]
-    draft = assembled(key.shape, key.public, closed, parts)
+    draft = assembled(key.shape, public, closed, parts)
     lives = tuple(one.life for one in members)
-    words = [one.certify(draft, known, lives) for one in members]
-    return certified(key.run, key.public, draft, lives, words)
+    sheets = [sheet_for(one.number, public, closed, parts) for one in members]
+    words = [one.certify(closed, sheet, known, lives) for one, sheet in zip(members, sheets, strict=True)]
+    return certified(key.run, public, draft, lives, words)

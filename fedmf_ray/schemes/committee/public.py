@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fedmf_ray.schemes.committee import keys, signed
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
-from fedmf_ray.schemes.committee.signed import Link
+from fedmf_ray.schemes.committee.signed import Answering
 from fedmf_ray.schemes.council import Council, Signatures
 from fedmf_ray.schemes.masked import heads
 from fedmf_ray.schemes.messages import EncryptedItems, Proof
@@ -50,31 +50,30 @@ class Public:
         )
         return valid >= self.quorum
 
-    def chain_of(
-        self, run: bytes, message: EncryptedItems, unsigned: bool = False
-    ) -> tuple[list[bytes], list[Link]]:
-        """The heads of published tables, and the links that sign them. unsigned: also of the very first
-        tables before members have signed them.
+    def answering(self, run: bytes, message: EncryptedItems, unsigned: bool = False) -> Answering | None:
+        """Who answers for published tables. unsigned: also the very first tables before members have signed
+        them, for which nobody does.
 
-        Raises ``ValueError`` unless they follow from what the message says, and a quorum has signed the first
-        (but for the very first tables, which are one user's word) and the last one.
-        """
-        proof, members = message.proof, len(self.members)
-        if not isinstance(proof, Proof) or not proof.links or message.tag is None:
+        Raises ``ValueError`` unless their head is what it says, and a quorum has signed it."""
+        proof = message.proof
+        if not isinstance(proof, Proof) or message.tag is None:
             raise ValueError("it has no proof")
-        links = [Link.from_bytes(one, members) for one in proof.links]
         closed = heads.closed_digest(
             proof.before, message.round - 1, message.first, message.credited, proof.rest
         )
         tables = root(leaves_of(message.ciphertexts))
-        first = signed.first_head(
-            run, message.round, proof.before, closed, tables, message.tag.tobytes(), links[0].lives
-        )
-        chain = signed.chained(run, message.round, first, (one.lives for one in links[1:]))
-        if chain[-1] != message.head:
+        head = signed.head_of(run, message.round, proof.before, closed, tables, message.tag.tobytes())
+        if head != message.head:
             raise ValueError("its head does not follow from the one before")
-        for at, (head, link) in enumerate(zip(chain, links, strict=True)):
-            alone = at == 0 and message.round == 0 and (unsigned or len(links) > 1)
-            if not (alone or self.has_quorum(signed.head_text(head), link.signatures)):
-                raise ValueError("a quorum of members has not signed its head")
-        return chain, links
+        if unsigned and message.round == 0 and not proof.links:
+            return None
+        return self.who_answers(message)
+
+    def who_answers(self, message: EncryptedItems) -> Answering:
+        """As a quorum has signed it. Raises ``ValueError`` otherwise."""
+        if not isinstance(message.proof, Proof) or len(message.proof.links) != 1:
+            raise ValueError("a quorum of members has not signed its head")
+        answering = Answering.from_bytes(message.proof.links[0], len(self.members))
+        if not self.has_quorum(signed.answers_text(message.head, answering.lives), answering.signatures):
+            raise ValueError("a quorum of members has not signed its head")
+        return answering

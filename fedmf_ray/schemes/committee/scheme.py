@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 from fedmf_ray.schemes.base import Evaluator, KeyHolder, Reads, Rows, Scheme, Secrets, Shape, Traffic
 from fedmf_ray.schemes.committee import kem
 from fedmf_ray.schemes.committee.server import CommitteeEvaluator
-from fedmf_ray.schemes.committee.signed import SIGNATURE_BYTES, link_bytes
+from fedmf_ray.schemes.committee.signed import LIFE_BYTES, SIGNATURE_BYTES, answering_bytes
 from fedmf_ray.schemes.committee.users import CommitteeKeyHolder
 from fedmf_ray.schemes.committee.wire import LIST_BYTES
 from fedmf_ray.schemes.council import Council
@@ -94,23 +95,30 @@ class Committee(Scheme):
 
     def published_bytes(self, shape: Shape, blocks: int) -> int:
         """With a number as tag, two digests, and signed lives."""
-        return blocks * self.block_bytes(shape) + NUMBER_BYTES + 2 * HEAD_BYTES + link_bytes(self.members)
+        return (
+            blocks * self.block_bytes(shape) + NUMBER_BYTES + 2 * HEAD_BYTES + answering_bytes(self.members)
+        )
 
     def upload_overhead(self) -> int:
         return self.tag_bytes() + HEAD_BYTES
 
     def opening_bytes(self, shape: Shape, blocks: int, uploaded: int, users: int, full_text: bool) -> Traffic:
         """Of all members together, if all are there: the set for each, the signatures of a quorum, a part of
-        each group, the next tables for a quorum."""
+        each group; for each of a quorum, the server's sums and the parts of groups that it is not in."""
         listed = users if full_text and blocks > 1 else uploaded
         row, council = BitLayout.of(shape).row_bytes, self.council
         openers, quorum = council.openers(range(self.members)), council.quorum
         sets = len(set(range(quorum)) | set(openers))
         a_user = 8 + 8 + NONCE_BYTES + self._groups * LIST_BYTES
-        a_set = blocks * (HEADER_BYTES + 4) + listed * NONCE_BYTES + users * a_user + NUMBER_BYTES
-        tables = blocks * self.block_bytes(shape) + NUMBER_BYTES + 2 * HEAD_BYTES
-        down = sets * a_set + len(openers) * quorum * SIGNATURE_BYTES + quorum * tables
-        parts = self._groups * (blocks * row + HEAD_BYTES + NUMBER_BYTES + SIGNATURE_BYTES)
+        a_set = (
+            blocks * (HEADER_BYTES + 4) + listed * NONCE_BYTES + users * a_user + NUMBER_BYTES + HEAD_BYTES
+        )
+        a_part = 2 * HEAD_BYTES + NUMBER_BYTES + SIGNATURE_BYTES
+        others = self._groups - math.comb(self.members - 1, self.members - self.colluding - 1)
+        a_sheet = (1 + others) * blocks * row + NUMBER_BYTES + self._groups * a_part
+        lives = self.members * LIFE_BYTES
+        down = sets * a_set + len(openers) * quorum * SIGNATURE_BYTES + quorum * (a_sheet + lives)
+        parts = self._groups * (blocks * row + a_part)
         words = quorum * (SIGNATURE_BYTES + SIGNATURE_BYTES + NUMBER_BYTES)
         return Traffic(down, parts + blocks * NONCE_BYTES + words)
 

@@ -1,15 +1,17 @@
-"""Heads that a quorum of members has signed, and the lives that they name.
+"""What a quorum of members signs.
 
-    head   = H(run, round, before, closed, root, tag, lives)     of the tables that follow a closed set
-    head'  = H(run, round, head, lives')                         the same tables, for members of other lives
+    head    = H(run, round, before, closed, root, tag)    names tables; nobody chooses anything in it
+    set     = H(closed)                                    they open this set, and no other of its head
+    answers = H(head, lives)                               who answers for these tables
 
-A member that is started again has a new life, and answers for no head that names the old one: what it did
-before, it cannot remember. Tables of which too many lives are over get another head, signed anew; users
-upload again under that."""
+A member that is started again has a new life, and answers for no tables whose signed list names the old one:
+what it did before, it cannot remember. If too many lives are over, members sign another list for the same
+tables. The head stays what it was, so uploads stay what they were, and so does the one set of that head.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedmf_ray.schemes.masked.heads import digest
@@ -18,7 +20,7 @@ LIFE_BYTES, SIGNATURE_BYTES = 16, 64
 
 
 @dataclass(frozen=True)
-class Link:
+class Answering:
     """lives: of all members, by number. signatures: of those who signed."""
 
     lives: tuple[bytes, ...]
@@ -30,17 +32,17 @@ class Link:
         return b"".join((*self.lives, *signed))
 
     @classmethod
-    def from_bytes(cls, text: bytes, members: int) -> Link:
+    def from_bytes(cls, text: bytes, members: int) -> Answering:
         """Raises ``ValueError`` for another length."""
-        if len(text) != members * (LIFE_BYTES + SIGNATURE_BYTES):
-            raise ValueError("a signed head is not of the agreed length")
+        if len(text) != answering_bytes(members):
+            raise ValueError("its signatures are not of the agreed length")
         lives = _cut(text[: members * LIFE_BYTES], LIFE_BYTES)
         signed = _cut(text[members * LIFE_BYTES :], SIGNATURE_BYTES)
         there = {at: one for at, one in enumerate(signed) if any(one)}
         return cls(tuple(lives), there)
 
 
-def link_bytes(members: int) -> int:
+def answering_bytes(members: int) -> int:
     return members * (LIFE_BYTES + SIGNATURE_BYTES)
 
 
@@ -48,24 +50,10 @@ def _cut(text: bytes, size: int) -> list[bytes]:
     return [text[at : at + size] for at in range(0, len(text), size)]
 
 
-def first_head(
-    run: bytes, number: int, before: bytes, closed: bytes, root: bytes, tag: bytes, lives: Sequence[bytes]
-) -> bytes:
-    """Of new tables. number: of the round that they open."""
-    return digest(b"committee head", run, number, before, closed, root, tag, *lives)
-
-
-def renewed_head(run: bytes, number: int, before: bytes, lives: Sequence[bytes]) -> bytes:
-    """Of tables whose head was ``before``, for other lives."""
-    return digest(b"committee head, renewed", run, number, before, *lives)
-
-
-def chained(run: bytes, number: int, first: bytes, later: Iterable[Sequence[bytes]]) -> list[bytes]:
-    """The heads of tables, one after the other. later: the lives of each but the first."""
-    heads = [first]
-    for lives in later:
-        heads.append(renewed_head(run, number, heads[-1], lives))
-    return heads
+def head_of(run: bytes, number: int, before: bytes, closed: bytes, root: bytes, tag: bytes) -> bytes:
+    """Of tables. number: of the round that they open. before: the head of the tables before. closed: a digest
+    of the set that they follow from."""
+    return digest(b"committee head", run, number, before, closed, root, tag)
 
 
 def set_text(closed: bytes) -> bytes:
@@ -73,6 +61,6 @@ def set_text(closed: bytes) -> bytes:
     return digest(b"committee set", closed)
 
 
-def head_text(head: bytes) -> bytes:
-    """What members sign of a head."""
-    return digest(b"committee signs head", head)
+def answers_text(head: bytes, lives: Sequence[bytes]) -> bytes:
+    """What members sign of tables, and of who answers for them."""
+    return digest(b"committee answers", head, *lives)

@@ -4,9 +4,10 @@ signed."""
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,39 +17,39 @@ from fedmf_ray.schemes.committee.keyring import KeyRing
 from fedmf_ray.schemes.committee.keys import public_of, shared_key
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.public import Public
-from fedmf_ray.schemes.committee.rounds import NobodysRound, UserRound, row_nonces
-from fedmf_ray.schemes.committee.signed import Link
+from fedmf_ray.schemes.committee.rounds import NobodysRound, UserRound, digest_of, row_nonces
+from fedmf_ray.schemes.committee.signed import Answering
 from fedmf_ray.schemes.committee.wire import UPLOAD_NONCE_BYTES
 from fedmf_ray.schemes.council import Council, CouncilKeyHolder, Member
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.rounds import Round
-from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, fresh_nonces
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, fresh_nonces, mac
 from fedmf_ray.schemes.masked.users import MaskedKeyHolder
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
 from fedmf_ray.schemes.sides import Integers, Known, Piece, Secrets, Shape, Wire
-
-if TYPE_CHECKING:
-    pass
 
 Bytes = NDArray[np.uint8]
 
 NOBODY = -1
 """Whose keys protect rows outside of a round."""
 
-_KEPT = 16
-"""Heads of which it is remembered what they follow from."""
+_KEPT = 3
+"""Latest tables of each server of which it is remembered what they follow from."""
+
+_STREAMS = 16
+"""Heads whose keys are kept."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """What somebody knows of tables that it has read. round: that they open. closed: the digest of the set
-    that they follow from. chain: their heads. lives: which the last one names."""
+    """What somebody knows of tables that it has read. round: that they open. first: their first block.
+    closed: the digest of the set that they follow from. lives: of the members who answer for them."""
 
     round: int
+    first: int
     closed: bytes
-    chain: tuple[bytes, ...]
     lives: tuple[bytes, ...]
 
 
@@ -151,7 +152,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     def _round(self, head: bytes) -> Round:
         if head not in self._streams:
-            while len(self._streams) >= _KEPT:
+            while len(self._streams) >= _STREAMS:
                 del self._streams[next(iter(self._streams))]
             self._streams[head] = NobodysRound(self._secret, head, self._agree(NOBODY))
         return self._streams[head]
@@ -171,10 +172,11 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         words = np.empty((len(integers), layout.columns), layout.word)
         cuts = [(one.begin, one.end) for one in pieces]
         tags: list[Wire] = []
+        plain = integers.astype(layout.word)
         for one, number in zip(pieces, self._weights.numbers(blocks, integers, cuts), strict=True):
             mine, labels = slice(one.begin, one.end), blocks[one.begin : one.end] - one.first
             keyed = UserRound(self._agree(one.user_id), heads[one.first])
-            nonce = fresh_nonces(1)[0, :UPLOAD_NONCE_BYTES]
+            nonce = self._upload_nonce(one.user_id, heads[one.first], labels, plain[mine])
             nonces = row_nonces(nonce, labels)
             out[mine, 0, 1:HEADER_BYTES] = nonces
             words[mine] = keyed.words(nonces, layout.columns, layout.word)
@@ -182,9 +184,16 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
             unused = np.zeros(NONCE_BYTES - UPLOAD_NONCE_BYTES, np.uint8)
             tags.append(np.concatenate([nonce, unused, tag, keyed.lists(nonce, labels)]))
         for some in layout.chunks(len(integers)):
-            words[some] += integers[some].astype(layout.word)
+            words[some] += plain[some]
             layout.pack(words[some], out[some, 0, HEADER_BYTES:])
         return out, tags
+
+    def _upload_nonce(self, user_id: int, head: bytes, labels: Integers, words: NDArray[Any]) -> Bytes:
+        """(8,) It follows from what is uploaded, under a key of the user's own: what is sent again after a
+        failure is the same bytes, and anything else is under other masks."""
+        said = hashlib.sha256(np.ascontiguousarray(words).data).digest()
+        text = mac(self.keys.user_nonces(user_id), head, digest_of(labels), said)
+        return np.frombuffer(text, np.uint8)[:UPLOAD_NONCE_BYTES]
 
     def read_as(self, members: Sequence[int], user_id: int, wire: Wire, head: bytes) -> Integers:
         """What a coalition of these members, and of anybody else but the user, makes of rows that it
@@ -204,17 +213,14 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         wire = self._masked(wires.TABLES, self._tables, self.table_nonces(closed, blocks), integers)
         tag = field.to_bytes(self.weighed(blocks, integers, fresh) + self.tables_pad(closed))
         proof = Proof(before, rest, np.empty((len(wire), 0), np.uint8))
-        lives = (bytes(signed.LIFE_BYTES),) * self._count
-        head = signed.first_head(self.run, 0, before, closed, root(leaves_of(wire)), tag.tobytes(), lives)
-        begun = Opening(
-            -1, first, wire, tag, head, closed, replace(proof, links=(Link(lives, {}).to_bytes(),))
-        )
+        head = signed.head_of(self.run, 0, before, closed, root(leaves_of(wire)), tag.tobytes())
+        begun = Opening(-1, first, wire, tag, head, closed, proof)
         if not self.alone:
             return begun
         lives = tuple(one.life for one in self.members)
-        head = signed.renewed_head(self.run, 0, begun.head, lives)
-        word = {at: self.keys.member(at).sign(signed.head_text(head)) for at in range(self._count)}
-        return with_link(begun, head, Link(lives, word))
+        text = signed.answers_text(head, lives)
+        answering = Answering(lives, {at: self.keys.member(at).sign(text) for at in range(self._count)})
+        return replace(begun, proof=replace(proof, links=(answering.to_bytes(),)))
 
     def _open(self, closed: Closed, known: Known | None) -> Opening:
         """All members in one process, one after the other, do what in a run each does on its own."""
@@ -262,26 +268,34 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     def read(self, message: EncryptedItems, rows: Integers) -> Integers:
         """Raises ``ValueError`` unless the head follows from the one before, and a quorum has signed it."""
-        return self._read(message, rows, unsigned=False)
+        return self._read(message, rows)
 
-    def read_unsigned(self, message: EncryptedItems) -> Integers:
+    def read_unsigned(self, message: EncryptedItems) -> None:
         """The first tables before members have signed them. Raises ``ValueError`` unless users made them."""
-        return self._read(message, np.arange(len(message.ciphertexts)), unsigned=True)
-
-    def _read(self, message: EncryptedItems, rows: Integers, unsigned: bool) -> Integers:
-        chain, links = self.public.chain_of(self.run, message, unsigned)
-        assert message.proof is not None
-        closed = heads.closed_digest(
-            message.proof.before, message.round - 1, message.first, message.credited, message.proof.rest
+        self.public.answering(self.run, message, unsigned=True)
+        self.unmasked(
+            message.ciphertexts, _closed(message), message.first, np.arange(len(message.ciphertexts))
         )
-        integers = self.unmasked(message.ciphertexts, closed, message.first, rows)
-        self.remember(Past(message.round, closed, tuple(chain), links[-1].lives))
+
+    def _read(self, message: EncryptedItems, rows: Integers) -> Integers:
+        answering = self.public.answering(self.run, message)
+        assert answering is not None
+        integers = self.unmasked(message.ciphertexts, _closed(message), message.first, rows)
+        self._remember(message, answering.lives)
         return integers
 
-    def remember(self, past: Past) -> None:
-        while len(self.past) >= _KEPT:
-            del self.past[next(iter(self.past))]
-        self.past[past.chain[-1]] = past
+    def admit(self, message: EncryptedItems) -> None:
+        """Know who answers for tables that have been read already. Raises ``ValueError`` for what no quorum
+        has signed."""
+        self.past_of(message.head)
+        self._remember(message, self.public.who_answers(message).lives)
+
+    def _remember(self, message: EncryptedItems, lives: tuple[bytes, ...]) -> None:
+        """Of each server the latest ones, in whatever order they are read: nobody can push these out."""
+        self.past[message.head] = Past(message.round, message.first, _closed(message), lives)
+        mine = [(past.round, head) for head, past in self.past.items() if past.first == message.first]
+        for _, head in sorted(mine)[:-_KEPT]:
+            del self.past[head]
 
     def past_of(self, head: bytes) -> Past:
         """Raises ``ValueError`` for tables that have not been read here."""
@@ -291,10 +305,11 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     def heads_of(self, message: EncryptedItems) -> tuple[bytes, ...]:
         assert message.proof is not None
-        return message.proof.before, *self.past_of(message.head).chain
+        return message.proof.before, message.head
 
 
-def with_link(begun: Opening, head: bytes, link: Link) -> Opening:
-    assert begun.proof is not None
-    proof = replace(begun.proof, links=(*begun.proof.links, link.to_bytes()))
-    return replace(begun, head=head, proof=proof)
+def _closed(message: EncryptedItems) -> bytes:
+    assert message.proof is not None
+    return heads.closed_digest(
+        message.proof.before, message.round - 1, message.first, message.credited, message.proof.rest
+    )

@@ -3,15 +3,18 @@ opening."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.masked import field
+from fedmf_ray.schemes.masked import wire as wires
+from fedmf_ray.schemes.masked.heads import digest
 from fedmf_ray.schemes.masked.server import MaskedAggregate, MaskedTags
 from fedmf_ray.schemes.masked.streams import NONCE_BYTES
-from fedmf_ray.schemes.masked.wire import TAG_BYTES, TagSums
+from fedmf_ray.schemes.masked.wire import TAG_BYTES, Sums, TagSums
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -64,32 +67,90 @@ class CommitteeAggregate(MaskedAggregate):
 
 
 @dataclass(frozen=True)
+class Committed(Sums):
+    """Closed sums as members get them before they open: ``totals`` is empty. digest: of the totals, and of
+    the sum of tags, which a server cannot choose any more once it knows what opens them."""
+
+    digest: bytes
+
+    @property
+    def nbytes(self) -> int:
+        return super().nbytes + len(self.digest)
+
+
+def totals_digest(totals: Bytes, total: Bytes) -> bytes:
+    """Of what a server has added up: rows, and tags."""
+    whole = hashlib.sha256(f"{totals.shape}".encode())
+    whole.update(np.ascontiguousarray(totals).data)
+    whole.update(np.ascontiguousarray(total).data)
+    return whole.digest()
+
+
+def committed(sums: Sums, tags: TagSums) -> bytes:
+    """The digest of what a server has added up."""
+    return sums.digest if isinstance(sums, Committed) else totals_digest(sums.totals, tags.total)
+
+
+def rest_of(sums: Sums, tags: TagSums) -> bytes:
+    """A digest of what a closed set is, beside its users: who uploaded which rows, and what they add up
+    to."""
+    return digest(b"committee rest", wires.rest_of(sums, tags), committed(sums, tags))
+
+
+@dataclass(frozen=True)
 class Part:
     """What a member of a group sends to open a closed set.
 
-    first: the server's first block. closed: a digest of the set. words: (rows, bytes) packed: the masks of
-    its group, taken out. number: (16,) likewise of tags. nonces: (rows, 12) of the next tables, from group 0
-    alone, which also takes the old mask of tables out and puts the new one on."""
+    first: the server's first block. closed: a digest of the set. digest: of the words. number: (16,) like
+    words, of tags. nonces: (rows, 12) of the next tables, from group 0 alone, which also takes the old mask
+    of tables out and puts the new one on. words: (rows, bytes) packed: the masks of its group, taken out;
+    None for whoever can compute them itself."""
 
     first: int
     group: int
     member: int
     closed: bytes
-    words: Bytes
+    digest: bytes
     number: Bytes
     nonces: Bytes | None
+    words: Bytes | None
     signature: bytes = b""
 
     @property
     def nbytes(self) -> int:
-        nonces = 0 if self.nonces is None else self.nonces.nbytes
-        return len(self.closed) + self.words.nbytes + self.number.nbytes + nonces + len(self.signature)
+        arrays = sum(0 if one is None else one.nbytes for one in (self.words, self.nonces))
+        return len(self.closed) + len(self.digest) + self.number.nbytes + arrays + len(self.signature)
+
+    def without_words(self) -> Part:
+        return replace(self, words=None, nonces=None)
+
+
+def words_digest(words: Bytes) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(words).data).digest()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """From which a member computes the next tables itself: what a server has added up, and what opens it.
+
+    totals: (rows, bytes) packed. total: (16,) of tags. parts: of all groups, by number; without words for
+    those that the member is in."""
+
+    round: int
+    first: int
+    totals: Bytes
+    total: Bytes
+    parts: tuple[Part, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return self.totals.nbytes + self.total.nbytes + sum(one.nbytes for one in self.parts)
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A member's word for the next tables. tag: (16,) of what they keep. signatures: of heads, by the first
-    block of a server."""
+    """A member's word for the next tables. tag: (16,) of what they keep. signature: of their head, and of who
+    answers for them."""
 
     member: int
     tag: Bytes

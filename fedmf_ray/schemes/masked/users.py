@@ -179,7 +179,7 @@ class MaskedKeyHolder(KeyHolder):
         return [self._open(one, known) for one in closed]
 
     def _open(self, closed: Closed, known: Known | None) -> Opening:
-        check(closed, known)
+        check(closed, known, self.layout.row_bytes)
         integers, fresh = self.at(closed.head)._opened(closed.sums), np.array([], np.int64)
         if known is not None:
             fresh = known.fresh
