@@ -20,7 +20,7 @@ from fedmf_ray.engine.backends import Handle, Reference
 from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.participation import DROPPED, LATE, Fates
-from fedmf_ray.schemes import Council, listed_digest, run_of
+from fedmf_ray.schemes import NAMED_BYTES, Council, listed_digest, run_of
 
 if TYPE_CHECKING:
     from fedmf_ray.engine.crew import Crew
@@ -36,12 +36,13 @@ class NewLives(Lost):
 
 class Chair:
     """seats: the positions of the users who are members, by number. run: digest of the list of users.
-    setup: CPU seconds that key agreement took a user, and a member beside that."""
+    setup: CPU seconds and bytes that key agreement took a user, and a member beside that."""
 
     def __init__(self, crew: Crew, council: Council) -> None:
         self._crew, self._council = crew, council
         self.seats: list[int] = []
         self.run, self._beacon = b"", b""
+        self._appointed: list[bytes] = []
         self.setup: dict[str, float] = {"user_keys_cpu_s": 0.0, "member_keys_cpu_s": 0.0}
         self._named: dict[tuple[int, int], Lives] = {}
 
@@ -67,13 +68,28 @@ class Chair:
         except ValueError as error:
             raise FedMFError(f"protocol.{crew.plan.scheme.name}.members: {error}") from error
         self.run = run_of(listed, self._beacon)
-        agreed = self._enrol(range(len(crew.users)))
+        self._appointed = backend.get(
+            [
+                backend.call(self._host(number), "appoint", number, int(self._user_ids[position]), self.run)
+                for number, position in enumerate(self.seats)
+            ]
+        )
+        agreed, down = zip(*self._enrol(range(len(crew.users))), strict=True)
         self.setup["user_keys_cpu_s"] = max(cpu_s for _, cpu_s in introduced) + max(agreed)
+        self.setup["committee_keys_bytes"] = max(down)
+        self.setup["member_keys_bytes"] = self._user_ids.nbytes + self._entries.nbytes
 
-    def _enrol(self, which: Sequence[int]) -> list[float]:
+    def _enrol(self, which: Sequence[int]) -> list[tuple[float, int]]:
+        """Of each of some user actors: CPU seconds and downloaded bytes of a user."""
         crew, backend = self._crew, self._crew.backend
         mine = {at: self._entries[crew.groups[at].start : crew.groups[at].stop] for at in which}
-        agreed = [backend.call(crew.users[at], "enrol", self.run, mine[at]) for at in which]
+        public = (
+            self._user_ids,
+            np.ascontiguousarray(self._entries[:, :NAMED_BYTES]),
+            self._beacon,
+            self._appointed,
+        )
+        agreed = [backend.call(crew.users[at], "enrol", mine[at], *public) for at in which]
         seated = [
             backend.call(self._host(number), "take_seat", number, self._user_ids, self._entries, self._beacon)
             for number, at in enumerate(map(self._actor_of, self.seats))
@@ -81,7 +97,7 @@ class Chair:
         ]
         took = max([self.setup["member_keys_cpu_s"], *backend.get(seated)])
         self.setup["member_keys_cpu_s"] = took
-        answers: list[float] = backend.get(agreed)
+        answers: list[tuple[float, int]] = backend.get(agreed)
         return answers
 
     def lend(self, actor: Handle) -> None:
@@ -128,7 +144,7 @@ class Chair:
         self.renew(number, which)
         messages = [crew.items[number][at] for at in which]
         members = range(len(self.seats))
-        backend.get([backend.call(self._host(one), "admit", one, *messages) for one in members])
+        backend.get([backend.call(self._host(one), "acknowledge", one, *messages) for one in members])
         crew.events("members_renewed", round=number, action="they have signed who answers from now on")
 
     def open(

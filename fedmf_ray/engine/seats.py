@@ -20,7 +20,7 @@ from fedmf_ray.schemes import AnotherSet, CouncilKeyHolder
 
 Integers = NDArray[np.int64]
 Word = Any
-"""What a member answers for one server; None if it cannot answer in this attempt."""
+"""What a member answers for one server; None if it cannot answer."""
 
 
 class Seats(Keeper):
@@ -39,17 +39,30 @@ class Seats(Keeper):
         entries = self._held.introduce(self._users.user_ids)
         return entries, (cpu_clock() - started) / len(self._users)
 
-    def enrol(self, run: bytes, entries: NDArray[np.uint8]) -> float:
-        """The users here check the committee's keys, and agree on keys with its groups; CPU seconds of
-        one."""
-        started = cpu_clock()
+    def appoint(self, number: int, user_id: int, run: bytes) -> bytes:
+        """A user here has been drawn as a member: its signature of the key with which it signs as such."""
+        return self._held.appoint(number, user_id, run)
+
+    def enrol(
+        self,
+        entries: NDArray[np.uint8],
+        user_ids: Integers,
+        named: NDArray[np.uint8],
+        beacon: bytes,
+        appointed: Sequence[bytes],
+    ) -> tuple[float, int]:
+        """The users here check who sits in the committee, and agree on keys with its groups; CPU seconds, and
+        bytes of what was downloaded, of one. entries: what they have published. The others as of
+        :meth:`CouncilKeyHolder.check_committee`."""
+        started, key = cpu_clock(), self._held
         try:
-            self._held.check_committee()
+            run = key.check_committee(user_ids, named, beacon, appointed)
         except ValueError as error:
             raise FedMFError(f"the committee's keys are not accepted: {error}") from error
         checked = cpu_clock()
-        self._held.enrol(self._users.user_ids, entries, run)
-        return checked - started + (cpu_clock() - checked) / len(self._users)
+        key.enrol(self._users.user_ids, entries, run)
+        down = user_ids.nbytes + named.nbytes + len(beacon) + sum(map(len, appointed)) + key.committee_bytes
+        return checked - started + (cpu_clock() - checked) / len(self._users), down
 
     def overhear(self, user_ids: Integers, entries: NDArray[np.uint8]) -> None:
         """What members who collude share with these users, for :meth:`decrypt_for_server`."""
@@ -113,11 +126,11 @@ class Seats(Keeper):
         member = self._held.members[number]
         return [self._ledger.naming(one, partial(member.renew, one, lives)) for one in messages]
 
-    def admit(self, number: int, *messages: EncryptedItems) -> None:
+    def acknowledge(self, number: int, *messages: EncryptedItems) -> None:
         """Who answers for each server's tables now."""
         member = self._held.members[number]
         for one in messages:
-            self._ledger.naming(one, partial(member.admit, one))
+            self._ledger.naming(one, partial(member.acknowledge, one))
 
     def _known(self, least: int) -> Any:
         return self._ledger.known(least)

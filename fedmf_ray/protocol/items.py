@@ -66,8 +66,8 @@ class Share:
     of the users whose uploads the servers say they added to the tables before. weighed, pads, tags: for each
     server, its share of the weighted sum, of the pads of the users that were credited, and (one share only)
     the number in the sum of tags. fresh: its share of the weighted sum of fresh blocks, which the next round
-    starts without. Empty where nothing is tagged, or tables are sealed. heads: for each server, what came
-    before its tables and their own (several, if they got another one), where schemes keep heads.
+    starts without. Empty where nothing is tagged, or tables are sealed. heads: for each server, that of the
+    tables before and their own, where schemes keep heads.
     """
 
     round: int
@@ -77,7 +77,7 @@ class Share:
     pads: list[mpz]
     tags: list[mpz]
     fresh: list[mpz]
-    heads: list[tuple[bytes, ...]] = field(default_factory=list)
+    heads: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def compact(self) -> Share:
         """The same with integers of half the width, where they fit: less to seal and to open."""

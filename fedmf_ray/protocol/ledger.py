@@ -104,9 +104,10 @@ class Ledger:
             raise
         except ValueError as error:
             first = message.first
-            server = self._firsts.index(first) if first in self._firsts else first
+            known = isinstance(first, int) and first in self._firsts
+            server = self._firsts.index(first) if known else first
             raise TamperedError(
-                f"round {message.round!r:.20}: the sums of server {server} are not opened: {error}"
+                f"round {message.round!r:.20}: the sums of server {server!r:.20} are not opened: {error}"
             ) from error
 
     def settle(self, shares: Sequence[Share], round_number: int) -> bool:
@@ -130,15 +131,12 @@ class Ledger:
     def _follow(self, shares: Sequence[Share], again: bool) -> None:
         """Tables are those of before again, or follow from them: there is one successor, or a second one is
         not read."""
-        for server, (before, *heads) in enumerate(shares[0].heads):
-            # Tables that got another head are read again under that; what was read before is on the way to
-            # it.
-            named = heads if again else [before]
-            if self.balance[server] not in map(_number, named) or any(
-                share.heads[server] != shares[0].heads[server] for share in shares
+        for server, (before, head) in enumerate(shares[0].heads):
+            if self.balance[server] != _number(head if again else before) or any(
+                share.heads[server] != (before, head) for share in shares
             ):
                 raise tampered(shares[0].round, server)
-        self.balance = [_number(heads[-1]) for heads in shares[0].heads]
+        self.balance = [_number(head) for _, head in shares[0].heads]
 
     def _add(self, shares: Sequence[Share], again: bool) -> None:
         for server, (before, tag) in enumerate(zip(self.balance, shares[0].tags, strict=True)):

@@ -37,6 +37,7 @@ from fedmf_ray.schemes.base import (
 )
 from fedmf_ray.schemes.committee import Committee
 from fedmf_ray.schemes.council import (
+    NAMED_BYTES,
     AnotherSet,
     Council,
     CouncilEvaluator,
@@ -50,6 +51,7 @@ from fedmf_ray.schemes.plain import Plain
 
 __all__ = [
     "IN_THE_CLEAR",
+    "NAMED_BYTES",
     "SCHEMES",
     "Aggregate",
     "AnotherSet",

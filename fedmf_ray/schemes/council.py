@@ -30,8 +30,8 @@ NAMED_BYTES = 64
 
 
 class AnotherSet(ValueError):
-    """The member has agreed on another set for this head, or does not answer for this head: it takes a new
-    attempt."""
+    """The member has agreed on another set for this head, or cannot answer for this head: another one must,
+    or members sign who does."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,10 @@ class Council:
         """The positions of the users who are members, by number: those with the smallest SHA-256 of public
         randomness, fixed after the list of users, and of their id.
 
-        Raises ``ValueError`` where there are fewer users than members."""
+        Raises ``ValueError`` where there are fewer users than members, and for a user who is listed twice: it
+        would have two lots."""
+        if (user_ids[1:] <= user_ids[:-1]).any():
+            raise ValueError("the list of users is not in order, or has one of them twice")
         if self.members > len(user_ids):
             raise ValueError(f"{self.members} members of {len(user_ids)} users: name fewer members")
         lots = [
@@ -140,7 +143,7 @@ class Member(ABC):
         """Its signature of who answers for published tables. Raises ``ValueError``."""
 
     @abstractmethod
-    def admit(self, message: EncryptedItems) -> None:
+    def acknowledge(self, message: EncryptedItems) -> None:
         """Know who answers for tables that it has read, once a quorum has signed that. Raises
         ``ValueError``."""
 
@@ -161,13 +164,26 @@ class CouncilKeyHolder(KeyHolder):
         """Public randomness that is fixed after the list of users. listed: its digest."""
         raise NotImplementedError
 
-    def check_committee(self) -> None:
-        """Raise ``ValueError`` for a committee whose keys are not what its members have signed."""
+    def appoint(self, number: int, user_id: int, run: bytes) -> bytes:
+        """The signature of a user who has been drawn as a member, of the key with which it signs as such."""
+        raise NotImplementedError
+
+    def check_committee(
+        self, user_ids: Integers, named: Bytes, beacon: bytes, appointed: Sequence[bytes]
+    ) -> bytes:
+        """What names the run, once this user has checked that the committee is of users who were drawn, and
+        its keys theirs. named: (users, 64) the keys that name all users. appointed: of :meth:`appoint`, by
+        member. Raises ``ValueError``."""
+        raise NotImplementedError
+
+    @property
+    def committee_bytes(self) -> int:
+        """Of the committee's keys, as each user downloads them."""
         raise NotImplementedError
 
     def enrol(self, user_ids: Integers, entries: Bytes, run: bytes) -> None:
-        """Agree on keys with the committee. entries: what these users have published. run: a digest of the
-        list of users."""
+        """Agree on keys with the committee. entries: what these users have published. run: of
+        :meth:`check_committee`."""
         raise NotImplementedError
 
     def overhear(self, user_ids: Integers, entries: Bytes) -> None:

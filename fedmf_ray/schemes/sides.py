@@ -153,9 +153,9 @@ class KeyHolder:
         user uploaded."""
         return self.at(head).decrypt(wire)
 
-    def heads_of(self, message: EncryptedItems) -> tuple[bytes, ...]:
-        """For schemes that keep heads: what came before published tables that have been read here, and their
-        heads, one after the other: tables may get another head."""
+    def heads_of(self, message: EncryptedItems) -> tuple[bytes, bytes]:
+        """For schemes that keep heads: of the tables before published ones that have been read here, and of
+        these."""
         assert message.proof is not None
         return message.proof.before, message.head
 

@@ -116,7 +116,7 @@ class TestProcessesThatDie:
         result = train(small(**ON_RAY, protocol__scheme="committee"), backend, tmp_path)
         check(result, undisturbed)
         assert len(backend.killed) == 5
-        assert "began_again" in {event for event, _ in result[2]}
+        assert "members_renewed" in {event for event, _ in result[2]}
 
     def test_without_checkpoints_a_dead_process_ends_the_run_with_a_word(self, local_ray, tmp_path):
         backend = FaultyBackend([("train", 2, "UserActor")])

@@ -11,7 +11,7 @@ from fedmf_ray.schemes.committee.members import CommitteeMember
 from fedmf_ray.schemes.masked.bits import BitLayout
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES
 from tests.support.broken_committees import Forgetful
-from tests.support.masked import agreed, federation_of, not_opened
+from tests.support.masked import agreed, changed, federation_of, not_opened, parts_of
 from tests.support.small_protocol import Federation, agreed_terms
 
 SCHEME = Committee()
@@ -21,10 +21,6 @@ def closed_of(**terms):
     """Of a round whose uploads have all arrived."""
     federation = federation_of(scheme=SCHEME, **terms)
     return federation, federation.servers[0].close()
-
-
-def changed(closed, **parts):
-    return dataclasses.replace(closed, sums=dataclasses.replace(closed.sums, **parts))
 
 
 class TestAServerThatChangesWhatItAdds:
@@ -143,7 +139,7 @@ class TestTwoSets:
         known, opened = federation.ledger.known(), []
         for closed, shown in ((whole, honest[:1]), (less, honest[1:])):
             signatures = agreed(federation, closed, shown)
-            liar._agreed.clear(), liar._listed.clear()
+            liar._agreed.clear()
             signatures[corrupt] = liar.agree(closed, known)
             member = federation.key.members[shown[0]]
             group = next(at for at, who in enumerate(federation.key.groups) if member.number in who)
@@ -166,14 +162,11 @@ class TestTwoSets:
     def test_members_without_memory_would_name_the_user_between_them(self):
         """The careless variant: what the server, one user and forgetful members read is that user's step."""
         federation, piece, whole, less = two_sets(Forgetful())
-        known, drafts = federation.ledger.known(), []
+        drafts = []
         for closed in (whole, less):
-            signatures = agreed(federation, closed)
-            parts = [
-                federation.key.members[who[0]].part(group, closed, known, signatures)
-                for group, who in enumerate(federation.key.groups)
-            ]
-            drafts.append(federation.evaluator.assemble(closed, parts))
+            for member in federation.key.members:
+                member._sent.clear()
+            drafts.append(federation.evaluator.assemble(closed, parts_of(federation, closed)))
         rows = np.arange(9)
         one, other = (
             federation.key.unmasked(draft.sums, draft.closed, draft.first, rows) for draft in drafts
@@ -182,25 +175,44 @@ class TestTwoSets:
         assert np.array_equal((one - other)[piece.blocks], steps)
         assert steps.any()
 
-    def test_a_round_that_is_done_anew_brings_the_same_rows(self):
-        federation, _, whole, _ = two_sets()
-        known, key = federation.ledger.known(), federation.key
+    def test_a_round_that_goes_on_with_other_lives_has_the_same_set(self):
+        federation, _, whole, less = two_sets()
+        key, known = federation.key, federation.ledger.known()
         agreed(federation, whole)
         message = federation.messages[0]
+        key.members[3] = CommitteeMember(key, 3)
         lives = tuple(one.life for one in key.members)
         signatures = {one.number: one.renew(message, lives) for one in key.members}
-        federation.messages = [federation.evaluator.renewed(key.run, message, lives, signatures)]
-        federation.ledger.settle(federation.shares(), 1)
-        federation.start_servers()
-        uploads = federation.uploads()
-        federation.deliver(uploads[1:])
-        with pytest.raises(TamperedError, match="other users, or other rows, than in a set of this round"):
-            federation.ledger.open([federation.servers[0].close()])
-        federation.start_servers()
-        federation.deliver(federation.uploads())
-        federation.publish()
-        federation.open()
-        assert known.heads != federation.ledger.heads
+        for member in key.members:
+            member.acknowledge(federation.evaluator.renewed(message, lives, signatures))
+        for member in key.members[:3]:
+            with pytest.raises(AnotherSet, match="has agreed on another set of this head"):
+                member.agree(less, known)
+        parts_of(federation, whole)
+
+    def test_two_members_at_once_are_more_than_one(self):
+        """What is assumed of four: one of them is corrupt, or is started again in the middle of a round. With
+        one of each, two sets of a round are opened, and a user's step is between them."""
+        federation, piece, whole, less = two_sets()
+        key, message = federation.key, federation.messages[0]
+        opened = [self.read(federation, whole, (0, 1, 2))]
+        key.members[:2] = [CommitteeMember(key, 0), CommitteeMember(key, 1)]  # number 0 forgets on purpose
+        lives = tuple(one.life for one in key.members)
+        signatures = {number: key.members[number].renew(message, lives) for number in (0, 1, 3)}
+        for number in (0, 1, 3):
+            key.members[number].acknowledge(federation.evaluator.renewed(message, lives, signatures))
+        opened.append(self.read(federation, less, (0, 1, 3)))
+        assert np.array_equal((opened[0] - opened[1])[piece.blocks], federation.steps_of(0))
+
+    def read(self, federation, closed, members):
+        key, known = federation.key, federation.ledger.known()
+        signatures = agreed(federation, closed, members)
+        parts = [
+            key.members[next(one for one in who if one in members)].part(group, closed, known, signatures)
+            for group, who in enumerate(key.groups)
+        ]
+        draft = federation.evaluator.assemble(closed, parts)
+        return key.unmasked(draft.sums, draft.closed, draft.first, np.arange(9))
 
 
 class TestCollusion:

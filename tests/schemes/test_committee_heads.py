@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fedmf_ray.protocol.items import TamperedError
+from fedmf_ray.protocol.items import TamperedError, encrypt_items, initial_tables
 from fedmf_ray.schemes import Committee, Council, Shape, listed_digest, run_of
 from fedmf_ray.schemes.committee import kem, keys
-from tests.support.masked import agreed, federation_of
-from tests.support.small_protocol import Federation, agreed_terms
+from tests.support.masked import certificates, federation_of, parts_of
+from tests.support.small_protocol import Federation, agreed_terms, people, sides
 
 SCHEME = Committee()
 
@@ -37,58 +37,102 @@ class TestHeads:
         """What any user has, and t members: their signatures are no quorum."""
         federation = federation_of(scheme=SCHEME)
         draft, lives, words = self.drafted(federation)
+        certified, run = federation.evaluator.certified, federation.key.run
         with pytest.raises(ValueError, match="no quorum of members has signed the next tables"):
-            federation.evaluator.certified(federation.key.run, draft, lives, words[:2])
+            certified(run, draft, lives, words[:2])
         twice = [words[0], words[1], dataclasses.replace(words[1], member=2)]
         with pytest.raises(ValueError, match="no quorum"):
-            federation.evaluator.certified(federation.key.run, draft, lives, twice)
-        federation.evaluator.certified(federation.key.run, draft, lives, words[:3])
+            certified(run, draft, lives, twice)
+        certified(run, draft, lives, words[:3])
 
     def drafted(self, federation):
-        key, known = federation.key, federation.ledger.known()
         closed = federation.servers[0].close()
-        signatures = agreed(federation, closed)
-        parts = [key.members[who[0]].part(at, closed, known, signatures) for at, who in enumerate(key.groups)]
-        draft = federation.evaluator.assemble(closed, parts)
-        lives = tuple(one.life for one in key.members)
-        return draft, lives, [one.certify(draft, known, lives) for one in key.members]
+        parts = parts_of(federation, closed)
+        return federation.evaluator.assemble(closed, parts), *certificates(federation, closed, parts)
 
     def test_members_do_not_sign_other_lives_than_their_own(self):
         federation = federation_of(scheme=SCHEME)
-        draft, lives, _ = self.drafted(federation)
-        others = (lives[1], *lives[1:])
+        closed, member = federation.servers[0].close(), federation.key.members[0]
+        parts = parts_of(federation, closed)
+        (sheet,) = federation.evaluator.sheets(closed, parts, [0])
+        lives = tuple(one.life for one in federation.key.members)
         with pytest.raises(ValueError, match="does not name the life of member 0"):
-            federation.key.members[0].certify(draft, federation.ledger.known(), others)
+            member.certify(closed, sheet, federation.ledger.known(), (lives[1], *lives[1:]))
+        with pytest.raises(ValueError, match="does not name the life of member 0"):
+            member.renew(federation.messages[0], (lives[1], *lives[1:]))
 
     def test_a_part_that_was_changed_names_its_group(self):
         federation = federation_of(scheme=SCHEME)
         closed = federation.servers[0].close()
-        known, key = federation.ledger.known(), federation.key
-        signatures = agreed(federation, closed)
-        parts = [key.members[who[0]].part(at, closed, known, signatures) for at, who in enumerate(key.groups)]
+        parts = parts_of(federation, closed)
         words = parts[2].words.copy()
         words[0, 0] ^= 1
+        changed = [*parts[:2], dataclasses.replace(parts[2], words=words), parts[3]]
         with pytest.raises(ValueError, match="the part of group 2"):
-            federation.evaluator.assemble(
-                closed, [*parts[:2], dataclasses.replace(parts[2], words=words), parts[3]]
-            )
+            federation.evaluator.assemble(closed, changed)
         with pytest.raises(ValueError, match="nobody of group 1"):
             federation.evaluator.assemble(closed, [parts[0], *parts[2:]])
 
-    def test_tables_with_another_head_are_those_that_were_read(self):
+    def test_who_answers_may_change_and_uploads_stay_what_they_were(self):
         federation = Federation(SCHEME, agreed_terms())
         federation.play()
-        key, message = federation.key, federation.messages[0]
-        lives = tuple(one.life for one in key.members)
-        signatures = {one.number: one.renew(message, lives) for one in key.members}
-        few = {number: signatures[number] for number in (0, 1)}
-        federation.messages = [federation.evaluator.renewed(key.run, message, lives, few)]
+        before = federation.uploads()
+        few, signed = (renewed(federation, members) for members in ((0, 1), range(4)))
+        federation.messages = [few]
         with pytest.raises(TamperedError):
-            federation.open()
-        federation.messages = [federation.evaluator.renewed(key.run, message, lives, signatures)]
-        federation.open()
-        federation.start_servers()
+            federation.shares()
+        federation.messages = [signed]
+        assert signed.head == few.head
+        federation.ledger.settle(federation.shares(), 1)
+        for (one,), (other,) in zip(before, federation.uploads(), strict=True):
+            assert np.array_equal(one.ciphertexts, other.ciphertexts)
+            assert np.array_equal(one.tag, other.tag)
         federation.play()
+
+    def test_a_member_signs_one_first_table_of_a_server(self):
+        """The server and one user show different users different ones."""
+        terms = agreed_terms()
+        evaluator, key = sides(SCHEME, terms.blocks.shape)
+        key.alone = False
+        lives = tuple(one.life for one in key.members)
+        (one,), (other,) = (encrypt_items(initial_tables(terms), key, terms) for _ in range(2))
+        signatures = {member.number: member.renew(one, lives) for member in key.members}
+        for member in key.members:
+            with pytest.raises(ValueError, match="has signed other tables of this round"):
+                member.renew(other, lives)
+        key.read(evaluator.renewed(one, lives, signatures), np.arange(9))
+
+    def test_first_tables_push_nothing_out_of_a_members_memory(self):
+        """Nor do old ones, however often they are shown."""
+        federation, old = Federation(SCHEME, agreed_terms()), []
+        for _ in range(4):
+            federation.play()
+            old.append(federation.messages[0])
+        federation.key.alone = False
+        member, lives = federation.key.members[1], tuple(one.life for one in federation.key.members)
+        member.renew(old[-1], lives)
+        for _ in range(20):
+            (first,) = encrypt_items(initial_tables(federation.terms), federation.key, federation.terms)
+            for message in (first, *old[:-1]):
+                with pytest.raises(ValueError, match="is over: the member has gone on to round 4"):
+                    member.renew(message, lives)
+        federation.deliver(federation.uploads())
+        federation.publish()
+
+    @pytest.mark.parametrize("servers", [4, 20])
+    def test_many_servers_share_the_items(self, servers):
+        federation = Federation(SCHEME, agreed_terms(items=40, servers=servers), list(people(items=40)))
+        for _ in range(4):
+            federation.play()
+        assert len(federation.key.past) <= 3 * servers
+
+
+def renewed(federation, members):
+    """The tables that opened the round, with the word of some members."""
+    key, (message,) = federation.key, federation.messages
+    lives = tuple(one.life for one in key.members)
+    signatures = {number: key.members[number].renew(message, lives) for number in members}
+    return federation.evaluator.renewed(message, lives, signatures)
 
 
 class TestSetUp:
@@ -126,6 +170,46 @@ class TestSetUp:
         entries[1] = np.frombuffer(entry, np.uint8)
         with pytest.raises(ValueError, match="users 1 and 2 have the same key"):
             key.members[0].take_seat(user_ids, entries, b"beacon")
+
+    def test_a_user_who_is_listed_twice_would_have_two_lots(self, published):
+        key, user_ids, entries = published
+        again = key.introduce(user_ids)
+        ids, entries = np.append(user_ids, 3), np.concatenate([entries, again[2:3]])
+        key.enrol(user_ids, again, run_of(listed_digest(ids, entries), b"beacon"))
+        with pytest.raises(ValueError, match="one of them is there twice"):
+            key.members[0].take_seat(ids, entries, b"beacon")
+        with pytest.raises(ValueError, match="has one of them twice"):
+            Council(4, 1).drawn(ids, b"beacon")
+
+    def test_a_copied_key_with_a_bit_that_nobody_reads_is_refused(self, published):
+        key, user_ids, entries = published
+        sign, copied = keys.signing(bytes(range(32))), bytearray(entries[0, :32].tobytes())
+        copied[31] ^= 0x80
+        said = bytes(copied) + keys.public_of(sign) + entries[1, 64:-64].tobytes()
+        entries[1] = np.frombuffer(said + sign.sign(keys._entry_text(2, said)), np.uint8)
+        with pytest.raises(ValueError, match="the key of user 2 is not in its only form"):
+            key.members[0].take_seat(user_ids, entries, b"beacon")
+
+    def test_a_committee_of_the_servers_own_is_refused(self, published):
+        """Its keys are signed by each other, and by nobody who was drawn."""
+        key, user_ids, entries = published
+        run = run_of(listed_digest(user_ids, entries), b"beacon")
+        seats = user_ids[Council(4, 1).drawn(user_ids, b"beacon")].tolist()
+        appointed = [key.appoint(number, user_id, run) for number, user_id in enumerate(seats)]
+        named = entries[:, :64]
+        assert key.check_committee(user_ids, named, b"beacon", appointed) == run
+        _, another = SCHEME.sides(Shape(4, 26))
+        for mine in (
+            [another.appoint(number, user_id, run) for number, user_id in enumerate(seats)],
+            [key.appoint(number, user_id, run) for number, user_id in enumerate([1, *seats[1:]], start=0)]
+            if seats[0] != 1
+            else [appointed[1], *appointed[1:]],
+            [key.appoint(number, user_id, b"another run") for number, user_id in enumerate(seats)],
+        ):
+            with pytest.raises(ValueError, match=r"was drawn as member 0, and has not signed its key"):
+                key.check_committee(user_ids, named, b"beacon", mine)
+        with pytest.raises(ValueError, match="another number of members"):
+            key.check_committee(user_ids, named, b"beacon", appointed[:3])
 
     def test_a_groups_key_that_the_server_put_there_is_refused(self, published):
         key, *_ = published

@@ -27,5 +27,4 @@ class Forgetful(Committee):
 class ForgetfulMember(CommitteeMember):
     def agree(self, closed, known):
         self._agreed.clear()
-        self._listed.clear()
         return super().agree(closed, known)

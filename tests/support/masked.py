@@ -1,5 +1,7 @@
 """Federations under masks whose uploads have arrived, and openers who refuse."""
 
+import dataclasses
+
 import pytest
 
 from fedmf_ray.protocol.items import TamperedError
@@ -41,3 +43,29 @@ def agreed(federation, closed, members=None):
         for one in federation.key.members
         if members is None or one.number in members
     }
+
+
+def changed(closed, **parts):
+    """Closed sums of which something is replaced."""
+    return dataclasses.replace(closed, sums=dataclasses.replace(closed.sums, **parts))
+
+
+def parts_of(federation, closed, signatures=None):
+    """What members send to open a set, a part of each group."""
+    key, known = federation.key, federation.ledger.known()
+    signatures = signatures or agreed(federation, closed)
+    return [
+        key.members[who[0]].part(group, closed, known, signatures) for group, who in enumerate(key.groups)
+    ]
+
+
+def certificates(federation, closed, parts, members=None, **spoilt):
+    """Members' words for the tables that follow, and the lives that these name."""
+    key, known = federation.key, federation.ledger.known()
+    lives = tuple(one.life for one in key.members)
+    chosen = [one for one in key.members if members is None or one.number in members]
+    sheets = federation.evaluator.sheets(closed, parts, [one.number for one in chosen])
+    sheets = [dataclasses.replace(sheet, **spoilt) for sheet in sheets]
+    return lives, [
+        one.certify(closed, sheet, known, lives) for one, sheet in zip(chosen, sheets, strict=True)
+    ]

@@ -108,12 +108,16 @@ def check_entries(user_ids: NDArray[np.int64], entries: Bytes, ciphertexts: int 
     two have. user_ids: (users,). entries: (users, bytes), with so many ciphertexts each."""
     if entries.shape != (len(user_ids), entry_bytes(ciphertexts)):
         raise ValueError("the list of keys: an entry is not of the agreed length")
+    if (user_ids[1:] <= user_ids[:-1]).any():
+        raise ValueError("the list of keys: users are not in order, or one of them is there twice")
     seen: dict[bytes, int] = {}
     for user_id, row in zip(user_ids.tolist(), entries, strict=True):
         entry = row.tobytes()
         said, signature = entry[:-_SIGNATURE], entry[-_SIGNATURE:]
         if not is_signed(said[PUBLIC_BYTES:_NAMED], signature, _entry_text(user_id, said)):
             raise ValueError(f"the list of keys: user {user_id} has not signed its entry")
+        if said[PUBLIC_BYTES - 1] & 0x80:  # ignored by X25519: it would make two keys of one
+            raise ValueError(f"the list of keys: the key of user {user_id} is not in its only form")
         for key in (said[:PUBLIC_BYTES], said[PUBLIC_BYTES:_NAMED]):
             if key in seen:
                 raise ValueError(f"the list of keys: users {seen[key]} and {user_id} have the same key")
@@ -123,3 +127,8 @@ def check_entries(user_ids: NDArray[np.int64], entries: Bytes, ciphertexts: int 
 def group_text(group: int, members: tuple[int, ...], public: bytes) -> bytes:
     """What the members of a group sign of its public key."""
     return joined(b"fedmf-ray committee: a group", group, bytes(members), public)
+
+
+def member_text(number: int, user_id: int, run: bytes, public: bytes) -> bytes:
+    """What a user who was drawn signs of the key with which it signs as a member."""
+    return joined(b"fedmf-ray committee: a member", number, user_id, run, public)

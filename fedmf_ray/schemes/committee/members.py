@@ -217,18 +217,15 @@ class CommitteeMember(Member):
         first ones those that it was asked to sign first. Raises ``ValueError``."""
         key, first = self._key, message.first
         self._check_life(lives)
-        if message.round == 0 and message.proof is not None and not message.proof.links:
-            key.read_unsigned(message)
-        else:
-            key.read(message, np.arange(len(message.ciphertexts)))
+        key.read_all(message)
         reason = self._gone_on(first, message.round, message.head)
         if reason:
             raise ValueError(reason)
         self._latest[first] = message.round, message.head
         return self._sign.sign(signed.answers_text(message.head, lives))
 
-    def admit(self, message: EncryptedItems) -> None:
-        self._key.admit(message)
+    def acknowledge(self, message: EncryptedItems) -> None:
+        self._key.acknowledge(message)
 
     def _check_life(self, lives: Sequence[bytes]) -> None:
         if len(lives) != len(self._key.public.members) or lives[self.number] != self.life:

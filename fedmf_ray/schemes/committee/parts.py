@@ -11,7 +11,7 @@ from fedmf_ray.schemes.committee.wire import Part, Sheet, words_digest
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import BitLayout, Words
 from fedmf_ray.schemes.masked.checks import is_bytes
-from fedmf_ray.schemes.masked.streams import joined
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES, joined
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES, NUMBER_BYTES
 
 Bytes = NDArray[np.uint8]
@@ -28,7 +28,11 @@ def check_part(part: Part, public: Public, closed: bytes, shape: tuple[int, ...]
     """Raise ``ValueError`` for a part that no member of its group has signed, or of another set. shape: of
     its words."""
     if not (
-        part.closed == closed
+        isinstance(part.first, int)
+        and isinstance(part.member, int)
+        and isinstance(part.signature, bytes)
+        and (part.nonces is None or is_bytes(part.nonces, (shape[0], NONCE_BYTES)))
+        and part.closed == closed
         and part.member in public.groups[part.group]
         and is_bytes(part.words, shape)
         and is_bytes(part.number, (NUMBER_BYTES,))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fedmf_ray.schemes.committee import keys, signed
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.signed import Answering
 from fedmf_ray.schemes.council import Council, Signatures
 from fedmf_ray.schemes.masked import heads
+from fedmf_ray.schemes.masked.checks import is_bytes
+from fedmf_ray.schemes.masked.wire import NUMBER_BYTES
 from fedmf_ray.schemes.messages import EncryptedItems, Proof
 
 
@@ -26,6 +32,23 @@ class Public:
     @property
     def quorum(self) -> int:
         return Council(len(self.members), self.colluding).quorum
+
+    @property
+    def nbytes(self) -> int:
+        dealt = sum(len(one) for group in self.dealt for one in group)
+        return sum(map(len, self.members)) + sum(map(len, self.group_keys)) + dealt
+
+    def check_members(
+        self, run: bytes, user_ids: NDArray[np.int64], named: NDArray[np.uint8], appointed: Sequence[bytes]
+    ) -> None:
+        """Raise ``ValueError`` for a member's key that the user who was drawn has not signed. user_ids,
+        named: who was drawn, by member, and the keys that name them."""
+        if len(appointed) != len(self.members):
+            raise ValueError("the committee has another number of members")
+        for number, (user_id, key) in enumerate(zip(user_ids.tolist(), named, strict=True)):
+            text = keys.member_text(number, user_id, run, self.members[number])
+            if not keys.is_signed(key[keys.PUBLIC_BYTES :].tobytes(), appointed[number], text):
+                raise ValueError(f"user {user_id} was drawn as member {number}, and has not signed its key")
 
     def check_groups(self) -> None:
         """Raise ``ValueError`` for a group's key that not all of its members have signed, or that another
@@ -55,9 +78,8 @@ class Public:
         them, for which nobody does.
 
         Raises ``ValueError`` unless their head is what it says, and a quorum has signed it."""
-        proof = message.proof
-        if not isinstance(proof, Proof) or message.tag is None:
-            raise ValueError("it has no proof")
+        proof = _proof_of(message)
+        assert message.tag is not None
         closed = heads.closed_digest(
             proof.before, message.round - 1, message.first, message.credited, proof.rest
         )
@@ -71,9 +93,31 @@ class Public:
 
     def who_answers(self, message: EncryptedItems) -> Answering:
         """As a quorum has signed it. Raises ``ValueError`` otherwise."""
-        if not isinstance(message.proof, Proof) or len(message.proof.links) != 1:
+        links = _proof_of(message).links
+        if len(links) != 1:
             raise ValueError("a quorum of members has not signed its head")
-        answering = Answering.from_bytes(message.proof.links[0], len(self.members))
+        answering = Answering.from_bytes(links[0], len(self.members))
         if not self.has_quorum(signed.answers_text(message.head, answering.lives), answering.signatures):
             raise ValueError("a quorum of members has not signed its head")
         return answering
+
+
+def _proof_of(message: EncryptedItems) -> Proof:
+    """Raises ``ValueError`` for a message that is none."""
+    proof = message.proof
+    if not (
+        isinstance(message.round, int)
+        and isinstance(message.first, int)
+        and isinstance(message.head, bytes)
+        and is_bytes(message.ciphertexts, (None, 1, None))
+        and is_bytes(message.credited, (None,), np.int64)
+        and is_bytes(message.tag, (NUMBER_BYTES,))
+        and isinstance(proof, Proof)
+        and isinstance(proof.before, bytes)
+        and isinstance(proof.rest, bytes)
+        and is_bytes(proof.seals, (None, None))
+        and isinstance(proof.links, tuple)
+        and all(isinstance(link, bytes) for link in proof.links)
+    ):
+        raise ValueError("it has no proof, or none of the agreed form")
+    return proof

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,15 @@ from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.public import Public
 from fedmf_ray.schemes.committee.rounds import NobodysRound, UserRound, digest_of, row_nonces
 from fedmf_ray.schemes.committee.signed import Answering
+from fedmf_ray.schemes.committee.tables import TablesReader
 from fedmf_ray.schemes.committee.wire import UPLOAD_NONCE_BYTES
-from fedmf_ray.schemes.council import Council, CouncilKeyHolder, Member
+from fedmf_ray.schemes.council import Council, CouncilKeyHolder, Member, listed_digest, run_of
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.rounds import Round
-from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, fresh_nonces, mac
-from fedmf_ray.schemes.masked.users import MaskedKeyHolder
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES, derive, fresh_nonces, mac
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES
-from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
+from fedmf_ray.schemes.messages import Closed, Opening, Proof
 from fedmf_ray.schemes.sides import Integers, Known, Piece, Secrets, Shape, Wire
 
 Bytes = NDArray[np.uint8]
@@ -35,25 +35,11 @@ Bytes = NDArray[np.uint8]
 NOBODY = -1
 """Whose keys protect rows outside of a round."""
 
-_KEPT = 3
-"""Latest tables of each server of which it is remembered what they follow from."""
-
 _STREAMS = 16
 """Heads whose keys are kept."""
 
 
-@dataclass(frozen=True)
-class Past:
-    """What somebody knows of tables that it has read. round: that they open. first: their first block.
-    closed: the digest of the set that they follow from. lives: of the members who answer for them."""
-
-    round: int
-    first: int
-    closed: bytes
-    lives: tuple[bytes, ...]
-
-
-class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
+class CommitteeKeyHolder(TablesReader, CouncilKeyHolder):
     """All users can read tables, as under masks; what one uploads, only all groups of members together can
     open.
 
@@ -74,7 +60,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         self._count, self.run = council.members, run
         self._agreed: dict[int, list[bytes]] = {}
         self._streams: dict[bytes, Round] = {}
-        self.past: dict[bytes, Past] = {}
+        self.past = {}
         self._members: list[Member] = []
         self.alone = True
         """Whether all members are in this process: they sign the first tables at once."""
@@ -119,8 +105,22 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
     def beacon(self, listed: bytes) -> bytes:
         return self.keys.beacon(listed)
 
-    def check_committee(self) -> None:
+    def appoint(self, number: int, user_id: int, run: bytes) -> bytes:
+        text = keys.member_text(number, user_id, run, self.public.members[number])
+        return self.keys.user_signs(user_id).sign(text)
+
+    def check_committee(
+        self, user_ids: Integers, named: Bytes, beacon: bytes, appointed: Sequence[bytes]
+    ) -> bytes:
         self.public.check_groups()
+        run = run_of(listed_digest(user_ids, named), beacon)
+        seats = self._council.drawn(user_ids, beacon)
+        self.public.check_members(run, user_ids[seats], named[seats], appointed)
+        return run
+
+    @property
+    def committee_bytes(self) -> int:
+        return self.public.nbytes
 
     def enrol(self, user_ids: Integers, entries: Bytes, run: bytes) -> None:
         self.run, self.alone = run, False
@@ -229,87 +229,3 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         from fedmf_ray.schemes.committee.members import open_together
 
         return open_together(self, closed, known)
-
-    def weighed(self, blocks: Integers, integers: Integers, without: Integers) -> int:
-        """The weighted sum modulo p of rows, but for some blocks."""
-        kept = ~np.isin(blocks, without)
-        (number,) = self._weights.numbers(blocks[kept], integers[kept], [(0, int(kept.sum()))])
-        return number
-
-    def table_nonces(self, closed: bytes, blocks: Integers) -> Bytes:
-        """(k, 12) under which the tables are published that follow from a closed set: the same set gives the
-        same bytes, another set others."""
-        stream = Stream(derive(self._secret, "committee: nonces of tables", closed))
-        return stream.numbers(blocks)[:, :NONCE_BYTES]
-
-    def table_masks(self, nonces: Bytes) -> NDArray[Any]:
-        return self._tables.words(nonces, self.layout.columns, self.layout.word)
-
-    def tables_pad(self, closed: bytes) -> int:
-        """Of the tag of what tables keep."""
-        return int.from_bytes(derive(self._secret, "committee: pad of tables", closed), "little")
-
-    def sum_pad(self, closed: bytes) -> int:
-        """Of the sum of tags as it is opened: of all rows, also of those that start from zero again."""
-        return int.from_bytes(derive(self._secret, "committee: pad of a sum", closed), "little")
-
-    def unmasked(self, wire: Wire, closed: bytes, first: int, rows: Integers) -> Integers:
-        """(k, columns) of some rows of tables. Raises ``ValueError`` for one that is of other tables."""
-        integers = np.empty((len(rows), self.layout.columns), np.int64)
-        nonces = self.table_nonces(closed, rows + first)
-        for some in self.layout.chunks(len(rows)):
-            header = wire[rows[some], 0, :HEADER_BYTES]
-            if (header[:, 0] != wires.TABLES).any() or not np.array_equal(header[:, 1:], nonces[some]):
-                raise ValueError("a row is of other tables, or another row of these")
-            words = self.layout.unpack(wire[rows[some], 0, HEADER_BYTES:])
-            words -= self.table_masks(nonces[some])
-            integers[some] = self.layout.signed(words)
-        return integers
-
-    def read(self, message: EncryptedItems, rows: Integers) -> Integers:
-        """Raises ``ValueError`` unless the head follows from the one before, and a quorum has signed it."""
-        return self._read(message, rows)
-
-    def read_unsigned(self, message: EncryptedItems) -> None:
-        """The first tables before members have signed them. Raises ``ValueError`` unless users made them."""
-        self.public.answering(self.run, message, unsigned=True)
-        self.unmasked(
-            message.ciphertexts, _closed(message), message.first, np.arange(len(message.ciphertexts))
-        )
-
-    def _read(self, message: EncryptedItems, rows: Integers) -> Integers:
-        answering = self.public.answering(self.run, message)
-        assert answering is not None
-        integers = self.unmasked(message.ciphertexts, _closed(message), message.first, rows)
-        self._remember(message, answering.lives)
-        return integers
-
-    def admit(self, message: EncryptedItems) -> None:
-        """Know who answers for tables that have been read already. Raises ``ValueError`` for what no quorum
-        has signed."""
-        self.past_of(message.head)
-        self._remember(message, self.public.who_answers(message).lives)
-
-    def _remember(self, message: EncryptedItems, lives: tuple[bytes, ...]) -> None:
-        """Of each server the latest ones, in whatever order they are read: nobody can push these out."""
-        self.past[message.head] = Past(message.round, message.first, _closed(message), lives)
-        mine = [(past.round, head) for head, past in self.past.items() if past.first == message.first]
-        for _, head in sorted(mine)[:-_KEPT]:
-            del self.past[head]
-
-    def past_of(self, head: bytes) -> Past:
-        """Raises ``ValueError`` for tables that have not been read here."""
-        if head not in self.past:
-            raise ValueError("it closed another state than the one that was read")
-        return self.past[head]
-
-    def heads_of(self, message: EncryptedItems) -> tuple[bytes, ...]:
-        assert message.proof is not None
-        return message.proof.before, message.head
-
-
-def _closed(message: EncryptedItems) -> bytes:
-    assert message.proof is not None
-    return heads.closed_digest(
-        message.proof.before, message.round - 1, message.first, message.credited, message.proof.rest
-    )
