@@ -13,8 +13,8 @@ setup(
                 f"fedmf_ray.schemes.paillier._{kernel}",
                 [f"{PAILLIER}/{kernel}.c"],
                 depends=sorted(glob(f"{PAILLIER}/*.h")),
-                # No flags for one processor: what may run where is decided at run time. Products are fused where
-                # the code says so, and nowhere else.
+                # No flags for one processor: what may run where is decided at run time. Products are fused
+                # where the code says so, and nowhere else.
                 extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=off", "-Wall", "-Wextra"],
                 optional=True,
             )

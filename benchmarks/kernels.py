@@ -1,10 +1,10 @@
-"""Every kernel that this machine has against gmpy2 on one thread, and as a share of the processor's peak rate.
+"""Every kernel that this machine has against gmpy2 on one thread, and as a share of the peak rate.
 
 python benchmarks/kernels.py [--key-bits 2048 --key-bits 3072] [--kernel fma4]
 
 All kernels use the same key, table and values in this one process and take turns. The figures are thread
-CPU time from float64 values to wire bytes and back, checks included. The ceiling of a kernel is a tight loop of
-its independent multiply-adds, timed in every turn. *Of ceiling* is the time that the multiply-adds of the
+CPU time from float64 values to wire bytes and back, checks included. The ceiling of a kernel is a tight loop
+of its independent multiply-adds, timed in every turn. *Of ceiling* is the time that the multiply-adds of the
 algorithm would take at the ceiling, for full groups, over the time taken.
 """
 

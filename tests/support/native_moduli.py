@@ -29,7 +29,7 @@ every_kernel = pytest.mark.parametrize(
         for each in extensions.EXTENSIONS
     ],
 )
-"""Tests that take ``kernel`` run once with each that this machine can run, and say why the others were skipped."""
+"""Tests that take ``kernel`` run with each that this machine can run, and say why others were skipped."""
 
 PRIMES = {512: 10, 1024: 20, 1536: 30, 2048: 40}
 """Bits of p, and limbs of the arithmetic modulo p**2, for keys of 1024 to 4096 bits."""

@@ -1,7 +1,7 @@
 """The compiled extensions: which there are, and which this machine can run.
 
-Each is the same arithmetic on so many numbers at a time (``native/``), with other instructions. All have the same
-functions and give the same bytes; an extension that cannot run here has no function but ``obstacle``.
+Each is the same arithmetic on so many numbers at a time (``native/``), with other instructions. All have the
+same functions and give the same bytes. Where one cannot run, only ``obstacle`` may be called.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Extension:
-    """name: of the kernel that it is for, as in ``FEDMF_KERNEL``; functions: the module, None if it was not built."""
+    """name: its kernel's, as in ``FEDMF_KERNEL``; functions: the module, None if it was not built."""
 
     name: str
     instructions: str

@@ -1,8 +1,8 @@
-"""Who does the arithmetic: the fastest kernel that this machine can run, and ``gmpy2`` where it can run no other.
+"""Who does the arithmetic: the fastest kernel that this machine can run, ``gmpy2`` where it runs no other.
 
-All read and write the same bytes, so processes of one run may use any. The environment variable ``FEDMF_KERNEL``
-decides for a process: ``ifma``, ``fma``, ``gmpy2``, or ``native`` for the better of the first two. ``fma8``,
-``fma4`` and ``fma2`` are ``fma`` on so many numbers at a time.
+All read and write the same bytes, so processes of one run may use any. The environment variable
+``FEDMF_KERNEL`` decides for a process: ``ifma``, ``fma``, ``gmpy2``, or ``native`` for the better of the
+first two. ``fma8``, ``fma4`` and ``fma2`` are ``fma`` on so many numbers at a time.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _choose() -> tuple[Extension | None, str]:
     if forced == "gmpy2":
         return None, f"{VARIABLE} says so"
     allowed = [each for each in extensions.EXTENSIONS if each.name in KERNELS[forced or "native"]]
-    skipped = []
+    skipped: list[str] = []
     for extension in allowed:
         obstacle = extension.obstacle()
         if obstacle is None:

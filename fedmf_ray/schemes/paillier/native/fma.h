@@ -40,7 +40,7 @@ INLINE Factor factor_of(uint64_t limb) { return (double)(int64_t)limb; }
 
 INLINE Factors fused(Factors a, Factors b, Factors c) {
 #if defined(__x86_64__) && WIDTH == 8
-    return (Factors)_mm512_fmadd_round_pd((__m512d)a, (__m512d)b, (__m512d)c, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+    return (Factors)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 #elif defined(__x86_64__) && WIDTH == 4
     return (Factors)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
 #elif defined(__x86_64__)
@@ -52,19 +52,48 @@ INLINE Factors fused(Factors a, Factors b, Factors c) {
 #endif
 }
 
-INLINE void add_high(Lanes *high, Factors a, Factors b) { *high += (Lanes)fused(a, b, same(0x1p104)); }
+/* Compilers put such sums off, and spill what waits for them: this makes them add now. */
+#if defined(__x86_64__)
+#define NOW(sum) __asm__("" : "+x"(sum))
+#elif defined(__aarch64__)
+#define NOW(sum) __asm__("" : "+w"(sum))
+#else
+#define NOW(sum) (void)0
+#endif
 
-INLINE void add_product(Lanes *low, Lanes *high, Factors a, Factors b) {
-    Factors upper = fused(a, b, same(0x1p104));
-    *high += (Lanes)upper;
-    *low += (Lanes)fused(a, b, same(0x1p104 + 0x1p52) - upper);
+INLINE void add_to(Lanes *sum, Factors half) {
+    *sum += (Lanes)half;
+    NOW(*sum);
 }
+
+INLINE void add_high(Lanes *high, Factors a, const Factors *b) { add_to(high, fused(a, *b, same(0x1p104))); }
+
+#if defined(__x86_64__)
+/* As the functions for other processors do; compilers run out of registers over them. */
+INLINE void add_product(Lanes *low, Lanes *high, Factors a, const Factors *b) {
+    Factors upper, lower;
+    __asm__("vmovapd %[exponent], %[upper]\n\t"
+            "vfmadd231pd %[b], %[a], %[upper]\n\t"
+            "vpaddq %[upper], %[high], %[high]\n\t"
+            "vsubpd %[upper], %[exponents], %[lower]\n\t"
+            "vfmadd231pd %[b], %[a], %[lower]\n\t"
+            "vpaddq %[lower], %[low], %[low]"
+            : [low] "+x"(*low), [high] "+x"(*high), [upper] "=&x"(upper), [lower] "=&x"(lower)
+            : [a] "x"(a), [b] "m"(*b), [exponent] "x"(same(0x1p104)), [exponents] "x"(same(0x1p104 + 0x1p52)));
+}
+#else
+INLINE void add_product(Lanes *low, Lanes *high, Factors a, const Factors *b) {
+    Factors upper = fused(a, *b, same(0x1p104));
+    add_to(high, upper);
+    add_to(low, fused(a, *b, same(0x1p104 + 0x1p52) - upper));
+}
+#endif
 
 INLINE Factors low_half_of(Factors a, Factors b) {
     return fused(a, b, same(0x1p104 + 0x1p52) - fused(a, b, same(0x1p104)));
 }
 
-INLINE void add_low(Lanes *low, Factors a, Factors b) { *low += (Lanes)low_half_of(a, b); }
+INLINE void add_low(Lanes *low, Factors a, const Factors *b) { add_to(low, low_half_of(a, *b)); }
 
 /* The low half of a product whose first factor may have more than 52 bits, which are ignored. */
 INLINE Factors low_product(Lanes a, Factors b) { return low_half_of(factors_of(low52(a)), b) - same(0x1p52); }

@@ -16,15 +16,15 @@ INLINE Factors factors_of(Lanes limbs) { return limbs; }
 INLINE Lanes limbs_of(Factors factors) { return factors; }
 INLINE Factor factor_of(uint64_t limb) { return limb; }
 
-INLINE void add_low(Lanes *low, Factors a, Factors b) {
-    *low = (Lanes)_mm512_madd52lo_epu64((__m512i)*low, (__m512i)a, (__m512i)b);
+INLINE void add_low(Lanes *low, Factors a, const Factors *b) {
+    *low = (Lanes)_mm512_madd52lo_epu64((__m512i)*low, (__m512i)a, (__m512i)*b);
 }
 
-INLINE void add_high(Lanes *high, Factors a, Factors b) {
-    *high = (Lanes)_mm512_madd52hi_epu64((__m512i)*high, (__m512i)a, (__m512i)b);
+INLINE void add_high(Lanes *high, Factors a, const Factors *b) {
+    *high = (Lanes)_mm512_madd52hi_epu64((__m512i)*high, (__m512i)a, (__m512i)*b);
 }
 
-INLINE void add_product(Lanes *low, Lanes *high, Factors a, Factors b) {
+INLINE void add_product(Lanes *low, Lanes *high, Factors a, const Factors *b) {
     add_low(low, a, b);
     add_high(high, a, b);
 }
@@ -32,7 +32,7 @@ INLINE void add_product(Lanes *low, Lanes *high, Factors a, Factors b) {
 /* The low half of a product whose first factor may have more than 52 bits, which are ignored. */
 INLINE Factors low_product(Lanes a, Factors b) {
     Lanes low = zero();
-    add_low(&low, a, b);
+    add_low(&low, a, &b);
     return low;
 }
 

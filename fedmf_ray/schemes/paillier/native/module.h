@@ -31,7 +31,8 @@ SHARED int products_agree(void) {
     for (int turn = 0; turn < 64; turn++) {
         const unsigned __int128 product = (unsigned __int128)a * b;
         Lanes low = all(turn), high = all(turn);
-        add_product(&low, &high, factors_of(all(a)), factors_of(all(b)));
+        const Factors factor = factors_of(all(b));
+        add_product(&low, &high, factors_of(all(a)), &factor);
         low -= EXCESS(1, 0);
         high -= EXCESS(0, 1);
         agree &= !any(low - turn - ((uint64_t)product & LIMB_MASK));
@@ -344,7 +345,7 @@ SHARED uint64_t multiply_adds(long long turns) {
         UNROLL
         for (int i = 0; i < 32; i++) {
 #ifdef FEDMF_IFMA
-            add_low(&sum[i % CHAINS], a, a);
+            add_low(&sum[i % CHAINS], a, &a);
 #else
             sum[i % CHAINS] = (Lanes)fused((Factors)sum[i % CHAINS], same(0.5), a);
 #endif

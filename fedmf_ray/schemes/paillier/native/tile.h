@@ -18,15 +18,15 @@
 
 INLINE void T(low_row)(Lanes *sum, Factors a, const Factors *b, int row) {
     UNROLL
-    for (int j = 0; j < TILE - 1 - row; j++) add_product(&sum[row + j], &sum[row + j + 1], a, b[j]);
-    add_low(&sum[TILE - 1], a, b[TILE - 1 - row]);
+    for (int j = 0; j < TILE - 1 - row; j++) add_product(&sum[row + j], &sum[row + j + 1], a, &b[j]);
+    add_low(&sum[TILE - 1], a, &b[TILE - 1 - row]);
 }
 
 INLINE void T(high_row)(Lanes *sum, Factors a, const Factors *b, int row) {
-    add_high(&sum[0], a, b[TILE - 1 - row]);
+    add_high(&sum[0], a, &b[TILE - 1 - row]);
     UNROLL
     for (int j = TILE - row; j < TILE; j++)
-        add_product(&sum[row + j - TILE], &sum[row + j - TILE + 1], a, b[j]);
+        add_product(&sum[row + j - TILE], &sum[row + j - TILE + 1], a, &b[j]);
 }
 
 INLINE void T(low_half)(Lanes *sum, const Factors *a, const Factors *b) {
@@ -46,15 +46,15 @@ INLINE void T(high_half)(Lanes *sum, const Factors *a, const Factors *b) {
 /* The part of a square above its diagonal: products of limbs i < j. */
 INLINE void T(low_corner_row)(Lanes *sum, const Factors *a, int row) {
     UNROLL
-    for (int j = row + 1; j < TILE - 1 - row; j++) add_product(&sum[row + j], &sum[row + j + 1], a[row], a[j]);
-    if (row + 1 <= TILE - 1 - row) add_low(&sum[TILE - 1], a[row], a[TILE - 1 - row]);
+    for (int j = row + 1; j < TILE - 1 - row; j++) add_product(&sum[row + j], &sum[row + j + 1], a[row], &a[j]);
+    if (row + 1 <= TILE - 1 - row) add_low(&sum[TILE - 1], a[row], &a[TILE - 1 - row]);
 }
 
 INLINE void T(high_corner_row)(Lanes *sum, const Factors *a, int row) {
-    if (TILE - 1 - row > row) add_high(&sum[0], a[row], a[TILE - 1 - row]);
+    if (TILE - 1 - row > row) add_high(&sum[0], a[row], &a[TILE - 1 - row]);
     UNROLL
     for (int j = TILE - row > row + 1 ? TILE - row : row + 1; j < TILE; j++)
-        add_product(&sum[row + j - TILE], &sum[row + j - TILE + 1], a[row], a[j]);
+        add_product(&sum[row + j - TILE], &sum[row + j - TILE + 1], a[row], &a[j]);
 }
 
 INLINE void T(low_corner)(Lanes *sum, const Factors *a) {
@@ -77,10 +77,10 @@ INLINE void T(diagonal)(Lanes *sum, const Factors *a, int first) {
     WITHOUT_EXCESS((first + column + 1) % 2, (first + column) % 2)
     UNROLL
     for (int column = 0; column < TILE; column++) {
-        Factors limb = a[(first + column) / 2];
-        if ((first + column) % 2 == 0 && column + 1 < TILE) add_product(&sum[column], &sum[column + 1], limb, limb);
-        if ((first + column) % 2 == 0 && column + 1 == TILE) add_low(&sum[column], limb, limb);
-        if ((first + column) % 2 == 1 && column == 0) add_high(&sum[column], limb, limb);
+        const Factors *limb = &a[(first + column) / 2];
+        if ((first + column) % 2 == 0 && column + 1 < TILE) add_product(&sum[column], &sum[column + 1], *limb, limb);
+        if ((first + column) % 2 == 0 && column + 1 == TILE) add_low(&sum[column], *limb, limb);
+        if ((first + column) % 2 == 1 && column == 0) add_high(&sum[column], *limb, limb);
     }
 }
 
@@ -95,16 +95,16 @@ INLINE void T(digit_row)(Lanes *sum, Factors *digit, Lanes *carry, Factors *k, c
     *carry = over52(sum[row] + LIMB_MASK);
     if (row + 1 < TILE) {
         sum[row + 1] += *carry;
-        add_high(&sum[row + 1], this_digit, m[0]);
+        add_high(&sum[row + 1], this_digit, &m[0]);
         if (row + 2 < TILE)
-            add_product(&sum[row + 1], &sum[row + 2], this_digit, m[1]);
+            add_product(&sum[row + 1], &sum[row + 2], this_digit, &m[1]);
         else
-            add_low(&sum[row + 1], this_digit, m[1]);
+            add_low(&sum[row + 1], this_digit, &m[1]);
         *digit = low_product(sum[row + 1], inverse);
     }
     UNROLL
-    for (int j = 2; j < TILE - 1 - row; j++) add_product(&sum[row + j], &sum[row + j + 1], this_digit, m[j]);
-    if (row + 2 < TILE) add_low(&sum[TILE - 1], this_digit, m[TILE - 1 - row]);
+    for (int j = 2; j < TILE - 1 - row; j++) add_product(&sum[row + j], &sum[row + j + 1], this_digit, &m[j]);
+    if (row + 2 < TILE) add_low(&sum[TILE - 1], this_digit, &m[TILE - 1 - row]);
 }
 
 INLINE Lanes T(digits)(Lanes *sum, Factors *k, const Factors *m, Factors inverse) {
