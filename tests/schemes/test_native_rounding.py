@@ -17,7 +17,7 @@ MODES = {"x86_64": (0x000, 0x400, 0x800, 0xC00), "aarch64": (0 << 22, 2 << 22, 1
 
 mathematics = ctypes.CDLL(ctypes.util.find_library("m"))
 
-pytestmark = pytest.mark.skipif(platform.machine() not in MODES, reason="rounding modes unknown here")
+pytestmark = pytest.mark.skipif(
     platform.machine() not in MODES, reason="its rounding modes are not known here"
 )
 
