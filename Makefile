@@ -28,25 +28,30 @@ test-faults: $(VENV)/.test  ## kill processes and nodes, and throw malformed inp
 test-install: $(VENV)/.test  ## install the wheel into an empty environment and run the quickstart there (downloads)
 	$(RUN)/python -m pytest -m slow tests/test_install.py
 
-test-kernels: $(VENV)/.test  ## run the crypto tests with gmpy2, and with the native kernel where it can run
-	FEDMF_KERNEL=gmpy2 $(RUN)/python -m pytest -m "not slow" tests/schemes
-	@$(RUN)/python -c "from fedmf_ray.schemes.paillier import native_kernel; print(native_kernel.obstacle() or '')" > $(VENV)/.obstacle
-	@if [ -s $(VENV)/.obstacle ] && grep -q . $(VENV)/.obstacle; then \
-		echo "no tests of the native kernel: $$(cat $(VENV)/.obstacle)"; \
-	else FEDMF_KERNEL=native $(RUN)/python -m pytest -m "not slow" tests/schemes; fi
+test-kernels: $(VENV)/.test  ## run the crypto tests with every kernel that this machine can run
+	@set -e; for kernel in $(ALL_KERNELS) gmpy2; do \
+		obstacle="$$(FEDMF_KERNEL=$$kernel $(RUN)/python -c 'from fedmf_ray.schemes.paillier import kernels; kernels.description()' 2>&1 | tail -n 1)"; \
+		if [ -n "$$obstacle" ]; then echo "no tests with $$kernel: $$obstacle"; continue; fi; \
+		echo "FEDMF_KERNEL=$$kernel"; FEDMF_KERNEL=$$kernel $(RUN)/python -m pytest -m "not slow" tests/schemes; \
+	done
 
-# A copy of the package with a kernel of its own; the interpreter itself leaks by design.
+# A copy of the package with kernels of its own; the interpreter itself leaks by design.
+ALL_KERNELS := ifma fma8 fma4 fma2
 SANITIZED := build/sanitized
-sanitize: $(VENV)/.test  ## run the native kernel's tests under address and undefined-behaviour sanitizers
+sanitize: $(VENV)/.test  ## run the native kernels' tests under address and undefined-behaviour sanitizers
 	rm -rf $(SANITIZED) && mkdir -p $(SANITIZED) && cp -r fedmf_ray $(SANITIZED)
 	rm -f $(SANITIZED)/fedmf_ray/schemes/paillier/*.so
-	$(CC) -std=gnu11 -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
-		-DFEDMF_ROLLED -Wall -Wextra -Werror -shared -fPIC \
-		-I"$$($(RUN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
-		fedmf_ray/schemes/paillier/native/module.c -o $(SANITIZED)/fedmf_ray/schemes/paillier/_ifma.so
+	set -e; for kernel in $(ALL_KERNELS); do \
+		$(CC) -std=gnu11 -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+			-ffp-contract=off -DFEDMF_ROLLED -Wall -Wextra -Werror -shared -fPIC \
+			-I"$$($(RUN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+			fedmf_ray/schemes/paillier/native/$$kernel.c \
+			-o $(SANITIZED)/fedmf_ray/schemes/paillier/_$$kernel.so; \
+	done
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 FEDMF_KERNEL=native \
-		$(RUN)/python -m pytest -m "not slow" -o pythonpath=$(SANITIZED) tests/schemes/test_native_numbers.py tests/schemes/test_native_keys.py
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		$(RUN)/python -m pytest -m "not slow" -o pythonpath=$(SANITIZED) \
+		tests/schemes/test_native_numbers.py tests/schemes/test_native_keys.py tests/schemes/test_native_rounding.py
 
 lint: $(VENV)/.test  ## check style
 	$(RUN)/ruff check .

@@ -1,19 +1,21 @@
-"""The native kernel against gmpy2 on one thread, and as a share of the processor's peak rate (the ceiling).
+"""Every kernel that this machine has against gmpy2 on one thread, and as a share of the peak rate.
 
-python benchmarks/kernels.py [--key-bits 2048 --key-bits 3072]
+python benchmarks/kernels.py [--key-bits 2048 --key-bits 3072] [--kernel fma4]
 
-Both kernels use the same key, table and values in this one process and take turns. The figures are thread
-CPU time from float64 values to wire bytes and back, checks included. The ceiling is a tight loop of
-independent multiply-adds (52 bits, eight lanes), timed in every turn. *Of ceiling* is the time that the
-multiply-adds of the algorithm would take at the ceiling, for full groups of eight, over the time taken.
+All kernels use the same key, table and values in this one process and take turns. The figures are thread
+CPU time from float64 values to wire bytes and back, checks included. The ceiling of a kernel is a tight loop
+of its independent multiply-adds, timed in every turn. *Of ceiling* is the time that the multiply-adds of the
+algorithm would take at the ceiling, for full groups, over the time taken.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import numpy as np
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.fixed_point import FixedPoint, to_floats, to_integers
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
-from fedmf_ray.schemes.paillier import kernels, native_kernel
+from fedmf_ray.schemes.paillier import extensions, kernels, native_kernel
 from fedmf_ray.schemes.paillier.keys import generate_keys
 from fedmf_ray.schemes.paillier.packed import PackedEvaluator, PackedKeyHolder
 from fedmf_ray.schemes.paillier.slots import SlotLayout
@@ -34,11 +36,14 @@ TURNS = {"encrypt": 7, "decrypt": 3, "add": 15}
 BUNCH = {"encrypt": 3, "decrypt": 1, "add": 8}
 """Calls per turn, because users and servers make many of these calls in succession."""
 
-LEAST_RATIO = {"encrypt": 8, "decrypt": 8, "add": 4}
-MOST_NS = {"encrypt": 1500, "decrypt": 6000, "add": 30}
-"""Per value, at 2048 bits."""
+LEAST_RATIO = {
+    "ifma": {2048: {"encrypt": 8, "decrypt": 8, "add": 4}, 3072: {"encrypt": 8, "decrypt": 8, "add": 4}},
+    "fma4": {2048: {"encrypt": 8, "decrypt": 5, "add": 3.5}, 3072: {"encrypt": 7, "decrypt": 4.5, "add": 3}},
+}
+"""Targets, for these kernels and key sizes."""
 
-CEILING_TURNS = 500_000
+LANES = {"ifma": 8, "fma8": 8, "fma4": 4, "fma2": 2}
+CEILING_TURNS = 200_000
 
 
 class Side:
@@ -76,15 +81,16 @@ def cpu_s(work: Callable[[], object], calls: int = 1) -> float:
     return (time.thread_time() - started) / calls
 
 
-def ceiling() -> float:
-    """Multiply-adds per second, eight lanes each."""
-    return 32 * CEILING_TURNS / cpu_s(lambda: native_kernel.ifma.ceiling(CEILING_TURNS))
+def ceiling(kernel: str) -> float:
+    """Multiply-adds per second, of as many lanes as the kernel has."""
+    functions = native_kernel.KERNELS[kernel].extension.functions
+    return 32 * CEILING_TURNS / cpu_s(lambda: functions.ceiling(CEILING_TURNS))
 
 
 def multiply_adds(key_bits: int, table_rows: int) -> dict[str, float]:
-    """Eight-lane instructions per ciphertext, for h limbs of 52 bits in p and 2*h in n.
+    """Multiply-adds per ciphertext, one lane each, for h limbs of 52 bits in p and 2*h in n.
 
-    A product of limbs takes two instructions, for its low and its high half. Products of limbs:
+    A product of limbs takes two of them, for its low and its high half. Products of limbs:
 
     * encryption, for each prime and pair of table rows: 2*h**2 to multiply the two entries, 5*h**2 to
       multiply them into the result;
@@ -99,33 +105,57 @@ def multiply_adds(key_bits: int, table_rows: int) -> dict[str, float]:
         "decrypt": 2 * (3.5 * key_bits / 2 + 5 * products) * h**2,
         "add": 8 * (2 * h) ** 2,
     }
-    return {work: 2 * count / 8 for work, count in limb_products.items()}
+    return {work: 2 * count for work, count in limb_products.items()}
 
 
-def compare(key_bits: int) -> None:
+def compare(key_bits: int, names: list[str]) -> None:
     _, private = generate_keys(key_bits)
-    window = native_kernel.widest_window(key_bits // 2)
-    table = native_kernel.build_table(private.p, private.q, window)
+    fastest = native_kernel.KERNELS[names[0]]
+    window = fastest.widest_window(key_bits // 2)
+    table = fastest.build_table(private.p, private.q, window)
     key = (private.p, private.q, table)
     slots = SlotLayout(GRID.slot_bits, 1, key_bits).slots_per_ciphertext
     layout = SlotLayout(GRID.slot_bits, slots, key_bits)
-    sides = [Side(name, key, layout) for name in kernels.KERNELS]
+    sides = {name: Side(name, key, layout) for name in [*names, "gmpy2"]}
     needed = multiply_adds(key_bits, table.entries.shape[1])
     print(
         f"\n{key_bits}-bit keys, {GRID.slot_bits} bits per slot, {slots} slots per ciphertext, "
         f"{ROWS} ciphertexts per call, window {window}, table {table.entries.nbytes / 1e6:.0f} MB"
     )
-    print(f"{'per value':9}{'gmpy2':>12}{'native':>12}{'ratio':>9}{'target':>9}{'of ceiling':>12}")
+    print(
+        f"{'per value':9}{'kernel':>8}{'time':>12}{'gmpy2':>12}{'ratio':>10}{'target':>9}{'of ceiling':>12}"
+    )
     for work, turns in TURNS.items():
-        measured = [
-            (*(cpu_s(side.work[work], BUNCH[work]) for side in sides), ceiling()) for _ in range(turns)
-        ]
-        slow, fast, _ = np.median(measured, axis=0) / (ROWS * slots) * 1e9
-        ratio = np.median([a / b for a, b, _ in measured])
-        share = np.median([needed[work] * ROWS / rate / native for _, native, rate in measured])
-        unit = f" (at most {MOST_NS[work] / 1000:g} us)" if key_bits == 2048 else ""
-        line = f"{work:9}{slow / 1000:9.3f} us{fast / 1000:9.3f} us{ratio:7.1f} x{LEAST_RATIO[work]:7d} x"
-        print(f"{line}{share:11.0%}{unit}")
+        measured = [turn(work, sides) for _ in range(turns)]
+        for name in names:
+            slow, fast, rate = (np.array(column) for column in zip(*(t[name] for t in measured), strict=True))
+            times = np.median([slow, fast], axis=1) / (ROWS * slots) * 1e6
+            target = LEAST_RATIO.get(name, {}).get(key_bits, {}).get(work)
+            share = np.median(needed[work] * ROWS / LANES[name] / rate / fast)
+            print(
+                f"{work:9}{name:>8}{times[1]:9.3f} us{times[0]:9.3f} us{np.median(slow / fast):8.1f} x"
+                f"{f'{target:g} x' if target else '':>9}{share:12.0%}"
+            )
+
+
+def turn(work: str, sides: dict[str, Side]) -> dict[str, tuple[float, float, float]]:
+    """CPU seconds of gmpy2 and of each other kernel, one after the other, and its ceiling."""
+    slow = cpu_s(sides["gmpy2"].work[work], BUNCH[work])
+    return {
+        name: (slow, cpu_s(side.work[work], BUNCH[work]), ceiling(name))
+        for name, side in sides.items()
+        if name != "gmpy2"
+    }
+
+
+def processor() -> str:
+    """Its name, as Linux says it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def _refused(reason: str) -> int:
@@ -136,17 +166,23 @@ def _refused(reason: str) -> int:
 
 @click.command()
 @click.option("--key-bits", multiple=True, default=(2048, 3072), show_default=True)
-def main(key_bits: tuple[int, ...]) -> None:
+@click.option("--kernel", "only", multiple=True, help="Measure only this one. [default: all that run here]")
+def main(key_bits: tuple[int, ...], only: tuple[str, ...]) -> None:
     unsupported = [bits for bits in key_bits if not native_kernel.supports(bits)]
     if unsupported:
-        sys.exit(_refused(f"--key-bits {unsupported[0]}: the native kernel supports no keys of this size"))
-    obstacle = native_kernel.obstacle()
-    if obstacle is not None:
-        sys.exit(_refused(f"there is no native kernel here to compare with gmpy2: {obstacle}"))
-    rates = [ceiling() for _ in range(9)]
-    print(f"ceiling: {np.median(rates) / 1e9:.2f}e9 multiply-adds per second, eight lanes each")
+        sys.exit(_refused(f"--key-bits {unsupported[0]}: the native kernels support no keys of this size"))
+    print(f"processor: {processor()}")
+    for extension in extensions.EXTENSIONS:
+        obstacle = extension.obstacle()
+        print(f"{extension.name}: {extension.instructions if obstacle is None else f'not here: {obstacle}'}")
+    names = [extension.name for extension in extensions.runnable() if extension.name in (only or LANES)]
+    if not names:
+        sys.exit(_refused("this machine runs no kernel beside gmpy2 that could be compared with it"))
+    for name in names:
+        rate = np.median([ceiling(name) for _ in range(9)])
+        print(f"ceiling of {name}: {rate / 1e9:.2f}e9 multiply-adds per second, {LANES[name]} lanes each")
     for bits in key_bits:
-        compare(bits)
+        compare(bits, names)
 
 
 if __name__ == "__main__":

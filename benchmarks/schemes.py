@@ -134,14 +134,12 @@ def measure_tenseal() -> dict[str, dict[str, float]]:
 def measure_packed() -> dict[str, dict[str, float]]:
     from fedmf_ray.fixed_point import FixedPoint, to_floats, to_integers
     from fedmf_ray.schemes import Packed, Shape
-    from fedmf_ray.schemes.paillier import kernels, native_kernel
+    from fedmf_ray.schemes.paillier import kernels
     from fedmf_ray.schemes.paillier.slots import SlotLayout
 
     grid = FixedPoint(20, value_bound=16, update_bound=2, contributors=610)  # 32 bits per slot
     rows = {}
-    for kernel in kernels.KERNELS:
-        if kernel == "native" and native_kernel.obstacle() is not None:
-            continue
+    for kernel in dict.fromkeys((kernels.runnable()[0], "gmpy2")):
         os.environ[kernels.VARIABLE] = kernel
         for key_bits in (2048, 3072):
             columns = SlotLayout(grid.slot_bits, 1, key_bits).slots_per_ciphertext

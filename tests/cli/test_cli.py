@@ -1,5 +1,6 @@
 """The commands in processes of their own: what they print, and their exit codes."""
 
+import dataclasses
 import json
 import os
 import runpy
@@ -15,7 +16,7 @@ import pytest
 
 from fedmf_ray.cli.doctor import Check, examine
 from fedmf_ray.cli.main import cli
-from fedmf_ray.schemes.paillier import native_kernel
+from fedmf_ray.schemes.paillier import extensions
 
 ROOT = Path(__file__).parents[2]
 FAST = [
@@ -186,9 +187,14 @@ def test_doctor_names_the_remedy_of_a_failed_check(monkeypatch, local_ray):
     assert failed["no-such-library"].remedy == "pip install no-such-library"
 
 
+def none_is_built(monkeypatch):
+    unbuilt = tuple(dataclasses.replace(each, functions=None) for each in extensions.EXTENSIONS)
+    monkeypatch.setattr(extensions, "EXTENSIONS", unbuilt)
+
+
 def test_doctor_says_what_to_do_where_the_forced_kernel_cannot_run(monkeypatch):
     """Nothing is to be reinstalled: a variable names a kernel that this machine has not."""
-    monkeypatch.setattr(native_kernel, "ifma", None)
+    none_is_built(monkeypatch)
     monkeypatch.setenv("FEDMF_KERNEL", "native")
     monkeypatch.setattr("fedmf_ray.cli.doctor._try_ray", lambda: "not tried")
     checks = {check.subject: check for check in examine()}
@@ -200,11 +206,11 @@ def test_doctor_says_what_to_do_where_the_forced_kernel_cannot_run(monkeypatch):
 
 def test_the_benchmark_of_kernels_says_why_it_measures_nothing(root, monkeypatch, capsys):
     module = runpy.run_path(str(root / "benchmarks" / "kernels.py"))
-    monkeypatch.setattr(native_kernel, "ifma", None)
+    none_is_built(monkeypatch)
     with pytest.raises(SystemExit) as caught:
         module["main"].main([], standalone_mode=False)
     assert caught.value.code == 2
-    assert "error: there is no native kernel here" in capsys.readouterr().err
+    assert "error: this machine runs no kernel beside gmpy2" in capsys.readouterr().err
 
 
 def test_python_without_docstrings_and_assertions(root, quickstart, tmp_path):

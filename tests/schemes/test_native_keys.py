@@ -1,4 +1,4 @@
-"""The native kernel as a whole against the gmpy2 kernel: the same bytes from the same randomness."""
+"""Every native kernel as a whole against the gmpy2 kernel: the same bytes from the same randomness."""
 
 import functools
 import math
@@ -12,10 +12,9 @@ import pytest
 from gmpy2 import mpz
 
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
-from fedmf_ray.schemes.paillier import gmpy2_kernel, native_kernel
-from tests.support.native_moduli import KEYS, PRIMES, modulus_of, needs_native, primes_of
-
-pytestmark = needs_native
+from fedmf_ray.schemes.paillier import gmpy2_kernel
+from fedmf_ray.schemes.paillier.native_kernel import KERNELS
+from tests.support.native_moduli import KEYS, PRIMES, RUNNABLE, every_kernel, prime_of, primes_of
 
 
 class Digits:
@@ -31,17 +30,22 @@ class Digits:
 
 
 @functools.cache
-def keys_of(bits):
-    """n, and both kernels' private keys with one table. Some windows make odd numbers of rows."""
+def table_of(bits):
+    """A table that all kernels share; some windows make odd numbers of rows."""
+    return KERNELS[RUNNABLE[0]].build_table(*primes_of(bits), 5 if bits == 3072 else 7)
+
+
+@functools.cache
+def keys_of(kernel, bits):
+    """n, and the private keys of a kernel and of gmpy2 with one table."""
     p, q = primes_of(bits)
-    table = native_kernel.build_table(p, q, 5 if bits == 3072 else 7)
-    kernels = (native_kernel, gmpy2_kernel)
-    return p * q, *(kernel.PrivateKey(p, q, table) for kernel in kernels)
+    table = table_of(bits)
+    return p * q, *(each.PrivateKey(p, q, table) for each in (kernel, gmpy2_kernel))
 
 
 @pytest.fixture(params=KEYS)
-def keys(request):
-    return keys_of(request.param)
+def keys(kernel, request):
+    return keys_of(kernel, request.param)
 
 
 def plaintexts_and_shifts(n, rows, pieces, seed=0):
@@ -53,6 +57,7 @@ def plaintexts_and_shifts(n, rows, pieces, seed=0):
     return plaintexts, [0, int(n) - 1, int(n) // 3][:pieces]
 
 
+@every_kernel
 class TestKey:
     @pytest.mark.parametrize("pieces", [1, 2, 3])
     def test_the_same_digits_give_the_same_ciphertexts(self, keys, pieces, monkeypatch):
@@ -99,8 +104,9 @@ class TestKey:
         assert len({c.tobytes() for c in native.encrypt(plaintexts, shifts)}) == 40
 
 
-def test_other_threads_run_meanwhile():
-    n, native, _ = keys_of(2048)
+@every_kernel
+def test_other_threads_run_meanwhile(kernel):
+    n, native, _ = keys_of(kernel, 2048)
     plaintexts, shifts = plaintexts_and_shifts(n, 64, 1)
     turns, stop = [0], threading.Event()
 
@@ -121,27 +127,29 @@ def test_other_threads_run_meanwhile():
         thread.join()
 
 
+@every_kernel
 @pytest.mark.parametrize("bits", PRIMES)
 @pytest.mark.parametrize(("window", "seed"), [(1, 0), (3, 1), (4, 2)])
-def test_both_kernels_build_the_same_table_from_the_same_units(bits, window, seed, monkeypatch):
-    p, q = modulus_of(bits, seed).m, modulus_of(bits, 5).m
+def test_both_kernels_build_the_same_table_from_the_same_units(kernel, bits, window, seed, monkeypatch):
+    p, q = prime_of(bits, seed), prime_of(bits, 5)
     rng = random.Random(bits)
     others = [mpz(rng.randrange(1, int(min(p, q)))) for _ in range(9)]
     units = {prime: [1, prime - 1, *others] for prime in (p, q)}
     monkeypatch.setattr(paillier, "random_units", lambda prime, count: units[prime])
     monkeypatch.setattr(paillier, "table_rows", lambda prime_bits, window: 11)
-    native, reference = (kernel.build_table(p, q, window) for kernel in (native_kernel, gmpy2_kernel))
+    native, reference = (each.build_table(p, q, window) for each in (kernel, gmpy2_kernel))
     assert native.window == reference.window == window
     assert np.array_equal(native.entries, reference.entries)
 
 
+@every_kernel
 class TestSums:
     @pytest.mark.parametrize("count", range(1, 18))
-    def test_sums_have_the_same_bytes_as_with_gmpy2(self, count):
+    def test_sums_have_the_same_bytes_as_with_gmpy2(self, kernel, count):
         n = math.prod(primes_of(1024))
         rng = random.Random(count)
         wire = self.wire(n, [rng.randrange(1, int(n * n)) for _ in range(5)])
-        sums = [kernel.Sums(n, wire) for kernel in (native_kernel, gmpy2_kernel)]
+        sums = [each.Sums(n, wire) for each in (kernel, gmpy2_kernel)]
         for turn in range(4):
             targets = np.array([rng.randrange(5) for _ in range(count)])
             upload = self.wire(n, [rng.randrange(1, int(n * n)) for _ in range(count)])
@@ -152,14 +160,14 @@ class TestSums:
         assert np.array_equal(sums[0].wire(), sums[1].wire())
 
     @pytest.mark.parametrize("bits", KEYS)
-    def test_sums_of_edges_are_canonical(self, bits):
+    def test_sums_of_edges_are_canonical(self, kernel, bits):
         n = math.prod(primes_of(bits))
         square = n * n
         numbers = [1, 2, n - 1, n + 1, square - 1, square - 2, square - n + 1]
         borders = [(mpz(1) << 52 * i) - 1 for i in range(1, 2 * bits // 52, 9)]
         wire = self.wire(n, numbers + [b for b in borders if gmpy2.gcd(b, n) == 1])
         ones = self.wire(n, [1] * len(wire))
-        combined = native_kernel.Sums(n, ones)  # a combiner begins with encrypted zeros
+        combined = kernel.Sums(n, ones)  # a combiner begins with encrypted zeros
         assert np.array_equal(combined.wire(), ones)
         combined.add(np.arange(len(wire)), wire)
         assert np.array_equal(combined.wire(), wire)
@@ -172,26 +180,26 @@ class TestSums:
 
     @pytest.mark.parametrize("at", [0, 6, 7, 8, 16])
     @pytest.mark.parametrize("bad", ["zero", "n square", "all bits", "n", "p", "multiple of q"])
-    def test_a_bad_ciphertext_anywhere_is_refused_and_nothing_is_added(self, at, bad):
+    def test_a_bad_ciphertext_anywhere_is_refused_and_nothing_is_added(self, kernel, at, bad):
         p, q = primes_of(1024)
         n = p * q
         values = {
             "zero": 0, "n square": n * n, "all bits": (mpz(1) << 2048) - 1, "n": n, "p": p,
             "multiple of q": q * (p + 2),
         }  # fmt: skip
-        sums = native_kernel.Sums(n, self.wire(n, [5, 7]))
+        sums = kernel.Sums(n, self.wire(n, [5, 7]))
         numbers = [3] * 17
         numbers[at] = values[bad]
         reason = "outside" if bad in ("zero", "n square", "all bits") else "coprime"
         with pytest.raises(ValueError, match=reason):
             sums.add(np.zeros(17, np.int64), self.wire(n, numbers))
         with pytest.raises(ValueError, match=reason):
-            native_kernel.Sums(n, self.wire(n, numbers))
+            kernel.Sums(n, self.wire(n, numbers))
         assert paillier.parse(sums.wire()) == [5, 7]
 
-    def test_adding_nothing_changes_nothing(self):
+    def test_adding_nothing_changes_nothing(self, kernel):
         n = math.prod(primes_of(1024))
-        sums = native_kernel.Sums(n, self.wire(n, [5, 7]))
+        sums = kernel.Sums(n, self.wire(n, [5, 7]))
         sums.add(np.empty(0, np.int64), np.empty((0, 256), np.uint8))
         assert paillier.parse(sums.wire()) == [5, 7]
 

@@ -10,7 +10,8 @@ from phe import paillier as phe
 
 from fedmf_ray.schemes import Packed, Shape
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
-from fedmf_ray.schemes.paillier import gmpy2_kernel, native_kernel
+from fedmf_ray.schemes.paillier import gmpy2_kernel
+from fedmf_ray.schemes.paillier.native_kernel import KERNELS
 from fedmf_ray.schemes.paillier.slots import SlotLayout
 
 COLUMNS, BITS = 5, 26
@@ -119,7 +120,7 @@ class TestResidueTable:
 
 @pytest.mark.parametrize(
     ("kernel", "windows"),
-    [(gmpy2_kernel, (8, 8, 7, 6)), (native_kernel, (8, 8, 8, 7))],
+    [(gmpy2_kernel, (8, 8, 7, 6)), (KERNELS["fma4"], (8, 8, 8, 7))],
     ids=["gmpy2", "native"],
 )
 def test_a_table_row_set_carries_256_bits_more_than_the_group(kernel, windows):

@@ -1,7 +1,8 @@
-"""Who does the arithmetic: ``native`` where this machine can, ``gmpy2`` everywhere else.
+"""Who does the arithmetic: the fastest kernel that this machine can run, ``gmpy2`` where it runs no other.
 
-Both read and write the same bytes, so processes of one run may use either. The environment variable
-``FEDMF_KERNEL`` (``gmpy2`` or ``native``) decides for a process.
+All read and write the same bytes, so processes of one run may use any. The environment variable
+``FEDMF_KERNEL`` decides for a process: ``ifma``, ``fma``, ``gmpy2``, or ``native`` for the better of the
+first two. ``fma8``, ``fma4`` and ``fma2`` are ``fma`` on so many numbers at a time.
 """
 
 from __future__ import annotations
@@ -15,11 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.schemes.paillier import gmpy2_kernel, native_kernel
+from fedmf_ray.schemes.paillier import extensions, gmpy2_kernel, native_kernel
 from fedmf_ray.schemes.paillier.ciphertexts import ResidueTable
+from fedmf_ray.schemes.paillier.extensions import Extension
 
 VARIABLE = "FEDMF_KERNEL"
-KERNELS = ("gmpy2", "native")
+KERNELS = {
+    "ifma": ("ifma",),
+    "fma": ("fma8", "fma4", "fma2"),
+    "native": ("ifma", "fma8", "fma4", "fma2"),
+    "gmpy2": (),
+    "fma8": ("fma8",),
+    "fma4": ("fma4",),
+    "fma2": ("fma2",),
+}
+"""What the variable may say, and the extensions that it allows."""
 AT_ONCE = 8
 """The most numbers that a kernel works on in one turn: fewer than that may cost as much."""
 
@@ -80,37 +91,47 @@ def choose(key_bits: int) -> Kernel:
 
     Raises ``FedMFError`` if ``FEDMF_KERNEL`` names one that is impossible here.
     """
-    name = _choose()[0]
-    if name == "native" and not native_kernel.supports(key_bits):
-        if _forced() == "native":
-            raise FedMFError(
-                f"{VARIABLE}=native: keys of {key_bits} bits are not supported (multiples of 64 up to "
-                f"{native_kernel.LARGEST_KEY_BITS}): unset {VARIABLE}"
-            )
-        name = "gmpy2"
-    return cast(Kernel, native_kernel if name == "native" else gmpy2_kernel)
+    extension, _ = _choose()
+    if extension is None:
+        return cast(Kernel, gmpy2_kernel)
+    if native_kernel.supports(key_bits):
+        return native_kernel.KERNELS[extension.name]
+    if forced := _forced():
+        raise FedMFError(
+            f"{VARIABLE}={forced}: keys of {key_bits} bits are not supported (multiples of 64 up to "
+            f"{native_kernel.LARGEST_KEY_BITS}): unset {VARIABLE}"
+        )
+    return cast(Kernel, gmpy2_kernel)
 
 
 def description() -> str:
     """One line: the kernel in use and why, such as ``gmpy2 2.2.1 (GMP 6.3.0): this CPU has no AVX-512``."""
-    name, reason = _choose()
-    return (
-        f"native: {reason}"
-        if name == "native"
-        else f"gmpy2 {gmpy2.version()} ({gmpy2.mp_version()}): {reason}"
-    )
+    extension, reason = _choose()
+    name = extension.name if extension else f"gmpy2 {gmpy2.version()} ({gmpy2.mp_version()})"
+    return f"{name}: {reason}"
 
 
-def _choose() -> tuple[str, str]:
-    """Name and reason."""
-    forced, obstacle = _forced(), native_kernel.obstacle()
+def runnable() -> list[str]:
+    """The kernels that this machine can run, by the names of ``FEDMF_KERNEL``, the fastest first."""
+    return [*(extension.name for extension in extensions.runnable()), "gmpy2"]
+
+
+def _choose() -> tuple[Extension | None, str]:
+    """The extension, or None for gmpy2, and the reason."""
+    forced = _forced()
     if forced == "gmpy2":
-        return "gmpy2", f"{VARIABLE} says so"
-    if obstacle is None:
-        return "native", "AVX-512 IFMA"
-    if forced == "native":
-        raise FedMFError(f"{VARIABLE}=native: {obstacle}: unset {VARIABLE} to use gmpy2")
-    return "gmpy2", obstacle
+        return None, f"{VARIABLE} says so"
+    allowed = [each for each in extensions.EXTENSIONS if each.name in KERNELS[forced or "native"]]
+    skipped: list[str] = []
+    for extension in allowed:
+        obstacle = extension.obstacle()
+        if obstacle is None:
+            return extension, "; ".join([extension.instructions, *dict.fromkeys(skipped)])
+        skipped.append(obstacle)
+    reason = "; ".join(dict.fromkeys(skipped))
+    if forced:
+        raise FedMFError(f"{VARIABLE}={forced}: {reason}: unset {VARIABLE} to use what can run here")
+    return None, reason
 
 
 def _forced() -> str | None:

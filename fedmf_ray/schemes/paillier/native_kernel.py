@@ -1,6 +1,6 @@
-"""Paillier on eight numbers at a time, with AVX-512 IFMA: the extension ``_ifma`` and its constants.
+"""Paillier on several numbers at a time: an extension (``extensions.py``) and the constants that it wants.
 
-The extension works on limbs of 52 bits (*words* here, one a uint64) with R = 2**(52*limbs), and modulo m**2
+An extension works on limbs of 52 bits (*words* here, one a uint64) with R = 2**(52*limbs), and modulo m**2
 on two digits: x = x0 - x1*m/R. ``native/number.h`` has the arithmetic. What it needs to know of a key is
 computed here, once, from Python's integers.
 
@@ -9,11 +9,10 @@ The table is read where it lies, so that all processes of a machine share one co
 
 from __future__ import annotations
 
-import importlib
 import math
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import gmpy2
 import numpy as np
@@ -21,16 +20,10 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
+from fedmf_ray.schemes.paillier.extensions import EXTENSIONS, Extension
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
-
-ifma: Any
-"""The extension, or None if there was no compiler at installation."""
-try:
-    ifma = importlib.import_module("fedmf_ray.schemes.paillier._ifma")
-except ImportError:
-    ifma = None
 
 LARGEST_KEY_BITS = 4096
 
@@ -44,45 +37,56 @@ _NO_POWER = 0xFFFF
 _CACHE_LINE = 64
 
 
-def obstacle() -> str | None:
-    """Why this machine cannot use the kernel, or None."""
-    return "the extension was not built" if ifma is None else str(ifma.obstacle() or "") or None
-
-
 def supports(key_bits: int) -> bool:
     return key_bits <= LARGEST_KEY_BITS and key_bits % 64 == 0
 
 
-def widest_window(prime_bits: int) -> int:
-    """The window (at most 8 bits) whose table stays within 48 MB: 8 at 2048 and 3072 bits, 7 at 4096."""
-    return max(
-        w for w in range(1, 9) if w == 1 or paillier.table_bytes(prime_bits, w) <= _LARGEST_TABLE_BYTES
-    )
+@dataclass(frozen=True)
+class NativeKernel:
+    """One extension as a :class:`fedmf_ray.schemes.paillier.kernels.Kernel`."""
+
+    extension: Extension
+
+    def PrivateKey(self, p: int, q: int, table: paillier.ResidueTable) -> PrivateKey:
+        return PrivateKey(p, q, table, self.extension)
+
+    def Sums(self, n: int, wire: Bytes) -> Sums:
+        return Sums(n, wire, self.extension)
+
+    def widest_window(self, prime_bits: int) -> int:
+        """The window (at most 8 bits) whose table stays within 48 MB: 8 at 2048 and 3072 bits, 7 at 4096."""
+        return max(
+            w for w in range(1, 9) if w == 1 or paillier.table_bytes(prime_bits, w) <= _LARGEST_TABLE_BYTES
+        )
+
+    def build_table(self, p: int, q: int, window: int) -> paillier.ResidueTable:
+        """A fresh table; see :class:`fedmf_ray.schemes.paillier.ciphertexts.ResidueTable`."""
+        prime_bits = mpz(p).bit_length()
+        rows = paillier.table_rows(prime_bits, window)
+        shape = (2, rows, 1 << window, 2, -(-prime_bits // 8))
+        # Entries that begin with a cache line fill fewer of them; so they do where processes share them.
+        buffer = np.empty(math.prod(shape) + _CACHE_LINE, np.uint8)
+        start = -buffer.ctypes.data % _CACHE_LINE
+        entries = buffer[start : start + math.prod(shape)].reshape(shape)
+        for half, prime in zip(entries, (mpz(p), mpz(q)), strict=True):
+            m = Modulus(prime, _prime_limbs(prime_bits), self.extension)
+            units = paillier.random_units(prime, rows)
+            bases = m.numbers([unit * m.r for unit in units])
+            m.power(bases, prime)
+            inverses = m.numbers([gmpy2.invert(unit, prime) * m.r % prime for unit in units])
+            entry_bytes = 2 * half.shape[-1]
+            self.extension.functions.table_rows(
+                m.limbs, m.words, bases, inverses, half.shape[1], entry_bytes, half
+            )
+        return paillier.ResidueTable(entries, window)
+
+    def process_bytes(self, prime_bits: int) -> int:
+        """None of its own: the table is read where it lies, once a machine."""
+        return 0
 
 
-def build_table(p: int, q: int, window: int) -> paillier.ResidueTable:
-    """A fresh table; see :class:`fedmf_ray.schemes.paillier.ciphertexts.ResidueTable`."""
-    prime_bits = mpz(p).bit_length()
-    rows = paillier.table_rows(prime_bits, window)
-    shape = (2, rows, 1 << window, 2, -(-prime_bits // 8))
-    # Entries that begin with a cache line fill fewer of them; so they do where processes share them.
-    buffer = np.empty(math.prod(shape) + _CACHE_LINE, np.uint8)
-    start = -buffer.ctypes.data % _CACHE_LINE
-    entries = buffer[start : start + math.prod(shape)].reshape(shape)
-    for half, prime in zip(entries, (mpz(p), mpz(q)), strict=True):
-        m = Modulus(prime, _prime_limbs(prime_bits))
-        units = paillier.random_units(prime, rows)
-        bases = m.numbers([unit * m.r for unit in units])
-        m.power(bases, prime)
-        inverses = m.numbers([gmpy2.invert(unit, prime) * m.r % prime for unit in units])
-        entry_bytes = 2 * half.shape[-1]
-        ifma.table_rows(m.limbs, m.words, bases, inverses, half.shape[1], entry_bytes, half)
-    return paillier.ResidueTable(entries, window)
-
-
-def process_bytes(prime_bits: int) -> int:
-    """None of its own: the table is read where it lies, once a machine."""
-    return 0
+KERNELS = {extension.name: NativeKernel(extension) for extension in EXTENSIONS}
+"""All of them, whether they can run here or not."""
 
 
 def words(numbers: Sequence[int], limbs: int) -> Words:
@@ -101,10 +105,10 @@ def _prime_limbs(prime_bits: int) -> int:
 
 
 class Modulus:
-    """m as the extension wants it: words (2, limbs) are m and R/2 modulo m."""
+    """m as extensions want it: words (2, limbs) are m and R/2 modulo m."""
 
-    def __init__(self, m: int, limbs: int) -> None:
-        self.m, self.limbs = mpz(m), limbs
+    def __init__(self, m: int, limbs: int, extension: Extension) -> None:
+        self.m, self.limbs, self._functions = mpz(m), limbs, extension.functions
         self.r = mpz(1) << 52 * limbs
         self.rows: list[int] = [self.m, (self.r >> 1) % self.m]
         self.words = words(self.rows, limbs)
@@ -121,25 +125,25 @@ class Modulus:
 
     def multiply(self, x: Words, targets: NDArray[np.int64], y: Words) -> None:
         """x[targets[i]] *= y[i] / R modulo m**2 for all i in turn, in place; x, y (..., 2 * limbs)."""
-        ifma.multiply(self.limbs, self.words, x, targets, y)
+        self._functions.multiply(self.limbs, self.words, x, targets, y)
 
     def power(self, x: Words, exponent: int) -> None:
         """Each x = (x/R)**exponent * R modulo m**2, in place, for m of a prime's size; (count, 2 * limbs)."""
-        ifma.power(self.limbs, self.words, exponent_steps(exponent), x)
+        self._functions.power(self.limbs, self.words, exponent_steps(exponent), x)
 
 
 class PrivateKey:
     """Encrypts and decrypts with p, q and a table: :class:`fedmf_ray.schemes.paillier.kernels.PrivateKey`."""
 
-    def __init__(self, p: int, q: int, table: paillier.ResidueTable) -> None:
+    def __init__(self, p: int, q: int, table: paillier.ResidueTable, extension: Extension) -> None:
         self.p, self.q = p, q = mpz(p), mpz(q)
         self.n = n = p * q
-        self._table = table
+        self._table, self._functions = table, extension.functions
         self._primes, self._others = (p, q), (q, p)
         self._plaintext_bytes = -(-n.bit_length() // 8)
         self._ciphertext_bytes = -(-(n * n).bit_length() // 8)
         self._limbs = _prime_limbs(max(p.bit_length(), q.bit_length()))
-        self._moduli = [Modulus(prime, self._limbs) for prime in self._primes]
+        self._moduli = [Modulus(prime, self._limbs, extension) for prime in self._primes]
         joint = words([n * n], 4 * self._limbs), words([n], 2 * self._limbs)
         squares = words([q * q, p * p], 2 * self._limbs)
         self._joint = np.concatenate(
@@ -161,7 +165,7 @@ class PrivateKey:
             for shift in shifts
         ]
         wire = np.empty((rows, pieces, self._ciphertext_bytes), np.uint8)
-        ifma.encrypt(
+        self._functions.encrypt(
             self._limbs, table.window, table_rows, prime_bytes, pieces, plaintexts.shape[-1], wire.shape[-1],
             self._encrypt_words, self._joint, table.entries, digits, b"".join(exponents),
             np.ascontiguousarray(plaintexts), wire,
@@ -175,7 +179,7 @@ class PrivateKey:
             words([shift * gmpy2.invert(other, m.m) * m.r % m.m for shift in shifts], self._limbs)
             for m, other in zip(self._moduli, self._others, strict=True)
         ]
-        ifma.decrypt(
+        self._functions.decrypt(
             self._limbs, pieces, plaintexts.shape[-1], size, self._decrypt_words, self._joint, *self._steps,
             np.stack(shift_words), np.ascontiguousarray(wire), plaintexts,
         )  # fmt: skip
@@ -222,9 +226,10 @@ class Sums:
     Each number lacks a power of R, which is made good when the sums are written.
     """
 
-    def __init__(self, n: int, wire: Bytes) -> None:
-        n = mpz(n)
-        self._modulus, self._square = Modulus(n, 2 * _prime_limbs(-(-n.bit_length() // 2))), n * n
+    def __init__(self, n: int, wire: Bytes, extension: Extension) -> None:
+        n, self._functions = mpz(n), extension.functions
+        limbs = 2 * _prime_limbs(-(-n.bit_length() // 2))
+        self._modulus, self._square = Modulus(n, limbs, extension), n * n
         self._limit = np.frombuffer((n * n).to_bytes(wire.shape[-1], "little"), np.uint8)
         self._shape = wire.shape
         self._numbers = self._read(wire)
@@ -244,7 +249,7 @@ class Sums:
             self._lacking[:] = 0
         wire = np.empty(self._shape, np.uint8)
         m = self._modulus
-        ifma.write(m.limbs, m.words, self._numbers, self._shape[-1], wire)
+        self._functions.write(m.limbs, m.words, self._numbers, self._shape[-1], wire)
         return wire
 
     def _factor(self, power: int) -> Words:
@@ -259,7 +264,9 @@ class Sums:
         m = self._modulus
         numbers = np.empty((len(wire), 2 * m.limbs), np.uint64)
         product = np.empty(m.limbs * 13 // 2, np.uint8)
-        if not ifma.read(m.limbs, m.words, self._limit, np.ascontiguousarray(wire), numbers, product):
+        if not self._functions.read(
+            m.limbs, m.words, self._limit, np.ascontiguousarray(wire), numbers, product
+        ):
             raise ValueError(paillier.OUT_OF_RANGE)
         # One gcd for all: a factor shared with any of them is shared with the product.
         if gmpy2.gcd(mpz.from_bytes(product.tobytes(), "little"), m.m) != 1:

@@ -1,23 +1,30 @@
-/* Between bytes (little endian), words of 52 bits (one a uint64), and limbs in lanes. */
+/* Between bytes (little endian), words of 52 bits (one a uint64), limbs in lanes, and factors. Included after
+   ifma.h or fma.h. */
 
 #ifndef FEDMF_CONVERT_H
 #define FEDMF_CONVERT_H
 
-#include "lanes.h"
+INLINE void to_factors(Factors *factors, const Lanes *x, int limbs) {
+    for (int i = 0; i < limbs; i++) factors[i] = factors_of(x[i]);
+}
 
-/* One number's words to all eight lanes. */
-INLINE void spread(Lanes *x, const uint64_t *words, int limbs) {
-    for (int i = 0; i < limbs; i++) x[i] = all(words[i]);
+INLINE void to_limbs(Lanes *x, const Factors *factors, int limbs) {
+    for (int i = 0; i < limbs; i++) x[i] = limbs_of(factors[i]);
+}
+
+/* One number's words to all lanes. */
+INLINE void spread(Factors *x, const uint64_t *words, int limbs) {
+    for (int i = 0; i < limbs; i++) x[i] = factors_of(all(words[i]));
 }
 
 /* `bytes` of one number, at most 52*limbs bits, to one lane. */
-INLINE void bytes_to_lane(Lanes *x, int limbs, int lane, const uint8_t *bytes, size_t size) {
-    Word *word = (Word *)x + lane;
-    for (int i = 0; i < limbs; i++, word += 8) {
+INLINE void bytes_to_lane(Factors *x, int limbs, int lane, const uint8_t *bytes, size_t size) {
+    Factor *factor = (Factor *)x + lane;
+    for (int i = 0; i < limbs; i++, factor += WIDTH) {
         size_t at = (size_t)i * 13 / 2;
         uint64_t piece = 0;
         if (at < size) memcpy(&piece, bytes + at, size - at < 8 ? size - at : 8);
-        *word = piece >> (i % 2 * 4) & LIMB_MASK;
+        *factor = factor_of(piece >> (i % 2 * 4) & LIMB_MASK);
     }
 }
 
@@ -26,7 +33,7 @@ INLINE void lane_to_bytes(uint8_t *bytes, size_t size, const Lanes *x, int limbs
     const Word *word = (const Word *)x + lane;
     uint64_t held = 0;
     int bits = 0;
-    for (int i = 0; i < limbs; i++, word += 8) {
+    for (int i = 0; i < limbs; i++, word += WIDTH) {
         uint64_t whole = held | *word << bits;
         size_t left = size < 8 ? size : 8;
         if (bits + LIMB_BITS < 64) {
@@ -43,83 +50,68 @@ INLINE void lane_to_bytes(uint8_t *bytes, size_t size, const Lanes *x, int limbs
     memcpy(bytes, &held, size < 8 ? size : 8);
 }
 
-/* Rows of a square of 64-bit words to its columns. */
-INLINE void transpose(Lanes row[8]) {
-    Lanes pair[8], quad[8];
-    UNROLL
-    for (int i = 0; i < 8; i += 2) {
-        pair[i] = _mm512_unpacklo_epi64(row[i], row[i + 1]);
-        pair[i + 1] = _mm512_unpackhi_epi64(row[i], row[i + 1]);
-    }
-    UNROLL
-    for (int i = 0; i < 2; i++) {
-        quad[i] = _mm512_shuffle_i64x2(pair[i], pair[i + 2], 0x88);
-        quad[i + 2] = _mm512_shuffle_i64x2(pair[i], pair[i + 2], 0xdd);
-        quad[i + 4] = _mm512_shuffle_i64x2(pair[i + 4], pair[i + 6], 0x88);
-        quad[i + 6] = _mm512_shuffle_i64x2(pair[i + 4], pair[i + 6], 0xdd);
-    }
-    UNROLL
-    for (int i = 0; i < 4; i++) {
-        row[i] = _mm512_shuffle_i64x2(quad[i], quad[i + 4], 0x88);
-        row[i + 4] = _mm512_shuffle_i64x2(quad[i], quad[i + 4], 0xdd);
-    }
+/* As much of a vector as `size` bytes fill, or all of it; the rest is zero. */
+INLINE Lanes load(const void *bytes, size_t size) {
+    Lanes x = zero();
+    if (size >= sizeof x)
+        memcpy(&x, bytes, sizeof x);
+    else
+        memcpy(&x, bytes, size);
+    return x;
 }
 
-/* Words of eight numbers to lanes, and back; `words` is a multiple of 4. */
-INLINE __mmask8 block_mask(int words, int at) {
-    return words - at >= 8 ? 0xff : (__mmask8)((1u << (words - at)) - 1);
-}
-
-INLINE void words_to_lanes(Lanes *x, const uint64_t *const number[8], int words) {
-    for (int at = 0; at < words; at += 8) {
-        __mmask8 mask = block_mask(words, at);
-        Lanes row[8];
+/* Words of as many numbers as there are lanes to factors, and back. */
+INLINE void words_to_factors(Factors *x, const uint64_t *const number[WIDTH], int words) {
+    for (int at = 0; at < words; at += WIDTH) {
+        Lanes row[WIDTH];
         UNROLL
-        for (int lane = 0; lane < 8; lane++) row[lane] = _mm512_maskz_loadu_epi64(mask, number[lane] + at);
+        for (int lane = 0; lane < WIDTH; lane++) row[lane] = load(number[lane] + at, (words - at) * sizeof(uint64_t));
         transpose(row);
-        for (int i = 0; i < 8 && at + i < words; i++) x[at + i] = row[i];
+        for (int i = 0; i < WIDTH && at + i < words; i++) x[at + i] = factors_of(row[i]);
     }
 }
 
-INLINE void lanes_to_words(uint64_t *const number[8], const Lanes *x, int words) {
-    for (int at = 0; at < words; at += 8) {
-        __mmask8 mask = block_mask(words, at);
-        Lanes row[8];
-        for (int i = 0; i < 8; i++) row[i] = at + i < words ? x[at + i] : zero();
+INLINE void factors_to_words(uint64_t *const number[WIDTH], const Factors *x, int words) {
+    for (int at = 0; at < words; at += WIDTH) {
+        size_t size = words - at < WIDTH ? (words - at) * sizeof(uint64_t) : sizeof(Lanes);
+        Lanes row[WIDTH];
+        for (int i = 0; i < WIDTH; i++) row[i] = at + i < words ? limbs_of(x[at + i]) : zero();
         transpose(row);
         UNROLL
-        for (int lane = 0; lane < 8; lane++) _mm512_mask_storeu_epi64(number[lane] + at, mask, row[lane]);
+        for (int lane = 0; lane < WIDTH; lane++) {
+            if (size == sizeof(Lanes))
+                memcpy(number[lane] + at, &row[lane], sizeof(Lanes));
+            else
+                memcpy(number[lane] + at, &row[lane], size);
+        }
     }
 }
 
 /* Words of 64 bits to limbs of 52: sixteen limbs are thirteen words. */
-INLINE void cut_words(Lanes *x, const Lanes *word, int limbs) {
+INLINE void cut_words(Factors *x, const Lanes *word, int limbs) {
     for (int at = 0; at < limbs; at += 16, word += 13) {
         UNROLL
         for (int i = 0; i < 16; i++) {
             const int bit = i * LIMB_BITS % 64;
-            Lanes limb = _mm512_srli_epi64(word[i * LIMB_BITS / 64], bit);
-            if (bit + LIMB_BITS > 64)
-                limb = _mm512_or_si512(limb, _mm512_slli_epi64(word[i * LIMB_BITS / 64 + 1], 64 - bit));
-            if (at + i < limbs) x[at + i] = low52(limb);
+            Lanes limb = word[i * LIMB_BITS / 64] >> bit;
+            if (bit + LIMB_BITS > 64) limb |= word[i * LIMB_BITS / 64 + 1] << (64 - bit);
+            if (at + i < limbs) x[at + i] = factors_of(low52(limb));
         }
     }
 }
 
-/* Eight numbers of `size` bytes, a multiple of 4, to lanes. */
-INLINE void bytes_to_lanes(Lanes *x, int limbs, const uint8_t *const number[8], size_t size) {
+/* As many numbers of `size` bytes as there are lanes to factors. */
+INLINE void bytes_to_factors(Factors *x, int limbs, const uint8_t *const number[WIDTH], size_t size) {
     Lanes word[MOST_LIMBS + 16];
     int words = (limbs + 15) / 16 * 13;
-    for (int at = 0; at < words; at += 8) {
+    for (int at = 0; at < words; at += WIDTH) {
         size_t first = (size_t)at * 8, left = size > first ? size - first : 0;
         if (left == 0) {
-            for (int i = 0; i < 8; i++) word[at + i] = zero();
+            for (int i = 0; i < WIDTH; i++) word[at + i] = zero();
             continue;
         }
-        __mmask16 mask = left >= 64 ? 0xffff : (__mmask16)((1u << left / 4) - 1);
         UNROLL
-        for (int lane = 0; lane < 8; lane++)
-            word[at + lane] = _mm512_maskz_loadu_epi32(mask, number[lane] + first);
+        for (int lane = 0; lane < WIDTH; lane++) word[at + lane] = load(number[lane] + first, left);
         transpose(word + at);
     }
     cut_words(x, word, limbs);
@@ -129,34 +121,33 @@ INLINE void bytes_to_lanes(Lanes *x, int limbs, const uint8_t *const number[8], 
 INLINE void settle(Lanes *x, int limbs) {
     Lanes carry = zero();
     for (int i = 0; i < limbs; i++) {
-        Lanes word = plus(x[i], carry);
+        Lanes word = x[i] + carry;
         x[i] = low52(word);
         carry = over52(word);
     }
 }
 
-/* Subtract m in the lanes where x >= m; those lanes are returned. */
-INLINE __mmask8 subtract_where_possible(Lanes *x, const Lanes *m, int limbs) {
+/* Subtract m in the lanes where x >= m; those lanes are returned, as ones. */
+INLINE Lanes subtract_where_possible(Lanes *x, const Factors *m, int limbs) {
     Lanes borrow = zero();
-    for (int i = 0; i < limbs; i++)
-        borrow = _mm512_srai_epi64(plus(_mm512_sub_epi64(x[i], m[i]), borrow), LIMB_BITS);
-    __mmask8 lanes = _mm512_testn_epi64_mask(borrow, borrow);
+    for (int i = 0; i < limbs; i++) borrow = signed_over52(x[i] - limbs_of(m[i]) + borrow);
+    Lanes lanes = where_zero(borrow);
     borrow = zero();
     for (int i = 0; i < limbs; i++) {
-        Lanes word = plus(_mm512_sub_epi64(x[i], m[i]), borrow);
-        x[i] = _mm512_mask_mov_epi64(x[i], lanes, low52(word));
-        borrow = _mm512_srai_epi64(word, LIMB_BITS);
+        Lanes word = x[i] - limbs_of(m[i]) + borrow;
+        x[i] = (x[i] & ~lanes) | (low52(word) & lanes);
+        borrow = signed_over52(word);
     }
     return lanes;
 }
 
 /* Into 0 <= x < m, for x < 8*m; the multiples that were taken away are returned. */
-INLINE Lanes canonical(Lanes *x, const Lanes *m, int limbs) {
+INLINE Lanes canonical(Lanes *x, const Factors *m, int limbs) {
     Lanes taken = zero();
     for (;;) {
-        __mmask8 lanes = subtract_where_possible(x, m, limbs);
-        if (!lanes) return taken;
-        taken = _mm512_mask_add_epi64(taken, lanes, taken, all(1));
+        Lanes lanes = subtract_where_possible(x, m, limbs);
+        if (!any(lanes)) return taken;
+        taken -= lanes;
     }
 }
 

@@ -12,36 +12,35 @@
 LANES static void N(read)(const uint64_t *modulus, const uint8_t *wire, size_t count, size_t size, uint64_t *numbers,
                           uint8_t *product) {
     N(Modulus) n;
-    Lanes together[LIMBS], turned[LIMBS], k[LIMBS], c[2 * LIMBS];
+    Factors together[LIMBS], turned[LIMBS], k[LIMBS], c[2 * LIMBS];
+    Lanes upper[LIMBS];
     N(Number) x;
     N(load_modulus)(&n, modulus);
     memset(together, 0, sizeof together);
-    together[0] = all(1);
-    for (size_t first = 0; first < count; first += 8) {
-        const uint8_t *bytes[8];
-        uint64_t *words[8], spare[2 * LIMBS];
-        for (int lane = 0; lane < 8; lane++) {
+    together[0] = factors_of(all(1));
+    for (size_t first = 0; first < count; first += WIDTH) {
+        const uint8_t *bytes[WIDTH];
+        uint64_t *words[WIDTH], spare[2 * LIMBS];
+        for (int lane = 0; lane < WIDTH; lane++) {
             int real = first + lane < count;
             bytes[lane] = wire + (real ? first + lane : first) * size;
             words[lane] = real ? numbers + (first + lane) * 2 * LIMBS : spare;
         }
-        bytes_to_lanes(c, 2 * LIMBS, bytes, size);
-        N(reduce)(x.zeroth, x.first, NULL, 0, 0, c, c + LIMBS, &n);
-        N(Pair) pair = {together, x.zeroth};
+        bytes_to_factors(c, 2 * LIMBS, bytes, size);
+        to_limbs(upper, c + LIMBS, LIMBS);
+        N(reduce)(x.zeroth, x.first, NULL, 0, 0, c, upper, &n);
+        Pair pair = {together, x.zeroth};
         N(reduce)(together, k, &pair, 1, 0, NULL, NULL, &n);
-        lanes_to_words(words, (const Lanes *)&x, 2 * LIMBS);
+        factors_to_words(words, (const Factors *)&x, 2 * LIMBS);
     }
-#define TURN(by)                                                                                        \
-    do {                                                                                                \
-        for (int i = 0; i < LIMBS; i++) turned[i] = _mm512_alignr_epi64(together[i], together[i], by);  \
-        N(Pair) pair = {together, turned};                                                              \
-        N(reduce)(together, k, &pair, 1, 0, NULL, NULL, &n);                                                  \
-    } while (0)
-    TURN(4);
-    TURN(2);
-    TURN(1);
-#undef TURN
-    lane_to_bytes(product, LIMBS * LIMB_BITS / 8, together, LIMBS, 0);
+    for (int by = WIDTH / 2; by > 0; by /= 2) {
+        for (int i = 0; i < LIMBS; i++)
+            for (int lane = 0; lane < WIDTH; lane++) turned[i][lane] = together[i][(lane + by) % WIDTH];
+        Pair pair = {together, turned};
+        N(reduce)(together, k, &pair, 1, 0, NULL, NULL, &n);
+    }
+    to_limbs(upper, together, LIMBS);
+    lane_to_bytes(product, LIMBS * LIMB_BITS / 8, upper, LIMBS, 0);
 }
 
 /* sums[targets[i]] *= numbers[i] / R, for all i in turn; both are words. */
@@ -49,13 +48,13 @@ LANES static void N(multiply_rows)(const uint64_t *modulus, uint64_t *sums, cons
                                    const uint64_t *numbers, size_t count) {
     N(Modulus) n;
     N(Number) x, y;
-    uint64_t spare[8][2 * LIMBS] = {{0}};
+    uint64_t spare[WIDTH][2 * LIMBS] = {{0}};
     N(load_modulus)(&n, modulus);
     for (size_t first = 0; first < count;) {
-        uint64_t *sum[8];
-        const uint64_t *number[8];
+        uint64_t *sum[WIDTH];
+        const uint64_t *number[WIDTH];
         int lanes = 0;
-        for (; lanes < 8 && first < count; lanes++, first++) {
+        for (; lanes < WIDTH && first < count; lanes++, first++) {
             int taken = 0; /* lanes cannot wait for each other: a sum that comes twice ends the group */
             uint64_t *next = sums + targets[first] * 2 * LIMBS;
             for (int lane = 0; lane < lanes; lane++) taken |= sum[lane] == next;
@@ -63,14 +62,14 @@ LANES static void N(multiply_rows)(const uint64_t *modulus, uint64_t *sums, cons
             sum[lanes] = next;
             number[lanes] = numbers + first * 2 * LIMBS;
         }
-        for (; lanes < 8; lanes++) {
+        for (; lanes < WIDTH; lanes++) {
             sum[lanes] = spare[lanes];
             number[lanes] = spare[lanes];
         }
-        words_to_lanes((Lanes *)&x, (const uint64_t *const *)sum, 2 * LIMBS);
-        words_to_lanes((Lanes *)&y, number, 2 * LIMBS);
+        words_to_factors((Factors *)&x, (const uint64_t *const *)sum, 2 * LIMBS);
+        words_to_factors((Factors *)&y, number, 2 * LIMBS);
         N(multiply)(&x, &x, &y, &n);
-        lanes_to_words(sum, (const Lanes *)&x, 2 * LIMBS);
+        factors_to_words(sum, (const Factors *)&x, 2 * LIMBS);
     }
 }
 
@@ -78,22 +77,23 @@ LANES static void N(multiply_rows)(const uint64_t *modulus, uint64_t *sums, cons
 LANES static void N(write)(const uint64_t *modulus, const uint64_t *numbers, size_t count, uint8_t *wire, size_t size) {
     N(Modulus) n;
     N(Number) x;
-    Lanes k[LIMBS], upper[LIMBS], sum[2 * LIMBS];
+    Factors factors[LIMBS], k[LIMBS];
+    Lanes upper[LIMBS], sum[2 * LIMBS];
     N(load_modulus)(&n, modulus);
-    for (size_t first = 0; first < count; first += 8) {
-        const uint64_t *number[8];
-        for (int lane = 0; lane < 8; lane++)
+    for (size_t first = 0; first < count; first += WIDTH) {
+        const uint64_t *number[WIDTH];
+        for (int lane = 0; lane < WIDTH; lane++)
             number[lane] = numbers + (first + lane < count ? first + lane : first) * 2 * LIMBS;
-        words_to_lanes((Lanes *)&x, number, 2 * LIMBS);
-        N(reduce)(upper, k, NULL, 0, 0, x.first, NULL, &n);
-        Lanes taken = canonical(x.zeroth, n.limbs, LIMBS);
-        canonical(upper, n.limbs, LIMBS);
+        words_to_factors((Factors *)&x, number, 2 * LIMBS);
+        N(reduce)(factors, k, NULL, 0, 0, x.first, NULL, &n);
+        Lanes taken = N(canonical)(sum, x.zeroth, &n);
+        N(canonical)(upper, factors, &n);
         N(complement)(upper, taken, &n);
-        memcpy(sum, x.zeroth, sizeof x.zeroth);
+        to_factors(factors, upper, LIMBS);
         memset(sum + LIMBS, 0, sizeof upper);
-        N(accumulate)(sum, upper, LIMBS, n.limbs, LIMBS);
+        T(accumulate)(sum, factors, LIMBS, n.limbs, LIMBS);
         settle(sum, 2 * LIMBS);
-        for (int lane = 0; lane < 8 && first + lane < count; lane++)
+        for (int lane = 0; lane < WIDTH && first + lane < count; lane++)
             lane_to_bytes(wire + (first + lane) * size, size, sum, 2 * LIMBS, lane);
     }
 }

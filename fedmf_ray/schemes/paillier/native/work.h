@@ -9,8 +9,8 @@
 #define ODD_POWERS 32
 /* Table of an exponentiation: windows of six bits. */
 
-#define BATCH_GROUPS 32
-/* Eight ciphertexts each: as many share a row of the table while it is in the cache. */
+#define BATCH_GROUPS (256 / WIDTH)
+/* A ciphertext a lane each: as many share a row of the table while it is in the cache. */
 
 enum EncryptWords { E_MODULUS, E_FOLDED, E_START, E_START_FIRST, E_R_SQUARE, E_LOW, E_HIGH, ENCRYPT_WORDS };
 enum DecryptWords { D_MODULUS, D_FOLDED, D_CHUNKS, D_LOGARITHM = D_CHUNKS + 8, D_WRAPPED, DECRYPT_WORDS };

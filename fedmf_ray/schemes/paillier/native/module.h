@@ -1,94 +1,58 @@
-/* fedmf_ray.schemes.paillier._ifma: Paillier's arithmetic on eight numbers at a time (AVX-512 IFMA).
+/* Paillier's arithmetic on WIDTH numbers at a time as a module of Python. Included by one file per kernel, which
+   says MODULE, the way of multiplying (FEDMF_IFMA, or else fma.h), its WIDTH, or why it is FOREIGN here.
 
    Long because every function that Python can call checks its arguments here, with the same few macros.
 
    Functions take contiguous buffers, check their sizes, and work without the interpreter's lock. What the
-   arrays hold is said in native_kernel.py, the only caller. On other processors the module has `obstacle` only. */
+   arrays hold is said in native_kernel.py, the only caller. On a foreign processor the module has `obstacle` only. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if !defined(FOREIGN) && !defined(__GNUC__)
+#define FOREIGN "it was compiled by neither gcc nor clang"
+#endif
 
+#ifndef FOREIGN
+
+#ifdef FEDMF_IFMA
+#include "ifma.h"
+#else
+#include "fma.h"
+#endif
 #include "convert.h"
-#include "work.h"
+#include "sizes.h"
 
-#define TILE 10
-#include "tile.h"
-#define LIMBS 10
-#include "number.h"
-#include "power.h"
-#include "key.h"
-#include "sums.h"
-#undef LIMBS
-#undef TILE
-
-#define TILE 15
-#include "tile.h"
-#define LIMBS 30
-#include "number.h"
-#include "power.h"
-#include "key.h"
-#include "sums.h"
-#undef LIMBS
-#undef TILE
-
-#define TILE 20
-#include "tile.h"
-#define LIMBS 20
-#include "number.h"
-#include "power.h"
-#include "key.h"
-#include "sums.h"
-#undef LIMBS
-#define LIMBS 40
-#include "number.h"
-#include "power.h"
-#include "key.h"
-#include "sums.h"
-#undef LIMBS
-#define LIMBS 60
-#include "number.h"
-#include "sums.h"
-#undef LIMBS
-#define LIMBS 80
-#include "number.h"
-#include "sums.h"
-#undef LIMBS
-#undef TILE
-
-typedef struct {
-    int limbs;
-    void (*encrypt)(void *, const Blinds *, uint8_t *);
-    size_t encrypt_bytes;
-    void (*decrypt)(void *, const Reading *, uint8_t *);
-    void (*power)(void *, const uint64_t *, uint64_t *, size_t, const uint16_t (*)[2], size_t);
-    size_t power_bytes;
-    void (*table_rows)(const uint64_t *, const uint64_t *, const uint64_t *, size_t, size_t, uint8_t *, size_t);
-    void (*read)(const uint64_t *, const uint8_t *, size_t, size_t, uint64_t *, uint8_t *);
-    void (*multiply)(const uint64_t *, uint64_t *, const int64_t *, const uint64_t *, size_t);
-    void (*write)(const uint64_t *, const uint64_t *, size_t, uint8_t *, size_t);
-} Size;
-
-#define KEY(h) encrypt_##h, 2 * BATCH_GROUPS * sizeof(Blinding_##h), decrypt_##h, power_rows_##h, \
-               ODD_POWERS * sizeof(Number_##h), table_rows_##h
-#define NO_KEY NULL, 0, NULL, NULL, 0, NULL
-#define SUMS(h) read_##h, multiply_rows_##h, write_##h
-
-static const Size sizes[] = {
-    {10, KEY(10), SUMS(10)}, {20, KEY(20), SUMS(20)},  {30, KEY(30), SUMS(30)},
-    {40, KEY(40), SUMS(40)}, {60, NO_KEY, SUMS(60)}, {80, NO_KEY, SUMS(80)},
-};
+/* Products of limbs against 128-bit integers: an emulator may not round as the processor would. */
+SHARED int products_agree(void) {
+    uint64_t a = LIMB_MASK, b = LIMB_MASK;
+    int agree = 1;
+    for (int turn = 0; turn < 64; turn++) {
+        const unsigned __int128 product = (unsigned __int128)a * b;
+        Lanes low = all(turn), high = all(turn);
+        const Factors factor = factors_of(all(b));
+        add_product(&low, &high, factors_of(all(a)), &factor);
+        low -= EXCESS(1, 0);
+        high -= EXCESS(0, 1);
+        agree &= !any(low - turn - ((uint64_t)product & LIMB_MASK));
+        agree &= !any(high - turn - (uint64_t)(product >> LIMB_BITS));
+        a = (a * 0x5851f42d4c957f2d + 1) & LIMB_MASK;
+        b = (b + a) & LIMB_MASK;
+    }
+    return agree;
+}
 
 static const char *find_obstacle(void) {
-    __builtin_cpu_init();
-    /* These ask the processor and, for the registers, the operating system. */
-    if (!__builtin_cpu_supports("avx512f")) return "this CPU has no AVX-512";
-    if (!__builtin_cpu_supports("avx512ifma") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
-        !__builtin_cpu_supports("avx512vl"))
-        return "this CPU has no AVX-512 IFMA";
-    return NULL;
+    static int agree = -1;
+    const char *obstacle = cpu_obstacle();
+    if (obstacle != NULL) return obstacle;
+    if (agree < 0) {
+        Mode before = begin_products();
+        agree = products_agree();
+        end_products(before);
+    }
+    return agree ? NULL : "products of limbs come out wrong here, as under some emulators";
 }
 
 /* The size with so many limbs, or NULL with an exception. */
@@ -154,7 +118,9 @@ static PyObject *encrypt(PyObject *module, PyObject *args) {
         .prime_bytes = prime_bytes, .pieces = pieces, .plaintext_bytes = plaintext_bytes,
         .ciphertext_bytes = ciphertext_bytes};
     Py_BEGIN_ALLOW_THREADS
+    Mode before = begin_products();
     size->encrypt(memory, &blinds, b[6].buf);
+    end_products(before);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 end:
@@ -200,7 +166,9 @@ static PyObject *decrypt(PyObject *module, PyObject *args) {
         .step_count = {b[2].len / 4, b[3].len / 4}, .shifts = b[4].buf, .wire = b[5].buf, .count = count,
         .pieces = pieces, .plaintext_bytes = plaintext_bytes, .ciphertext_bytes = ciphertext_bytes};
     Py_BEGIN_ALLOW_THREADS
+    Mode before = begin_products();
     size->decrypt(memory, &reading, b[6].buf);
+    end_products(before);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 end:
@@ -225,7 +193,9 @@ static PyObject *power(PyObject *module, PyObject *args) {
     memory = workspace(size->power_bytes);
     if (memory == NULL) goto end;
     Py_BEGIN_ALLOW_THREADS
+    Mode before = begin_products();
     size->power(memory, b[0].buf, b[2].buf, count, b[1].buf, b[1].len / 4);
+    end_products(before);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 end:
@@ -252,7 +222,9 @@ static PyObject *table_rows(PyObject *module, PyObject *args) {
                      entry_bytes <= LIMB_BITS * limbs / 4 && b[3].len == rows * powers * entry_bytes))
         goto end;
     Py_BEGIN_ALLOW_THREADS
+    Mode before = begin_products();
     size->table_rows(b[0].buf, b[1].buf, b[2].buf, rows, powers, b[3].buf, entry_bytes / 2);
+    end_products(before);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 end:
@@ -289,9 +261,11 @@ static PyObject *read_numbers(PyObject *module, PyObject *args) {
                      b[3].len == count * 16 * limbs && b[4].len == LIMB_BITS * limbs / 8))
         goto end;
     Py_BEGIN_ALLOW_THREADS
+    Mode before = begin_products();
     const uint8_t *wire = b[2].buf;
     for (Py_ssize_t i = 0; i < count && sound; i++) sound = within(wire + i * bytes, b[1].buf, bytes);
     if (sound) size->read(b[0].buf, wire, count, bytes, b[3].buf, b[4].buf);
+    end_products(before);
     Py_END_ALLOW_THREADS
     result = PyBool_FromLong(sound);
 end:
@@ -320,7 +294,9 @@ static PyObject *multiply(PyObject *module, PyObject *args) {
             goto end;
         }
     Py_BEGIN_ALLOW_THREADS
+    Mode before = begin_products();
     size->multiply(b[0].buf, b[1].buf, targets, b[3].buf, count);
+    end_products(before);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 end:
@@ -344,7 +320,9 @@ static PyObject *write_numbers(PyObject *module, PyObject *args) {
                      b[2].len == count * bytes))
         goto end;
     Py_BEGIN_ALLOW_THREADS
+    Mode before = begin_products();
     size->write(b[0].buf, b[1].buf, count, b[2].buf, bytes);
+    end_products(before);
     Py_END_ALLOW_THREADS
     result = Py_NewRef(Py_None);
 end:
@@ -353,17 +331,28 @@ end:
 }
 
 /* Independent multiply-adds, as fast as they go. */
-LANES static uint64_t multiply_adds(long long turns) {
-    Lanes sum[16], a = all(0x123456789abcd), b = all(0xfedcba9876543);
-    for (int i = 0; i < 16; i++) sum[i] = all((uint64_t)i);
+#if defined(__x86_64__) && !defined(FEDMF_IFMA) && WIDTH < 8
+#define CHAINS 8 /* of sixteen registers */
+#else
+#define CHAINS 16
+#endif
+
+SHARED uint64_t multiply_adds(long long turns) {
+    Lanes sum[CHAINS];
+    Factors a = factors_of(all(0x123456789abcd));
+    for (int i = 0; i < CHAINS; i++) sum[i] = all(i);
     for (long long turn = 0; turn < turns; turn++) {
         UNROLL
-        for (int i = 0; i < 16; i++) sum[i] = add_low(sum[i], a, b);
-        UNROLL
-        for (int i = 0; i < 16; i++) sum[i] = add_high(sum[i], a, b);
+        for (int i = 0; i < 32; i++) {
+#ifdef FEDMF_IFMA
+            add_low(&sum[i % CHAINS], a, &a);
+#else
+            sum[i % CHAINS] = (Lanes)fused((Factors)sum[i % CHAINS], same(0.5), a);
+#endif
+        }
     }
-    for (int i = 1; i < 16; i++) sum[0] = plus(sum[0], sum[i]);
-    return (uint64_t)_mm512_reduce_add_epi64(sum[0]);
+    for (int i = 1; i < CHAINS; i++) sum[0] += sum[i];
+    return sum[0][0];
 }
 
 PyDoc_STRVAR(ceiling_doc, "ceiling(turns): 32 independent multiply-adds a turn; the result only says they were made");
@@ -374,22 +363,28 @@ static PyObject *ceiling(PyObject *module, PyObject *args) {
     uint64_t sum;
     if (!PyArg_ParseTuple(args, "L", &turns) || find_size(20, 0) == NULL) return NULL;
     Py_BEGIN_ALLOW_THREADS
+    Mode before = begin_products();
     sum = multiply_adds(turns);
+    end_products(before);
     Py_END_ALLOW_THREADS
     return PyLong_FromUnsignedLongLong(sum);
 }
 
-#define METHODS                                                                             \
-    {"encrypt", encrypt, METH_VARARGS, encrypt_doc}, {"decrypt", decrypt, METH_VARARGS, decrypt_doc}, \
-        {"power", power, METH_VARARGS, power_doc}, {"table_rows", table_rows, METH_VARARGS, table_rows_doc}, {"read", read_numbers, METH_VARARGS, read_doc},    \
-        {"multiply", multiply, METH_VARARGS, multiply_doc}, {"write", write_numbers, METH_VARARGS, write_doc}, \
+#define METHODS                                                    \
+    {"encrypt", encrypt, METH_VARARGS, encrypt_doc},               \
+        {"decrypt", decrypt, METH_VARARGS, decrypt_doc},           \
+        {"power", power, METH_VARARGS, power_doc},                 \
+        {"table_rows", table_rows, METH_VARARGS, table_rows_doc},  \
+        {"read", read_numbers, METH_VARARGS, read_doc},            \
+        {"multiply", multiply, METH_VARARGS, multiply_doc},        \
+        {"write", write_numbers, METH_VARARGS, write_doc},         \
         {"ceiling", ceiling, METH_VARARGS, ceiling_doc},
 
 #else
 
 #define METHODS
 
-static const char *find_obstacle(void) { return "this is not an x86-64 processor"; }
+static const char *find_obstacle(void) { return FOREIGN; }
 
 #endif
 
@@ -402,11 +397,16 @@ static PyObject *obstacle(PyObject *module, PyObject *args) {
     return found == NULL ? Py_NewRef(Py_None) : PyUnicode_FromString(found);
 }
 
+#define NAME_(module) #module
+#define NAME(module) NAME_(module)
+#define INIT_(module) PyInit_##module
+#define INIT(module) INIT_(module)
+
 static PyMethodDef methods[] = {
     {"obstacle", obstacle, METH_NOARGS, obstacle_doc}, METHODS{NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_ifma", "Paillier's arithmetic on eight numbers at a time.", 0, methods,
+    PyModuleDef_HEAD_INIT, NAME(MODULE), "Paillier's arithmetic on several numbers at a time.", 0, methods,
     NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__ifma(void) { return PyModuleDef_Init(&definition); }
+PyMODINIT_FUNC INIT(MODULE)(void) { return PyModuleDef_Init(&definition); }
