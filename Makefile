@@ -32,7 +32,8 @@ test-kernels: $(VENV)/.test  ## run the crypto tests with every kernel that this
 	@set -e; for kernel in $(ALL_KERNELS) gmpy2; do \
 		obstacle="$$(FEDMF_KERNEL=$$kernel $(RUN)/python -c 'from fedmf_ray.schemes.paillier import kernels; kernels.description()' 2>&1 | tail -n 1)"; \
 		if [ -n "$$obstacle" ]; then echo "no tests with $$kernel: $$obstacle"; continue; fi; \
-		echo "FEDMF_KERNEL=$$kernel"; FEDMF_KERNEL=$$kernel $(RUN)/python -m pytest -m "not slow" tests/schemes; \
+		echo "FEDMF_KERNEL=$$kernel"; FEDMF_KERNEL=$$kernel $(RUN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile \
+			--ignore-glob='*masked*' --ignore-glob='*committee*' tests/schemes; \
 	done
 
 # A copy of the package with kernels of its own; the interpreter itself leaks by design.

@@ -36,5 +36,6 @@ setup(
             ],
             optional=True,
         ),
-    ]
+    ],
+    options={"build_ext": {"parallel": True}},
 )
