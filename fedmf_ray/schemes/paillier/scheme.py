@@ -26,6 +26,7 @@ from fedmf_ray.schemes.numbers import array_to_numbers
 from fedmf_ray.schemes.paillier import kernels
 from fedmf_ray.schemes.paillier.elementwise import ElementwiseEvaluator, ElementwiseKeyHolder
 from fedmf_ray.schemes.paillier.keys import check_key_bits, generate_keys, key_warning, restore_keys
+from fedmf_ray.schemes.paillier.macs import NONCE_BYTES
 from fedmf_ray.schemes.paillier.packed import PackedEvaluator, PackedKeyHolder
 from fedmf_ray.schemes.paillier.slots import SlotLayout
 
@@ -50,7 +51,7 @@ class Paillier(Scheme):
         return cls(protocol["key_bits"])
 
     def tag_bytes(self) -> int:
-        return self.key_bits // 4
+        return self.key_bits // 4 + NONCE_BYTES
 
     def block_bytes(self, shape: Shape) -> int:
         return self.pieces(shape) * (self.key_bits // 4)
@@ -72,7 +73,7 @@ class Elementwise(Paillier):
 
     def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
         public, private = restore_keys(*_primes(secrets)) if secrets else generate_keys(self.key_bits)
-        return ElementwiseEvaluator(public), ElementwiseKeyHolder(public, private)
+        return ElementwiseEvaluator(public), ElementwiseKeyHolder(public, private, shape.columns)
 
     def rows_per_block(self, rows: Rows) -> int:
         """Longer blocks would save nothing, and fill up the last one of each table."""
