@@ -10,9 +10,12 @@ from fedmf_ray.protocol.messages import EncryptedItems
 from fedmf_ray.protocol.server import deliver
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.schemes.numbers import array_to_numbers
+from fedmf_ray.schemes.paillier.macs import NONCE_BYTES
 from tests.support.small_protocol import FACTORS, NOTHING, Federation, agreed_terms, secrets_of
 
 ITEMS = 6
+WIDTH = 256
+"""Bytes of a ciphertext under keys of 1024 bits."""
 
 
 def federation_of(scheme="packed", servers=1):
@@ -26,10 +29,24 @@ def federation_of(scheme="packed", servers=1):
 
 
 def add(server, rows, ciphertexts, tag):
-    """What a server can do with its own memory, without any check."""
+    """What a server can do with its own memory, without any check. tag: with or without its nonce."""
     server._sum.add(np.asarray(rows) - server._first, ciphertexts)
     if tag is not None:
-        server._tags.add(np.array([0]), tag[None, None])
+        server._tags._sum.add(np.array([0]), number_of(tag)[None, None])
+
+
+def number_of(tag):
+    """A tag without its nonce."""
+    return tag[:WIDTH]
+
+
+def crediting(message, credited):
+    """A message that credits others, under the nonces that the server has; zeros for those it has none of."""
+    size = message.ciphertexts.shape[-1] + NONCE_BYTES
+    nonces = dict(zip(message.credited.tolist(), message.tag[size:].reshape(-1, NONCE_BYTES), strict=True))
+    none = np.zeros(NONCE_BYTES, np.uint8)
+    listed = [nonces.get(user, none) for user in np.ravel(credited).tolist()]
+    return dataclasses.replace(message, credited=credited, tag=np.concatenate([message.tag[:size], *listed]))
 
 
 def one_of(federation, pieces):
@@ -104,18 +121,47 @@ def a_number_of_its_own_with_a_tag(server, pieces, federation):
 
 def a_user_left_out_but_credited(server, pieces, federation):
     negate = federation.evaluator.negate
-    add(server, pieces.blocks, negate(pieces.ciphertexts), negate(pieces.tag[None, None])[0, 0])
+    add(server, pieces.blocks, negate(pieces.ciphertexts), negate(number_of(pieces.tag)[None, None])[0, 0])
 
 
 def a_user_added_but_not_credited(server, pieces, federation):
     server._added[0] = False
+    del server._tags._nonces[pieces.user_id]
 
 
 def an_upload_credited_to_somebody_else(server, pieces, federation):
     negate = federation.evaluator.negate
     (other,) = federation.latest[1]
-    add(server, other.blocks, negate(other.ciphertexts), negate(other.tag[None, None])[0, 0])
+    add(server, other.blocks, negate(other.ciphertexts), negate(number_of(other.tag)[None, None])[0, 0])
     add(server, pieces.blocks, pieces.ciphertexts, pieces.tag)
+    server._tags._nonces[other.user_id] = pieces.tag[-NONCE_BYTES:]
+
+
+def a_row_replaced_by_an_encryption_of_the_same(server, pieces, federation):
+    """What a server that guesses right would add."""
+    key = federation.key
+    again = key.encrypt(key.decrypt(pieces.ciphertexts[:1]))
+    add(server, pieces.blocks[:1], federation.evaluator.negate(pieces.ciphertexts[:1]), None)
+    add(server, pieces.blocks[:1], again, None)
+
+
+def randomness_of_its_own(server, pieces, federation):
+    zero = federation.key.encrypt(np.zeros((1, FACTORS), np.int64))
+    add(server, pieces.blocks[:1], zero, None)
+
+
+def two_nonces_swapped(server, pieces, federation):
+    nonces, (other,) = server._tags._nonces, federation.latest[1]
+    nonces[pieces.user_id], nonces[other.user_id] = nonces[other.user_id], nonces[pieces.user_id]
+
+
+def zeros_everywhere(server, pieces, federation):
+    """No number modulo n**2 that a key-holder wrote, but it is what zeros and a tag of zero would be."""
+    federation.forge = lambda message: dataclasses.replace(
+        message,
+        ciphertexts=np.zeros_like(message.ciphertexts),
+        tag=np.concatenate([0 * message.tag[: message.ciphertexts.shape[-1]], message.tag[-32:]]),
+    )
 
 
 TRICKS = [
@@ -135,6 +181,10 @@ TRICKS = [
     a_user_left_out_but_credited,
     a_user_added_but_not_credited,
     an_upload_credited_to_somebody_else,
+    a_row_replaced_by_an_encryption_of_the_same,
+    randomness_of_its_own,
+    two_nonces_swapped,
+    zeros_everywhere,
 ]
 TAGS_DIFFER = [
     *(credited_as_often(times) for times in (2, 5)),
@@ -153,13 +203,13 @@ TAGS_DIFFER = [
 def test_a_server_that_cheats_is_noticed_in_the_same_round(scheme, trick):
     federation = federation_of(scheme)
     federation.play()
-    federation.credit = lambda credited: credited
+    federation.credit = federation.forge = lambda unchanged: unchanged
     federation.latest = uploads = federation.uploads()
     federation.deliver(uploads)
     trick(federation.servers[0], uploads[0][0], federation)
     federation.publish()
     (message,) = federation.messages
-    federation.messages = [dataclasses.replace(message, credited=federation.credit(message.credited))]
+    federation.messages = [federation.forge(crediting(message, federation.credit(message.credited)))]
     with pytest.raises(TamperedError, match="round 2: the item matrix of server 0 is not the sum"):
         federation.open()
 
@@ -180,11 +230,10 @@ def test_a_piece_that_goes_to_the_wrong_server_is_noticed_by_its_tag():
     uploads = federation.uploads()
     federation.deliver(uploads)
     first, second = federation.servers
-    negate = federation.evaluator.negate
     mine, other = uploads[0]
     for server, takes, gives in ((first, mine, other), (second, other, mine)):
-        server._tags.add(np.array([0]), negate(takes.tag[None, None]))
-        server._tags.add(np.array([0]), gives.tag[None, None])
+        server._tags.remove(takes.user_id, takes.tag)
+        server._tags.add(gives.user_id, gives.tag)
     federation.publish()
     with pytest.raises(TamperedError):
         federation.open()
@@ -258,7 +307,7 @@ def test_who_is_credited_in_a_matrix_that_was_settled_before_is_no_news():
     federation = federation_of()
     federation.play(who=[0])
     counted = federation.users.counted.copy()
-    federation.messages = [dataclasses.replace(federation.messages[0], credited=np.array([1, 2, 3]))]
+    federation.messages = [crediting(federation.messages[0], np.array([1, 2, 3]))]
     federation.open()
     assert federation.users.counted.tolist() == counted.tolist() == [1, 0, 0]
 
@@ -281,14 +330,31 @@ def test_honest_rounds_are_never_accused(scheme, servers):
         assert federation.messages[0].credited.tolist() == expected
 
 
-def test_a_tag_says_nothing_about_the_plaintext_to_those_without_the_key():
-    """Two users with the same steps have unrelated tags, and so has one user in two rounds."""
+def test_a_tag_says_nothing_to_those_without_the_key():
+    """The same ciphertexts have unrelated tags, for two users and for one user in one round, done again."""
     federation = federation_of()
     authenticator, blocks = federation.key.authenticator, np.array([1, 2])
-    plaintexts = federation.key.plaintexts(np.ones((2, FACTORS), np.int64))
-    numbers = {authenticator.tag(blocks, plaintexts, user, number, 0) for user in (1, 2) for number in (0, 1)}
-    assert len(numbers) == 4
-    assert all(number.bit_length() > authenticator.modulus.bit_length() - 60 for number in numbers)
+    wire = federation.key.encrypt(np.ones((2, FACTORS), np.int64))
+    tags = [authenticator.tag(blocks, wire, user, number, 0) for user, number in ((1, 0), (2, 0), (1, 1), (1, 1))]
+    numbers = [int.from_bytes(tag.tobytes()[:-NONCE_BYTES], "little") for tag in tags]
+    assert len({number % int(authenticator.modulus) for number in numbers}) == 4
+    assert all(number.bit_length() > 2 * 1024 - 60 for number in numbers)
+
+
+def test_an_upload_that_is_done_again_counts_with_either_tag_but_not_with_a_mix():
+    """After a failure a user may send another encryption of the same, under another nonce."""
+    for mixed in (False, True):
+        federation = federation_of()
+        once, again = federation.uploads(), federation.uploads()
+        (one,), (other,) = once[0], again[0]
+        piece = dataclasses.replace(other, tag=one.tag) if mixed else other
+        federation.deliver([[piece], *once[1:]])
+        federation.publish()
+        if mixed:
+            with pytest.raises(TamperedError):
+                federation.open()
+        else:
+            federation.open()
 
 
 def test_in_the_clear_nothing_is_tagged():
