@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.fixed_point import first_beyond, would_do
-from fedmf_ray.protocol.ledger import tampered
 from fedmf_ray.protocol.ledger import Ledger as Ledger
 from fedmf_ray.protocol.ledger import TamperedError as TamperedError
+from fedmf_ray.protocol.ledger import tampered
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Proof
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.schemes import KeyHolder, Piece

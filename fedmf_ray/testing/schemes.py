@@ -201,9 +201,9 @@ class SchemeTests:
 
         wire, tag = protected(INITIAL, INITIAL, np.arange(3))
         total, tags = evaluator.aggregate(wire), evaluator.tags(tag)
-        for user_id, blocks in ((7, [0, 2]), (9, [1]), (8, [0, 1])):
-            wire, tag = protected(user_id, 0, np.array(blocks))
-            total.add(np.array(blocks), wire)
+        for user_id, rows in ((7, [0, 2]), (9, [1]), (8, [0, 1])):
+            wire, tag = protected(user_id, 0, np.array(rows))
+            total.add(np.array(rows), wire)
             tags.add(user_id, tag)
         total.add(np.array([0, 1]), evaluator.negate(wire))
         tags.remove(8, tag)

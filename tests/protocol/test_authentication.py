@@ -335,7 +335,9 @@ def test_a_tag_says_nothing_to_those_without_the_key():
     federation = federation_of()
     authenticator, blocks = federation.key.authenticator, np.array([1, 2])
     wire = federation.key.encrypt(np.ones((2, FACTORS), np.int64))
-    tags = [authenticator.tag(blocks, wire, user, number, 0) for user, number in ((1, 0), (2, 0), (1, 1), (1, 1))]
+    tags = [
+        authenticator.tag(blocks, wire, user, number, 0) for user, number in ((1, 0), (2, 0), (1, 1), (1, 1))
+    ]
     numbers = [int.from_bytes(tag.tobytes()[:-NONCE_BYTES], "little") for tag in tags]
     assert len({number % int(authenticator.modulus) for number in numbers}) == 4
     assert all(number.bit_length() > 2 * 1024 - 60 for number in numbers)

@@ -32,7 +32,8 @@ class _KeyHolder(PackedKeyHolder):
 
     def encrypt(self, integers, numbers=()):
         n, wire = mpz(self._p) * self._q, super().encrypt(integers)
-        tags = [(1 + number * n) * powmod(secrets.randbelow(int(n)), n, n * n) % (n * n) for number in numbers]
+        residues = [powmod(secrets.randbelow(int(n)), n, n * n) for _ in numbers]
+        tags = [(1 + m * n) * residue % (n * n) for m, residue in zip(numbers, residues, strict=True)]
         rows = np.zeros((len(tags), *wire.shape[1:]), np.uint8)
         rows[:, 0] = paillier.serialise(tags, (len(tags), wire.shape[2]))
         return np.concatenate([wire, rows])

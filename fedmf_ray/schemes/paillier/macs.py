@@ -6,7 +6,7 @@ earlier round, swap rows, or leave some out. So each upload carries a tag, the n
 
     product over its ciphertexts of c**weight(position) * pad(user, round, range of rows, nonce)   (mod p**2)
 
-where weights (64 bits) and pads are pseudorandom from a key that only users have, and the nonce is drawn anew
+where weights (odd, 64 bits) and pads are pseudorandom from a key that only users have, and the nonce is drawn anew
 for each upload and travels with the tag. The server multiplies tags as it multiplies ciphertexts, and says
 whose uploads it added and under which nonces. The product of tags must then be the weighted product of the
 published ciphertexts times those pads. On the wire a tag is a number modulo n**2, random modulo q**2: a
@@ -17,8 +17,9 @@ and one for the product of tags, all of which it knows; they pass if the product
 Whether they do is the same for every plaintext. So whether a round is accepted tells a server nothing about
 rows: not whether a row that it leaves out holds zeros, nor whether a guess in its place is right. A factor
 that changes plaintexts has an order that p divides (or else gives the factors of n away) and passes for one
-weight of 2**64. docs/threat-model.md has the whole argument. (After Catalano and Fiore, EUROCRYPT 2013, whose
-authenticators are for plaintexts.)
+weight of 2**63. Weights are odd, so that -1, the one element of small order that everybody knows, says
+nothing about them. docs/threat-model.md has the whole argument. (After Catalano and Fiore, EUROCRYPT 2013,
+whose authenticators are for plaintexts.)
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class CiphertextAuthenticator(Authenticator):
     def _chunk(self, chunk: int) -> NDArray[np.uint64]:
         if chunk not in self._weights:
             drawn = self._drawn(b"weights", _CHUNK * WEIGHT_BITS // 8, chunk)
-            self._weights[chunk] = np.frombuffer(drawn, "<u8")
+            self._weights[chunk] = np.frombuffer(drawn, "<u8") | np.uint64(1)
         return self._weights[chunk]
 
     def pad(self, nonce: bytes, *label: int) -> mpz:

@@ -53,6 +53,9 @@ class Paillier(Scheme):
     def tag_bytes(self) -> int:
         return self.key_bits // 4 + NONCE_BYTES
 
+    def credit_bytes(self) -> int:
+        return NONCE_BYTES
+
     def block_bytes(self, shape: Shape) -> int:
         return self.pieces(shape) * (self.key_bits // 4)
 
