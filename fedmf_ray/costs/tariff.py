@@ -107,21 +107,12 @@ class Tariff:
         return self.scheme.pieces(self.blocks.shape)
 
     def users(
-        self,
-        user_ids: Integers,
-        ratings: Integers,
-        upload_rows: Integers,
-        upload_blocks: Integers,
-        credited: int | None = None,
+        self, user_ids: Integers, ratings: Integers, upload_rows: Integers, upload_blocks: Integers
     ) -> UserCosts:
         """Costs of users with so many training ratings who upload so many rows in so many blocks, all
-        (users,) int64. credited: users in the tables that they read; all that are asked in a round, if not
-        given."""
+        (users,) int64."""
         users, whole, scheme, shape = len(user_ids), self.blocks.count, self.scheme, self.blocks.shape
         download_bytes = sum(scheme.published_bytes(shape, size) for size in self._sizes)
-        download_bytes += (
-            self.blocks.servers * scheme.credit_bytes() * (self.asked if credited is None else credited)
-        )
         overhead = self.blocks.servers * scheme.upload_overhead()
         decrypt_cpu_s = self.unit.decrypt(whole * self.pieces) + self.unit.credit(self.asked)
         return UserCosts(

@@ -100,7 +100,7 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     else:
         publishing = [_Publishing(evaluator, *each) for each in zip((few, many), uploads, strict=True)]
         reopen = unmask = NOTHING
-    credited = [_crediting(few, count, scheme.credit_bytes()) for count in _CREDITED]
+    credited = [dataclasses.replace(few, round=1, credited=np.arange(count)) for count in _CREDITED]
 
     def upload(at: int) -> None:
         raters[at].uploads(0, 1, 0, steps[at], key, (small, large)[at], heads)
@@ -184,14 +184,6 @@ class _Publishing:
     def __call__(self) -> None:
         self._server.close()
         self._server.publish()
-
-
-def _crediting(message: EncryptedItems, count: int, each: int) -> EncryptedItems:
-    """Tables that say that they hold uploads of so many users."""
-    tag = message.tag
-    if tag is not None:
-        tag = np.concatenate([tag, np.zeros(count * each, np.uint8)])
-    return dataclasses.replace(message, round=1, credited=np.arange(count), tag=tag)
 
 
 def _opening_lines(servers: Sequence[OpenedRound], sizes: tuple[int, int]) -> tuple[Line, Line]:

@@ -121,7 +121,6 @@ class UserActor(Lister, Seats):
         tables = open_tables(shares, self._terms)
         self._decrypt_cpu_s = cpu_clock() - started + sum(reading.cpu_s for reading in readings)
         self._download_bytes = readings[0].download_bytes
-        self._credited = sum(len(share.credited) for share in shares)
         before, setting = self._open and self._open[1], self._terms.setting
         users, self._round = self._users, number
         items = self._terms.rule.read(tables, setting, counted=self._round > 0)
@@ -288,7 +287,7 @@ class UserActor(Lister, Seats):
         )
         if self._hosting.tariff is not None:
             ratings = users.rating_counts[first:stop][chosen]
-            return self._hosting.tariff.users(user_ids, ratings, rows, blocks, self._credited)
+            return self._hosting.tariff.users(user_ids, ratings, rows, blocks)
         return UserCosts(
             user_id=user_ids,
             decrypt_cpu_s=np.full(len(user_ids), self._decrypt_cpu_s),

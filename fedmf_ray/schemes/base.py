@@ -162,10 +162,6 @@ class Scheme(ABC):
         """Bytes on the wire of a tag; 0 where nothing is tagged."""
         return 0
 
-    def credit_bytes(self) -> int:
-        """Bytes on the wire, beside its id, of each user that a server's published tables credit."""
-        return 0
-
     def published_bytes(self, shape: Shape, blocks: int) -> int:
         """Bytes on the wire of a server's published tables of so many blocks."""
         return blocks * self.block_bytes(shape) + self.tag_bytes()

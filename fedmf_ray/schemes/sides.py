@@ -119,6 +119,10 @@ class KeyHolder:
         wire = self.encrypt(integers, tags)
         return wire[: len(integers)], list(wire[len(integers) :, 0])
 
+    def restored(self) -> None:
+        """Users were restored from a checkpoint: what they protect in the next round, they may have protected
+        before, and not the same way."""
+
     def weigh(self, blocks: Integers, integers: Integers, wire: Wire) -> mpz:
         """What the tags of published blocks must hold of them. integers, wire: of these blocks, in the clear
         and protected."""

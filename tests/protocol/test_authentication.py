@@ -10,7 +10,7 @@ from fedmf_ray.protocol.messages import EncryptedItems
 from fedmf_ray.protocol.server import deliver
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.schemes.numbers import array_to_numbers
-from fedmf_ray.schemes.paillier.macs import NONCE_BYTES
+from fedmf_ray.schemes.paillier.macs import NONCE_BYTES, listed_nonces, nonces_in
 from tests.support.small_protocol import FACTORS, NOTHING, Federation, agreed_terms, secrets_of
 
 ITEMS = 6
@@ -42,11 +42,11 @@ def number_of(tag):
 
 def crediting(message, credited):
     """A message that credits others, under the nonces that the server has; zeros for those it has none of."""
-    size = message.ciphertexts.shape[-1] + NONCE_BYTES
-    nonces = dict(zip(message.credited.tolist(), message.tag[size:].reshape(-1, NONCE_BYTES), strict=True))
-    none = np.zeros(NONCE_BYTES, np.uint8)
-    listed = [nonces.get(user, none) for user in np.ravel(credited).tolist()]
-    return dataclasses.replace(message, credited=credited, tag=np.concatenate([message.tag[:size], *listed]))
+    size, credits = message.ciphertexts.shape[-1] + NONCE_BYTES, message.credited.tolist()
+    nonces = dict(zip(credits, nonces_in(message.tag[size:].tobytes(), len(credits)), strict=True))
+    listed = listed_nonces([nonces.get(user, bytes(NONCE_BYTES)) for user in np.ravel(credited).tolist()])
+    tag = np.concatenate([message.tag[:size], np.frombuffer(listed, np.uint8)])
+    return dataclasses.replace(message, credited=credited, tag=tag)
 
 
 def one_of(federation, pieces):
@@ -134,7 +134,7 @@ def an_upload_credited_to_somebody_else(server, pieces, federation):
     (other,) = federation.latest[1]
     add(server, other.blocks, negate(other.ciphertexts), negate(number_of(other.tag)[None, None])[0, 0])
     add(server, pieces.blocks, pieces.ciphertexts, pieces.tag)
-    server._tags._nonces[other.user_id] = pieces.tag[-NONCE_BYTES:]
+    server._tags._nonces[other.user_id] = pieces.tag[-NONCE_BYTES:].tobytes()
 
 
 def a_row_replaced_by_an_encryption_of_the_same(server, pieces, federation):
@@ -151,8 +151,10 @@ def randomness_of_its_own(server, pieces, federation):
 
 
 def two_nonces_swapped(server, pieces, federation):
-    nonces, (other,) = server._tags._nonces, federation.latest[1]
-    nonces[pieces.user_id], nonces[other.user_id] = nonces[other.user_id], nonces[pieces.user_id]
+    nonces, user_ids = server._tags._nonces, (pieces.user_id, federation.latest[1][0].user_id)
+    one, other = (nonces[user_id] for user_id in user_ids)
+    assert one != other
+    nonces.update(zip(user_ids, (other, one), strict=True))
 
 
 def zeros_everywhere(server, pieces, federation):
@@ -160,7 +162,7 @@ def zeros_everywhere(server, pieces, federation):
     federation.forge = lambda message: dataclasses.replace(
         message,
         ciphertexts=np.zeros_like(message.ciphertexts),
-        tag=np.concatenate([0 * message.tag[: message.ciphertexts.shape[-1]], message.tag[-32:]]),
+        tag=np.concatenate([0 * number_of(message.tag), message.tag[WIDTH:]]),
     )
 
 
@@ -204,6 +206,8 @@ def test_a_server_that_cheats_is_noticed_in_the_same_round(scheme, trick):
     federation = federation_of(scheme)
     federation.play()
     federation.credit = federation.forge = lambda unchanged: unchanged
+    if trick is two_nonces_swapped:
+        federation.key.restored()  # or else both are the usual one
     federation.latest = uploads = federation.uploads()
     federation.deliver(uploads)
     trick(federation.servers[0], uploads[0][0], federation)
@@ -338,7 +342,7 @@ def test_a_tag_says_nothing_to_those_without_the_key():
     tags = [
         authenticator.tag(blocks, wire, user, number, 0) for user, number in ((1, 0), (2, 0), (1, 1), (1, 1))
     ]
-    numbers = [int.from_bytes(tag.tobytes()[:-NONCE_BYTES], "little") for tag in tags]
+    numbers = [int.from_bytes(number_of(tag).tobytes(), "little") for tag in tags]
     assert len({number % int(authenticator.modulus) for number in numbers}) == 4
     assert all(number.bit_length() > 2 * 1024 - 60 for number in numbers)
 

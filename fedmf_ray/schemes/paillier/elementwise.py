@@ -19,9 +19,11 @@ from fedmf_ray.schemes.paillier.macs import CiphertextAuthenticator, CiphertextT
 class ElementwiseKeyHolder(PaillierKeyHolder):
     """``phe`` as the authors' prototype uses it: one value, one encryption with the public key."""
 
-    def __init__(self, public: PaillierPublicKey, private: PaillierPrivateKey, columns: int) -> None:
+    def __init__(
+        self, public: PaillierPublicKey, private: PaillierPrivateKey, columns: int, nonce: bytes
+    ) -> None:
         """columns: values of a row."""
-        self._public, self._private, self._columns = public, private, columns
+        self._public, self._private, self._columns, self.nonce = public, private, columns, nonce
 
     def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
         if len(numbers):
@@ -44,10 +46,10 @@ class ElementwiseKeyHolder(PaillierKeyHolder):
 
     @cached_property
     def authenticator(self) -> CiphertextAuthenticator:  # type: ignore[override]
-        return CiphertextAuthenticator((self._private.p, self._private.q), self._columns)
+        return CiphertextAuthenticator((self._private.p, self._private.q), self._columns, self.nonce)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._public, self._private, self._columns)
+        return type(self), (self._public, self._private, self._columns, self.nonce)
 
 
 class ElementwiseEvaluator(Evaluator):

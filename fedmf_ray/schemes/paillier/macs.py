@@ -6,11 +6,14 @@ earlier round, swap rows, or leave some out. So each upload carries a tag, the n
 
     product over its ciphertexts of c**weight(position) * pad(user, round, range of rows, nonce)   (mod p**2)
 
-where weights (odd, 64 bits) and pads are pseudorandom from a key that only users have, and the nonce is drawn anew
-for each upload and travels with the tag. The server multiplies tags as it multiplies ciphertexts, and says
-whose uploads it added and under which nonces. The product of tags must then be the weighted product of the
-published ciphertexts times those pads. On the wire a tag is a number modulo n**2, random modulo q**2: a
-server that told the two apart would know the factors of n.
+where weights (odd, 64 bits) and pads are pseudorandom from a key that only users have. The server multiplies
+tags as it multiplies ciphertexts, and says whose uploads it added and under which nonces. The product of tags
+must then be the weighted product of the published ciphertexts times those pads. On the wire a tag is a number
+modulo n**2, random modulo q**2: a server that told the two apart would know the factors of n.
+
+No pad may hide two products. So a nonce travels with the tag: normally one that was drawn when the keys were
+made or read from a checkpoint; a fresh one for an upload that may have been made before, by a user who was
+restored or is asked again.
 
 A tag binds ciphertexts, not what they hold. What a server changes is a factor F for each published ciphertext
 and one for the product of tags, all of which it knows; they pass if the product of F**weight is the latter.
@@ -27,6 +30,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import gmpy2
@@ -40,7 +44,9 @@ from fedmf_ray.schemes.sides import Aggregate, Evaluator, Integers, KeyHolder, P
 from fedmf_ray.schemes.tags import INITIAL, Authenticator
 
 NONCE_BYTES = 8
-"""A nonce must not come twice for one user and round, which may be repeated after a failure: a few draws."""
+"""A nonce must not come twice for one user and round, which may be repeated after failures: a few draws."""
+
+_PLACE_BYTES = 4
 
 WEIGHT_BITS = 64
 _CHUNK = 1024
@@ -53,8 +59,8 @@ _STATISTICAL_BYTES = 16
 class CiphertextAuthenticator(Authenticator):
     """A user's side. Numbers are modulo the square of the smaller prime, and are joined by products."""
 
-    def __init__(self, primes: tuple[int, int], pieces: int) -> None:
-        """pieces: ciphertexts of a block."""
+    def __init__(self, primes: tuple[int, int], pieces: int, nonce: bytes) -> None:
+        """pieces: ciphertexts of a block. nonce: of uploads that were certainly not made before."""
         p, q = sorted(map(mpz, primes))
         text = b"".join(int(prime).to_bytes(-(-prime.bit_length() // 8), "little") for prime in (p, q))
         self._secret = hashlib.sha256(b"fedmf-ray macs 1" + text).digest()
@@ -63,6 +69,21 @@ class CiphertextAuthenticator(Authenticator):
         self._bytes = 2 * (-(-(p * q).bit_length() // 8))
         self._pad_bytes = -(-self.modulus.bit_length() // 8) + _STATISTICAL_BYTES
         self._weights: dict[int, NDArray[np.uint64]] = {}
+        self._nonce, self._careful = nonce, False
+        self._round, self._labels, self._fresh_only = INITIAL, set[tuple[int, ...]](), False
+
+    def be_careful(self) -> None:
+        """What is tagged in the next round may have been tagged before."""
+        self._careful = True
+
+    def _nonce_of(self, user_id: int, round_number: int, first: int) -> bytes:
+        label = user_id, first
+        if round_number != self._round:
+            self._fresh_only = self._careful or round_number < self._round
+            self._round, self._labels, self._careful = round_number, set(), False
+        unsure = self._fresh_only or label in self._labels or user_id == INITIAL
+        self._labels.add(label)
+        return os.urandom(NONCE_BYTES) if unsure else self._nonce
 
     def start(self, firsts: Sequence[int]) -> list[mpz]:
         return [mpz(1)] * len(firsts)
@@ -75,12 +96,13 @@ class CiphertextAuthenticator(Authenticator):
 
     def tag(self, blocks: Integers, wire: Wire, *label: int) -> Wire:
         """(bytes,) the tag of blocks, (k,), with ciphertexts (k, pieces, bytes). label: user, round and the
-        first block of the server; the same one may come again."""
-        nonce = os.urandom(NONCE_BYTES)
+        first block of the server; the same one may come again. The initial tables' is as published."""
+        nonce = self._nonce_of(*label)
         number = self.weigh(blocks, wire) * self.pad(nonce, *label) % self.modulus
         unit = mpz(secrets.randbelow(int(self._other) - 1) + 1)
         number += self.modulus * ((unit - number) * self._inverse % self._other)
-        return np.frombuffer(number.to_bytes(self._bytes, "little") + nonce, np.uint8)
+        rest = listed_nonces([]) if label[0] == INITIAL else b""
+        return np.frombuffer(number.to_bytes(self._bytes, "little") + nonce + rest, np.uint8)
 
     def weigh(self, blocks: Integers, wire: Wire) -> mpz:
         """The product of ciphertexts to their weights."""
@@ -129,16 +151,21 @@ class CiphertextAuthenticator(Authenticator):
         """The product of tags, the nonce of the initial tables, and those of the users that are credited."""
         assert message.tag is not None
         tag, size = message.tag.tobytes(), self._bytes
-        nonces = [tag[at : at + NONCE_BYTES] for at in range(size, len(tag), NONCE_BYTES)]
-        if len(tag) != size + NONCE_BYTES * (1 + len(message.credited)):
-            raise ValueError("there is not one nonce for each user that is credited")
-        return tag[:size], nonces[0], nonces[1:]
+        initial, rest = tag[size : size + NONCE_BYTES], tag[size + NONCE_BYTES :]
+        return tag[:size], initial, nonces_in(rest, len(message.credited))
 
 
 class PaillierKeyHolder(KeyHolder):
-    """What both schemes have in common: tags of ciphertexts."""
+    """What both schemes have in common: tags of ciphertexts.
+
+    nonce: of its tags, as a rule; the copies that users have share it.
+    """
 
     authenticator: CiphertextAuthenticator
+    nonce: bytes
+
+    def restored(self) -> None:
+        self.authenticator.be_careful()
 
     def protect(
         self,
@@ -167,11 +194,11 @@ class CiphertextTags(Tags):
         self._evaluator, self._size = evaluator, size
         self.shape = (size + NONCE_BYTES,)
         self._sum: Aggregate = evaluator.aggregate(tag[None, None, :size])
-        self._initial, self._nonces = tag[size : size + NONCE_BYTES].copy(), dict[int, Wire]()
+        self._initial, self._nonces = tag[size : size + NONCE_BYTES].copy(), dict[int, bytes]()
 
     def add(self, user_id: int, tag: Wire) -> None:
         self._sum.add(np.array([0]), tag[None, None, : self._size])
-        self._nonces[user_id] = tag[self._size :].copy()
+        self._nonces[user_id] = tag[self._size :].tobytes()
 
     def remove(self, user_id: int, tag: Wire) -> None:
         self._sum.add(np.array([0]), self._evaluator.negate(tag[None, None, : self._size]))
@@ -179,7 +206,8 @@ class CiphertextTags(Tags):
 
     def wire(self) -> Wire:
         nonces = [self._nonces[user_id] for user_id in sorted(self._nonces)]
-        return np.concatenate([self._sum.wire()[0, 0], self._initial, *nonces])
+        listed = np.frombuffer(listed_nonces(nonces), np.uint8)
+        return np.concatenate([self._sum.wire()[0, 0], self._initial, listed])
 
     def end(self) -> Wire:
         wire = self.wire()
@@ -189,13 +217,36 @@ class CiphertextTags(Tags):
     def closing(self) -> None:
         """Nobody opens it."""
 
-    def partial(self) -> tuple[Wire, dict[int, Wire]]:
+    def partial(self) -> tuple[Wire, dict[int, bytes]]:
         return self._sum.wire()[0, 0], dict(self._nonces)
 
-    def merge(self, partial: tuple[Wire, dict[int, Wire]]) -> None:
+    def merge(self, partial: tuple[Wire, dict[int, bytes]]) -> None:
         number, nonces = partial
         self._sum.add(np.array([0]), number[None, None])
         self._nonces |= nonces
+
+
+def listed_nonces(nonces: Sequence[bytes]) -> bytes:
+    """The nonce that most users have, then the others, each after the place of its user."""
+    counts = Counter(nonces)
+    usual = max(counts, key=counts.__getitem__, default=bytes(NONCE_BYTES))
+    others = ((at, nonce) for at, nonce in enumerate(nonces) if nonce != usual)
+    return usual + b"".join(at.to_bytes(_PLACE_BYTES, "little") + nonce for at, nonce in others)
+
+
+def nonces_in(listed: bytes, count: int) -> list[bytes]:
+    """Undo :func:`listed_nonces` for so many users. Raises ``ValueError`` for what it never returns."""
+    usual, others = listed[:NONCE_BYTES], listed[NONCE_BYTES:]
+    each = _PLACE_BYTES + NONCE_BYTES
+    if len(usual) < NONCE_BYTES or len(others) % each:
+        raise ValueError("is no list of nonces")
+    nonces, last = [usual] * count, -1
+    for start in range(0, len(others), each):
+        at = int.from_bytes(others[start : start + _PLACE_BYTES], "little")
+        if not last < at < count:
+            raise ValueError("nonces are not those of the users that are credited")
+        nonces[at], last = others[start + _PLACE_BYTES : start + each], at
+    return nonces
 
 
 def power_product(numbers: Sequence[mpz], exponents: NDArray[np.uint64], modulus: mpz) -> mpz:

@@ -26,12 +26,12 @@ class PackedKeyHolder(PaillierKeyHolder):
 
     at_once = kernels.AT_ONCE
 
-    def __init__(self, p: int, q: int, table: paillier.ResidueTable, slots: SlotLayout) -> None:
-        self._p, self._q, self._table, self._slots = int(p), int(q), table, slots
+    def __init__(self, p: int, q: int, table: paillier.ResidueTable, slots: SlotLayout, nonce: bytes) -> None:
+        self._p, self._q, self._table, self._slots, self.nonce = int(p), int(q), table, slots, nonce
         self._key = kernels.choose(slots.key_bits).PrivateKey(self._p, self._q, table)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._p, self._q, self._table, self._slots)
+        return type(self), (self._p, self._q, self._table, self._slots, self.nonce)
 
     def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
         if len(numbers):
@@ -54,7 +54,7 @@ class PackedKeyHolder(PaillierKeyHolder):
 
     @cached_property
     def authenticator(self) -> CiphertextAuthenticator:  # type: ignore[override]
-        return CiphertextAuthenticator((self._p, self._q), self._slots.ciphertexts_per_row)
+        return CiphertextAuthenticator((self._p, self._q), self._slots.ciphertexts_per_row, self.nonce)
 
 
 class PackedEvaluator(Evaluator):

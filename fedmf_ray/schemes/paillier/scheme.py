@@ -13,6 +13,7 @@ one user's key reads everything.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -53,8 +54,9 @@ class Paillier(Scheme):
     def tag_bytes(self) -> int:
         return self.key_bits // 4 + NONCE_BYTES
 
-    def credit_bytes(self) -> int:
-        return NONCE_BYTES
+    def published_bytes(self, shape: Shape, blocks: int) -> int:
+        """With the nonce that most tags have; those that were made after a failure have others."""
+        return super().published_bytes(shape, blocks) + NONCE_BYTES
 
     def block_bytes(self, shape: Shape) -> int:
         return self.pieces(shape) * (self.key_bits // 4)
@@ -76,7 +78,9 @@ class Elementwise(Paillier):
 
     def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
         public, private = restore_keys(*_primes(secrets)) if secrets else generate_keys(self.key_bits)
-        return ElementwiseEvaluator(public), ElementwiseKeyHolder(public, private, shape.columns)
+        return ElementwiseEvaluator(public), ElementwiseKeyHolder(
+            public, private, shape.columns, os.urandom(NONCE_BYTES)
+        )
 
     def rows_per_block(self, rows: Rows) -> int:
         """Longer blocks would save nothing, and fill up the last one of each table."""
@@ -108,7 +112,9 @@ class Packed(Paillier):
             private = generate_keys(self.key_bits)[1]
             p, q = private.p, private.q
         table = kernel.build_table(p, q, kernel.widest_window(self.key_bits // 2))
-        return PackedEvaluator(p * q), PackedKeyHolder(p, q, table, self._slots(shape))
+        return PackedEvaluator(p * q), PackedKeyHolder(
+            p, q, table, self._slots(shape), os.urandom(NONCE_BYTES)
+        )
 
     def pieces(self, shape: Shape) -> int:
         return self._slots(shape).ciphertexts_per_row
