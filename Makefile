@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 RESULTS ?= results
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test test-slow test-faults test-kernels test-install sanitize lint types docs dist bench bench-estimates bench-orchestration bench-quality bench-revisions bench-scaling bench-tools clean help
+.PHONY: demo test test-slow test-faults test-kernels test-install sanitize lint types docs dist bench bench-estimates bench-orchestration bench-quality bench-revisions bench-scaling bench-tools bench-rounds clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -90,7 +90,10 @@ bench-scaling: $(VENV)/.run  ## two workers or servers against one, checkpoints,
 	$(RUN)/python benchmarks/scaling.py sizes
 
 bench-tools: $(VENV)/.run  ## compare with phe, sf-heu and tenseal, each in an environment made for it (downloads them)
-	$(RUN)/python benchmarks/other_tools.py
+	$(RUN)/python benchmarks/schemes.py
+
+bench-rounds: $(VENV)/.run  ## one flagship round of each scheme, in turns (needs ml-latest-small; some minutes)
+	$(RUN)/python benchmarks/rounds.py
 
 clean:           ## remove the environment and caches
 	rm -rf $(VENV) build dist *.egg-info fedmf_ray/schemes/paillier/*.so fedmf_ray/learning/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

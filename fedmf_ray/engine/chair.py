@@ -10,7 +10,6 @@ another head for the lives that are there, and the round is done anew: with new 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from fedmf_ray.engine.backends import Handle, Reference
 from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.participation import DROPPED, LATE, Fates
-from fedmf_ray.schemes import Council
+from fedmf_ray.schemes import Council, listed_digest, run_of
 
 if TYPE_CHECKING:
     from fedmf_ray.engine.crew import Crew
@@ -43,7 +42,7 @@ class Chair:
         self._crew, self._council = crew, council
         self.seats: list[int] = []
         self.run, self._beacon = b"", b""
-        self.setup = {"user_keys_cpu_s": 0.0, "member_keys_cpu_s": 0.0}
+        self.setup: dict[str, float] = {"user_keys_cpu_s": 0.0, "member_keys_cpu_s": 0.0}
         self._named: dict[tuple[int, int], Lives] = {}
 
     def joined(self, which: Sequence[int]) -> None:
@@ -59,22 +58,24 @@ class Chair:
         crew, backend = self._crew, self._crew.backend
         introduced = backend.get([backend.call(actor, "introduce") for actor in crew.users])
         self._entries = np.concatenate([entries for entries, _ in introduced])
+        self.setup["user_keys_bytes"] = self._entries.shape[1]
         self._user_ids = np.concatenate([joined.user_ids for joined in crew.joined])
-        listed = hashlib.sha256(self._user_ids.tobytes() + self._entries.tobytes()).digest()
+        listed = listed_digest(self._user_ids, self._entries)
         self._beacon = backend.get(backend.call(crew.users[0], "beacon", listed))
         try:
             self.seats = self._council.drawn(self._user_ids, self._beacon)
         except ValueError as error:
             raise FedMFError(f"protocol.{crew.plan.scheme.name}.members: {error}") from error
-        self.run = hashlib.sha256(b"fedmf-ray run" + listed + self._beacon).digest()
+        self.run = run_of(listed, self._beacon)
         agreed = self._enrol(range(len(crew.users)))
         self.setup["user_keys_cpu_s"] = max(cpu_s for _, cpu_s in introduced) + max(agreed)
 
     def _enrol(self, which: Sequence[int]) -> list[float]:
         crew, backend = self._crew, self._crew.backend
-        agreed = [backend.call(crew.users[at], "enrol", self.run) for at in which]
+        mine = {at: self._entries[crew.groups[at].start : crew.groups[at].stop] for at in which}
+        agreed = [backend.call(crew.users[at], "enrol", self.run, mine[at]) for at in which]
         seated = [
-            backend.call(self._host(number), "take_seat", number, self._user_ids, self._entries)
+            backend.call(self._host(number), "take_seat", number, self._user_ids, self._entries, self._beacon)
             for number, at in enumerate(map(self._actor_of, self.seats))
             if at in which
         ]
@@ -82,6 +83,11 @@ class Chair:
         self.setup["member_keys_cpu_s"] = took
         answers: list[float] = backend.get(agreed)
         return answers
+
+    def lend(self, actor: Handle) -> None:
+        """Members who collude lend a user actor what they share with everybody."""
+        backend = self._crew.backend
+        backend.get(backend.call(actor, "overhear", self._user_ids, self._entries))
 
     def facts(self) -> dict[str, Any]:
         """Who sits there, for ``environment.json``."""
@@ -91,7 +97,7 @@ class Chair:
             "colluding": council.colluding,
             "quorum": council.quorum,
             "groups": [list(group) for group in council.groups],
-            "key_agreement": "X25519",
+            "key_agreement": council.key_agreement,
             "beacon": self._beacon.hex(),
             "run": self.run.hex(),
             "more_than_colluding_corrupt": {f"{share:g}": council.risk(share) for share in _SHARES},

@@ -93,6 +93,8 @@ def view_of(number: int, scenario: Scenario, plan: Plan, crew: Crew) -> View:
     if in_the_clear(scenario, plan):
         items = backend.get(backend.call(user, "items_in_the_clear"))
         helped = scenario.observe.members
+        if helped and crew.chair is not None:
+            crew.chair.lend(user)
         read = backend.call(user, "decrypt_for_server", helped, *uploads)
         return ClearView(number, items, backend.get(read))
     whole = join_pieces([backend.get(pieces) for pieces in uploads])

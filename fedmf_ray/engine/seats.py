@@ -45,7 +45,7 @@ class Seats(Keeper):
         entries = self._held.introduce(self._users.user_ids)
         return entries, (cpu_clock() - started) / len(self._users)
 
-    def enrol(self, run: bytes) -> float:
+    def enrol(self, run: bytes, entries: NDArray[np.uint8]) -> float:
         """The users here check the committee's keys, and agree on keys with its groups; CPU seconds of
         one."""
         started = cpu_clock()
@@ -54,18 +54,22 @@ class Seats(Keeper):
         except ValueError as error:
             raise FedMFError(f"the committee's keys are not accepted: {error}") from error
         checked = cpu_clock()
-        self._held.enrol(self._users.user_ids, run)
+        self._held.enrol(self._users.user_ids, entries, run)
         return checked - started + (cpu_clock() - checked) / len(self._users)
+
+    def overhear(self, user_ids: Integers, entries: NDArray[np.uint8]) -> None:
+        """What members who collude share with these users, for :meth:`decrypt_for_server`."""
+        self._held.overhear(user_ids, entries)
 
     def beacon(self, listed: bytes) -> bytes:
         """Public randomness that is fixed after the list of users."""
         return self._held.beacon(listed)
 
-    def take_seat(self, number: int, user_ids: Integers, entries: NDArray[np.uint8]) -> float:
+    def take_seat(self, number: int, user_ids: Integers, entries: NDArray[np.uint8], beacon: bytes) -> float:
         """A member agrees on keys with all users, for each of its groups; CPU seconds."""
         started = cpu_clock()
         try:
-            self._held.members[number].take_seat(user_ids, entries)
+            self._held.members[number].take_seat(user_ids, entries, beacon)
         except ValueError as error:
             raise FedMFError(f"member {number} of the committee: {error}") from error
         return cpu_clock() - started

@@ -105,8 +105,8 @@ def whole(value: Any) -> Any:
 
 
 def _given(keys: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in keys.items() if not pd.isna(value)}
+    return {key: value for key, value in keys.items() if isinstance(value, list) or not pd.isna(value)}
 
 
 def _value(value: Any) -> str:
-    return str(whole(value))
+    return " + ".join(map(str, value)) if isinstance(value, list) else str(whole(value))

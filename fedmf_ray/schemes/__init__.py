@@ -36,7 +36,14 @@ from fedmf_ray.schemes.base import (
     Tags,
 )
 from fedmf_ray.schemes.committee import Committee
-from fedmf_ray.schemes.council import AnotherSet, Council, CouncilEvaluator, CouncilKeyHolder
+from fedmf_ray.schemes.council import (
+    AnotherSet,
+    Council,
+    CouncilEvaluator,
+    CouncilKeyHolder,
+    listed_digest,
+    run_of,
+)
 from fedmf_ray.schemes.masked import Masked
 from fedmf_ray.schemes.paillier.scheme import Elementwise, Packed
 from fedmf_ray.schemes.plain import Plain
@@ -64,7 +71,9 @@ __all__ = [
     "Secrets",
     "Shape",
     "Tags",
+    "listed_digest",
     "protection",
+    "run_of",
     "scheme_of",
 ]
 

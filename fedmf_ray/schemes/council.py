@@ -25,6 +25,10 @@ Signatures = Mapping[int, bytes]
 """Of members, by number."""
 
 
+NAMED_BYTES = 64
+"""Of what a user publishes: its public keys. What follows may be made anew, as when a run goes on."""
+
+
 class AnotherSet(ValueError):
     """The member has agreed on another set for this head, or does not answer for this head: it takes a new
     attempt."""
@@ -39,6 +43,8 @@ class Council:
 
     members: int
     colluding: int
+    key_agreement: str = ""
+    """By which users agree on keys with it."""
 
     @property
     def groups(self) -> list[tuple[int, ...]]:
@@ -89,6 +95,17 @@ class Council:
         )
 
 
+def listed_digest(user_ids: Integers, entries: Bytes) -> bytes:
+    """Of who takes part: users, and the keys that name them, with which what they have published begins."""
+    named = np.ascontiguousarray(entries[:, :NAMED_BYTES])
+    return hashlib.sha256(user_ids.astype("<i8").tobytes() + named.tobytes()).digest()
+
+
+def run_of(listed: bytes, beacon: bytes) -> bytes:
+    """What names a run: the list of its users, and the randomness that chose its members."""
+    return hashlib.sha256(b"fedmf-ray run" + listed + beacon).digest()
+
+
 class Member(ABC):
     """number: of the member. life: fresh whenever its process begins."""
 
@@ -96,8 +113,9 @@ class Member(ABC):
     life: bytes
 
     @abstractmethod
-    def take_seat(self, user_ids: Integers, entries: Bytes) -> None:
-        """Agree on keys with all users. Raises ``ValueError`` for what they cannot have published."""
+    def take_seat(self, user_ids: Integers, entries: Bytes, beacon: bytes) -> None:
+        """Agree on keys with all users. Raises ``ValueError`` for what they cannot have published, and for
+        another list than the one that names the run."""
 
     @abstractmethod
     def agree(self, closed: Closed, known: Known) -> bytes:
@@ -143,8 +161,14 @@ class CouncilKeyHolder(KeyHolder):
         """Raise ``ValueError`` for a committee whose keys are not what its members have signed."""
         raise NotImplementedError
 
-    def enrol(self, user_ids: Integers, run: bytes) -> None:
-        """Agree on keys with the committee. run: a digest of the list of users."""
+    def enrol(self, user_ids: Integers, entries: Bytes, run: bytes) -> None:
+        """Agree on keys with the committee. entries: what these users have published. run: a digest of the
+        list of users."""
+        raise NotImplementedError
+
+    def overhear(self, user_ids: Integers, entries: Bytes) -> None:
+        """Know what colluding members share with these users, for :meth:`read_as`. Audits alone ask for
+        it."""
         raise NotImplementedError
 
 

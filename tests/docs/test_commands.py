@@ -29,6 +29,7 @@ NOT_HERE = {
 LONG = {
     "movielens-part": "needs ml-latest-small",
     "movielens-quality": "needs ml-latest-small",
+    "audit-trust": "needs ml-latest-small",
     "trust-ladder": "needs ml-latest-small",
     "scale-100k": "takes minutes",
     "scale-1m": "takes half a minute",

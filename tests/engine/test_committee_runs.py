@@ -9,12 +9,13 @@ from fedmf_ray.engine.backends import SerialBackend
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import resume, run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.schemes import Council
+from fedmf_ray.schemes import Committee, Council
 from fedmf_ray.study.estimate import estimate
 from tests.engine.test_masked_runs import CASES
 from tests.support.small_runs import LOSSES, losses_of, rounds_of, small
 
 CASES = CASES | {
+    "by X25519 alone": {"protocol__committee": {"hybrid": False}},
     "three members": {"protocol__committee": {"members": 3, "colluding": 1}},
     "two of seven": {"protocol__committee": {"members": 7, "colluding": 2}},
 }
@@ -75,6 +76,8 @@ def test_who_sits_there_is_in_the_run_folder(tmp_path):
     assert users[drawn].tolist() == facts["members"]
     setup = json.loads((folder / "summary.json").read_text())["setup"]
     assert setup["user_keys_cpu_s"] > 0
+    assert facts["key_agreement"] == Committee().council.key_agreement
+    assert setup["user_keys_bytes"] == (128 + 4 * 1088 if "ML-KEM" in facts["key_agreement"] else 128)
     assert setup["member_keys_cpu_s"] > 0
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fedmf_ray.protocol.items import TamperedError
-from fedmf_ray.schemes import Committee, Council, Shape
-from fedmf_ray.schemes.committee import keys
+from fedmf_ray.schemes import Committee, Council, Shape, listed_digest, run_of
+from fedmf_ray.schemes.committee import kem, keys
 from tests.support.masked import agreed, federation_of
 from tests.support.small_protocol import Federation, agreed_terms
 
@@ -100,24 +100,32 @@ class TestSetUp:
 
     def test_members_take_what_users_published(self, published):
         key, user_ids, entries = published
-        key.enrol(user_ids, b"a run")
-        key.members[1].take_seat(user_ids, entries)
+        key.enrol(user_ids, entries, run_of(listed_digest(user_ids, entries), b"beacon"))
+        key.members[1].take_seat(user_ids, entries, b"beacon")
+
+    def test_another_list_than_users_have_is_refused(self, published):
+        """The server shows members a list without somebody, or with somebody of its own."""
+        key, user_ids, entries = published
+        key.enrol(user_ids, entries, run_of(listed_digest(user_ids, entries), b"beacon"))
+        for shown in ((user_ids[1:], entries[1:], b"beacon"), (user_ids, entries, b"another")):
+            with pytest.raises(ValueError, match="is not the one that names the run"):
+                key.members[1].take_seat(*shown)
 
     def test_swapped_keys_are_refused(self, published):
         key, user_ids, entries = published
         entries[[0, 1], :32] = entries[[1, 0], :32]
         with pytest.raises(ValueError, match="user 1 has not signed its entry"):
-            key.members[0].take_seat(user_ids, entries)
+            key.members[0].take_seat(user_ids, entries, b"beacon")
 
     def test_a_copied_public_key_is_refused(self, published):
         """Signed by whoever copied it."""
         key, user_ids, entries = published
         sign = keys.signing(bytes(range(32)))
-        publics = entries[0, :32].tobytes() + keys.public_of(sign)
-        entry = publics + sign.sign(keys._entry_text(2, publics))
+        said = entries[0, :32].tobytes() + keys.public_of(sign) + entries[1, 64:-64].tobytes()
+        entry = said + sign.sign(keys._entry_text(2, said))
         entries[1] = np.frombuffer(entry, np.uint8)
         with pytest.raises(ValueError, match="users 1 and 2 have the same key"):
-            key.members[0].take_seat(user_ids, entries)
+            key.members[0].take_seat(user_ids, entries, b"beacon")
 
     def test_a_groups_key_that_the_server_put_there_is_refused(self, published):
         key, *_ = published
@@ -132,10 +140,61 @@ class TestSetUp:
 
     def test_a_stranger_is_on_no_list(self, published):
         key, user_ids, entries = published
-        key.enrol(user_ids, b"a run")
-        key.members[0].take_seat(user_ids, entries)
+        key.enrol(user_ids, entries, run_of(listed_digest(user_ids, entries), b"beacon"))
+        key.members[0].take_seat(user_ids, entries, b"beacon")
         with pytest.raises(ValueError, match="user 9 is not on the list of users"):
             key.members[0]._key_with(0, 9)
+
+
+def shared(scheme, spoil=lambda entries: None):
+    """What user 3 and a member think they share for group 0, once both have agreed."""
+    _, key = scheme.sides(Shape(4, 26), {"secret": np.frombuffer(bytes(range(32)), np.uint8)})
+    user_ids = np.arange(1, 6)
+    entries = key.introduce(user_ids).copy()
+    run = run_of(listed_digest(user_ids, entries), b"beacon")
+    key.enrol(user_ids, entries, run)
+    spoil(entries)
+    key.members[0].take_seat(user_ids, entries, b"beacon")
+    return key._agree(3)[0], key.members[0]._key_with(0, 3)
+
+
+class TestTwoSecrets:
+    """ML-KEM-768 beside X25519."""
+
+    @pytest.fixture(autouse=True)
+    def _there(self):
+        if not kem.available():
+            pytest.skip("this cryptography has no ML-KEM")
+
+    def test_both_sides_agree_and_each_time_on_another_key(self):
+        users, members = shared(Committee())
+        assert users == members
+        assert shared(Committee())[0] != users  # the second secret is fresh
+
+    def test_without_the_second_secret_the_key_is_another(self):
+        """X25519 alone gives the same key each time: both secrets are in the other one."""
+        users, members = shared(Committee(hybrid=False))
+        assert users == members == shared(Committee(hybrid=False))[0]
+        assert users != shared(Committee())[0]
+
+    def test_a_changed_ciphertext_is_not_signed(self):
+        def spoil(entries):
+            entries[2, 100] ^= 1
+
+        with pytest.raises(ValueError, match="user 3 has not signed its entry"):
+            shared(Committee(), spoil)
+
+    def test_entries_of_another_length_are_refused(self):
+        _, key = Committee(hybrid=False).sides(Shape(4, 26))
+        user_ids = np.arange(3)
+        with pytest.raises(ValueError, match="not of the agreed length"):
+            keys.check_entries(user_ids, key.introduce(user_ids), ciphertexts=4)
+
+    def test_a_library_without_it_agrees_by_x25519(self, monkeypatch):
+        monkeypatch.setattr(kem, "available", lambda: False)
+        users, members = shared(Committee())
+        assert users == members == shared(Committee(hybrid=False))[0]
+        assert Committee().council.key_agreement == "X25519"
 
 
 class TestCouncil:

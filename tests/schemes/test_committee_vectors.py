@@ -19,7 +19,7 @@ NONE = np.array([], np.int64)
 def play(bits, columns, full_text):
     """Two users, three rows, four members: the messages of a round, by name, as bytes."""
     secret = np.frombuffer(bytes(range(32)), np.uint8)
-    evaluator, key = Committee().sides(Shape(columns, bits), {"secret": secret})
+    evaluator, key = Committee(hybrid=False).sides(Shape(columns, bits), {"secret": secret})
     for one in key.members:
         one.life = bytes(16 * [one.number + 1])
     most = (1 << bits - 1) - 1

@@ -47,17 +47,21 @@ class TestUnderACommittee:
         assert found[name, "ciphertexts"].recovered == 0
         assert ((name, "changes of V") in found) == bool(helpers)  # any user can show V
 
-    def test_two_members_open_everything(self, tmp_path):
+    @pytest.mark.parametrize("backend", ["serial", "ray"])
+    def test_two_members_open_everything(self, tmp_path, request, backend):
+        """Also what users of other processes have uploaded."""
+        if backend == "ray":
+            request.getfixturevalue("local_ray")
         observe = {"who": "server", "collusion": ["member", "member"]}
-        together, clear = (
-            attacked(tmp_path, chosen(seen, scheme))
-            for seen, scheme in ((observe, "committee"), ("server", "plain"))
-        )
+        tree = chosen(observe, "committee").model_dump(mode="json")
+        tree["cluster"] |= {"backend": backend, "users_per_actor": 4}
+        together = attacked(tmp_path, scenario_file.parse(tree, "x.yaml"))
+        clear = attacked(tmp_path, chosen("server", "plain"))
         assert together[1]["server with 2 members", "grid"].recovered == 1
         for ours, theirs in zip(load(together[0] / "view")[1], load(clear[0] / "view")[1], strict=True):
             assert np.array_equal(ours.items, theirs.items)
-            for one, other in zip(ours.uploads, theirs.uploads, strict=True):
-                assert np.array_equal(one.values, other.values)
+            uploads = {one.user_id: one.values for one in ours.uploads}
+            assert all(np.array_equal(uploads[one.user_id], one.values) for one in theirs.uploads)
 
     def test_the_masks_that_are_left_are_noise(self, tmp_path):
         """What a server with one member makes of uploads, if it takes them for numbers."""

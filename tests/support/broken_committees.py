@@ -20,7 +20,7 @@ class Forgetful(Committee):
 
     def sides(self, shape, secrets=None):
         secret = secrets["secret"].tobytes() if secrets else os.urandom(32)
-        key = self.kind(secret, shape, self.members, self.colluding)
+        key = self.kind(secret, shape, self.council)
         return CommitteeEvaluator(shape, key.public), key
 
 

@@ -17,6 +17,8 @@ def federation_of(rounds=1, scheme=None, **terms):
     federation.uploaded = federation.uploads()
     federation.past.append((federation.messages, federation.uploaded))
     federation.deliver(federation.uploaded)
+    for server in federation.servers:
+        server._sum._sum_up()  # what tests change is the sum of all
     return federation
 
 

@@ -7,12 +7,14 @@ what is published, agreed on and checked is as it would be."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.schemes.committee.kem import CIPHERTEXT_BYTES
 from fedmf_ray.schemes.masked.streams import derive, joined
 
 if TYPE_CHECKING:
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
 Bytes = NDArray[np.uint8]
 
 PUBLIC_BYTES = 32
-ENTRY_BYTES = 2 * PUBLIC_BYTES + 64
-"""What a user publishes: a key to agree with, a key that signs, and the signature of both and its number."""
+_NAMED, _SIGNATURE = 2 * PUBLIC_BYTES, 64
+
+
+def entry_bytes(ciphertexts: int) -> int:
+    """What a user publishes: a key to agree with, a key that signs, a ciphertext of a secret for each group
+    if any, and the signature of all that and its number."""
+    return _NAMED + ciphertexts * CIPHERTEXT_BYTES + _SIGNATURE
 
 
 def agreeing(secret: bytes) -> X25519PrivateKey:
@@ -60,36 +67,54 @@ def _verifier(public: bytes):  # type: ignore[no-untyped-def]  # of a library th
 
 
 def shared_key(
-    mine: X25519PrivateKey, theirs: bytes, user_id: int, user: bytes, group: int, public: bytes
+    mine: X25519PrivateKey,
+    theirs: bytes,
+    user_id: int,
+    user: bytes,
+    group: int,
+    public: bytes,
+    more: tuple[bytes, bytes] = (b"", b""),
 ) -> bytes:
     """32 bytes that a user and a group share. user, public: the public keys of both, so that neither can be
-    exchanged. Raises ``ValueError`` for a public key that gives nothing secret."""
+    exchanged. more: a second secret, and the ciphertext that carried it. Raises ``ValueError`` for a public
+    key that gives nothing secret."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-    secret = mine.exchange(X25519PublicKey.from_public_bytes(theirs))
-    return derive(secret, "committee: key of a user and a group", user_id, user, group, public)
+    secret, (second, ciphertext) = mine.exchange(X25519PublicKey.from_public_bytes(theirs)), more
+    purpose = "committee: key of a user and a group"
+    return derive(secret + second, purpose, user_id, user, group, public, ciphertext)
 
 
-def entry_of(user_id: int, agree: X25519PrivateKey, sign: Ed25519PrivateKey) -> bytes:
-    """:data:`ENTRY_BYTES` that a user publishes of itself."""
-    publics = public_of(agree) + public_of(sign)
-    return publics + sign.sign(_entry_text(user_id, publics))
+def entry_of(
+    user_id: int, agree: X25519PrivateKey, sign: Ed25519PrivateKey, ciphertexts: Sequence[bytes] = ()
+) -> bytes:
+    """What a user publishes of itself."""
+    said = public_of(agree) + public_of(sign) + b"".join(ciphertexts)
+    return said + sign.sign(_entry_text(user_id, said))
 
 
-def _entry_text(user_id: int, publics: bytes) -> bytes:
-    return joined(b"fedmf-ray committee: a user", user_id, publics)
+def _entry_text(user_id: int, said: bytes) -> bytes:
+    return joined(b"fedmf-ray committee: a user", user_id, said)
 
 
-def check_entries(user_ids: NDArray[np.int64], entries: Bytes) -> None:
+def ciphertexts_of(entry: Bytes) -> list[bytes]:
+    """Those of an entry, by group; none if there is no second secret."""
+    sent = entry.tobytes()[_NAMED:-_SIGNATURE]
+    return [sent[at : at + CIPHERTEXT_BYTES] for at in range(0, len(sent), CIPHERTEXT_BYTES)]
+
+
+def check_entries(user_ids: NDArray[np.int64], entries: Bytes, ciphertexts: int = 0) -> None:
     """Raise ``ValueError`` for what users cannot have published: a signature that does not fit, a key that
-    two have. user_ids: (users,). entries: (users, 128)."""
+    two have. user_ids: (users,). entries: (users, bytes), with so many ciphertexts each."""
+    if entries.shape != (len(user_ids), entry_bytes(ciphertexts)):
+        raise ValueError("the list of keys: an entry is not of the agreed length")
     seen: dict[bytes, int] = {}
     for user_id, row in zip(user_ids.tolist(), entries, strict=True):
         entry = row.tobytes()
-        publics, signature = entry[: 2 * PUBLIC_BYTES], entry[2 * PUBLIC_BYTES :]
-        if not is_signed(publics[PUBLIC_BYTES:], signature, _entry_text(user_id, publics)):
+        said, signature = entry[:-_SIGNATURE], entry[-_SIGNATURE:]
+        if not is_signed(said[PUBLIC_BYTES:_NAMED], signature, _entry_text(user_id, said)):
             raise ValueError(f"the list of keys: user {user_id} has not signed its entry")
-        for key in (publics[:PUBLIC_BYTES], publics[PUBLIC_BYTES:]):
+        for key in (said[:PUBLIC_BYTES], said[PUBLIC_BYTES:_NAMED]):
             if key in seen:
                 raise ValueError(f"the list of keys: users {seen[key]} and {user_id} have the same key")
             seen[key] = user_id

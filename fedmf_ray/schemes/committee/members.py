@@ -13,13 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.committee import signed
-from fedmf_ray.schemes.committee.keys import PUBLIC_BYTES, check_entries, public_of, shared_key
+from fedmf_ray.schemes.committee.keys import (
+    PUBLIC_BYTES,
+    check_entries,
+    ciphertexts_of,
+    public_of,
+    shared_key,
+)
 from fedmf_ray.schemes.committee.listed import Listed, check, uploads_of
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.rounds import UserRound, digest_of, row_nonces
 from fedmf_ray.schemes.committee.signed import LIFE_BYTES
 from fedmf_ray.schemes.committee.wire import Certificate, Part
-from fedmf_ray.schemes.council import AnotherSet, Member, Signatures
+from fedmf_ray.schemes.council import AnotherSet, Member, Signatures, listed_digest, run_of
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.streams import joined
@@ -47,17 +53,21 @@ class CommitteeMember(Member):
         self._agreed: dict[int, tuple[bytes, bytes]] = {}  # by server: head, and the set agreed on
         self._listed: dict[int, tuple[int, bytes]] = {}  # by server: round, and who uploaded which rows in it
 
-    def take_seat(self, user_ids: Integers, entries: Bytes) -> None:
+    def take_seat(self, user_ids: Integers, entries: Bytes, beacon: bytes) -> None:
         """Check what users have published, and agree on keys with all of them for each of its groups.
 
-        Raises ``ValueError`` for what they cannot have published."""
-        check_entries(user_ids, entries)
+        Raises ``ValueError`` for what they cannot have published, and for another list than the one that
+        names the run: whoever was shown another one signs no head that these users accept."""
+        check_entries(user_ids, entries, self._key.keys.ciphertexts)
+        if run_of(listed_digest(user_ids, entries), beacon) != self._key.run:
+            raise ValueError("the list of keys is not the one that names the run")
         self._publics = {
             one: entry[:PUBLIC_BYTES].tobytes() for one, entry in zip(user_ids.tolist(), entries, strict=True)
         }
-        for group in self._groups:
-            for user_id in self._publics:
-                self._key_with(group, user_id)
+        for user_id, entry in zip(user_ids.tolist(), entries, strict=True):
+            ciphertexts = ciphertexts_of(entry)
+            for group in self._groups:
+                self._shared[group, user_id] = self._agree(group, user_id, ciphertexts)
 
     def agree(self, closed: Closed, known: Known) -> bytes:
         """Its signature of a closed set: of one set for each head. A round that is done anew must bring the
@@ -211,11 +221,13 @@ class CommitteeMember(Member):
                 self._publics[user_id] = public_of(key.keys.user(user_id))
             if user_id not in self._publics:
                 raise ValueError(f"user {user_id} is not on the list of users")
-            theirs, public = self._publics[user_id], key.public.group_keys[group]
-            self._shared[group, user_id] = shared_key(
-                key.keys.group(group), theirs, user_id, theirs, group, public
-            )
+            self._shared[group, user_id] = self._agree(group, user_id, ())
         return self._shared[group, user_id]
+
+    def _agree(self, group: int, user_id: int, ciphertexts: Sequence[bytes]) -> bytes:
+        ring, theirs = self._key.keys, self._publics[user_id]
+        public, second = ring.public.group_keys[group], ring.second(group, ciphertexts)
+        return shared_key(ring.group(group), theirs, user_id, theirs, group, public, second)
 
 
 def set_digest(closed: Closed) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.committee.wire import LIST_BYTES, UPLOAD_NONCE_BYTES
+from fedmf_ray.schemes.masked.rounds import Round
 from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, mac
 
 Bytes = NDArray[np.uint8]
@@ -78,3 +79,15 @@ class GroupStream:
 
     def words(self, nonces: Bytes, columns: int, word: np.dtype[Any]) -> NDArray[Any]:
         return self._keyed.words(nonces, columns, word)
+
+
+class NobodysRound(Round):
+    """Rows that nobody uploads are under masks of all groups, too."""
+
+    def __init__(self, secret: bytes, head: bytes, agreed: Sequence[bytes]) -> None:
+        super().__init__(secret, head)
+        self._keyed = UserRound(agreed, head)
+
+    @cached_property
+    def uploads(self) -> Any:
+        return GroupStream(self._keyed)

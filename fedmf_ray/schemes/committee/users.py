@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from fedmf_ray.schemes.committee.keyring import KeyRing
 from fedmf_ray.schemes.committee.keys import public_of, shared_key
 from fedmf_ray.schemes.committee.merkle import leaves_of, root
 from fedmf_ray.schemes.committee.public import Public
-from fedmf_ray.schemes.committee.rounds import GroupStream, UserRound, row_nonces
+from fedmf_ray.schemes.committee.rounds import NobodysRound, UserRound, row_nonces
 from fedmf_ray.schemes.committee.signed import Link
 from fedmf_ray.schemes.committee.wire import UPLOAD_NONCE_BYTES
 from fedmf_ray.schemes.council import Council, CouncilKeyHolder, Member
@@ -61,11 +60,17 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
     """
 
     def __init__(
-        self, secret: bytes, shape: Shape, members: int, colluding: int, run: bytes = b"", head: bytes = b""
+        self,
+        secret: bytes,
+        shape: Shape,
+        council: Council,
+        hybrid: bool = False,
+        run: bytes = b"",
+        head: bytes = b"",
     ) -> None:
         super().__init__(derive(secret, "committee: common to all users"), shape, head)
-        self.keys = KeyRing(secret, Council(members, colluding))
-        self._count, self._colluding, self.run = members, colluding, run
+        self.keys, self._council, self._hybrid = KeyRing(secret, council, hybrid), council, hybrid
+        self._count, self.run = council.members, run
         self._agreed: dict[int, list[bytes]] = {}
         self._streams: dict[bytes, Round] = {}
         self.past: dict[bytes, Past] = {}
@@ -74,7 +79,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         """Whether all members are in this process: they sign the first tables at once."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arguments = self.keys.secret, self.shape, self._count, self._colluding, self.run, self._head
+        arguments = self.keys.secret, self.shape, self._council, self._hybrid, self.run, self._head
         return type(self), arguments
 
     def secrets(self) -> Secrets:
@@ -87,7 +92,6 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     @property
     def public(self) -> Public:
-        """What everybody knows of the committee."""
         return self.keys.public
 
     @property
@@ -105,9 +109,11 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
 
     def introduce(self, user_ids: Integers) -> Bytes:
         entries = [
-            keys.entry_of(one, self.keys.user(one), self.keys.user_signs(one)) for one in user_ids.tolist()
+            keys.entry_of(one, self.keys.user(one), self.keys.user_signs(one), self.keys.sent_to_groups())
+            for one in user_ids.tolist()
         ]
-        return np.frombuffer(b"".join(entries), np.uint8).reshape(-1, keys.ENTRY_BYTES)
+        each = keys.entry_bytes(self.keys.ciphertexts)
+        return np.frombuffer(b"".join(entries), np.uint8).reshape(-1, each)
 
     def beacon(self, listed: bytes) -> bytes:
         return self.keys.beacon(listed)
@@ -115,17 +121,31 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
     def check_committee(self) -> None:
         self.public.check_groups()
 
-    def enrol(self, user_ids: Integers, run: bytes) -> None:
+    def enrol(self, user_ids: Integers, entries: Bytes, run: bytes) -> None:
         self.run, self.alone = run, False
-        for user_id in user_ids.tolist():
-            self._agree(user_id)
+        for user_id, entry in zip(user_ids.tolist(), entries, strict=True):
+            self._agreed.pop(user_id, None)
+            self._agree(user_id, keys.ciphertexts_of(entry))
 
-    def _agree(self, user_id: int) -> list[bytes]:
+    def overhear(self, user_ids: Integers, entries: Bytes) -> None:
+        for user_id, entry in zip(user_ids.tolist(), entries, strict=True):
+            self._agree(user_id, keys.ciphertexts_of(entry))
+
+    def _agree(self, user_id: int, ciphertexts: Sequence[bytes] = ()) -> list[bytes]:
         if user_id not in self._agreed:
             mine = self.keys.user(user_id)
             own, publics = public_of(mine), self.public.group_keys
             self._agreed[user_id] = [
-                shared_key(mine, public, user_id, own, group, public) for group, public in enumerate(publics)
+                shared_key(
+                    mine,
+                    public[: keys.PUBLIC_BYTES],
+                    user_id,
+                    own,
+                    group,
+                    public,
+                    self.keys.second(group, ciphertexts),
+                )
+                for group, public in enumerate(publics)
             ]
         return self._agreed[user_id]
 
@@ -133,7 +153,7 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         if head not in self._streams:
             while len(self._streams) >= _KEPT:
                 del self._streams[next(iter(self._streams))]
-            self._streams[head] = _NobodysRound(self._secret, head, self._agree(NOBODY))
+            self._streams[head] = NobodysRound(self._secret, head, self._agree(NOBODY))
         return self._streams[head]
 
     def protect(
@@ -245,10 +265,8 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
         return self._read(message, rows, unsigned=False)
 
     def read_unsigned(self, message: EncryptedItems) -> Integers:
-        """The very first tables before members have signed them, which one user has made. Raises
-        ``ValueError`` unless that user had the users' keys."""
-        integers = self._read(message, np.arange(len(message.ciphertexts)), unsigned=True)
-        return integers
+        """The first tables before members have signed them. Raises ``ValueError`` unless users made them."""
+        return self._read(message, np.arange(len(message.ciphertexts)), unsigned=True)
 
     def _read(self, message: EncryptedItems, rows: Integers, unsigned: bool) -> Integers:
         chain, links = self.public.chain_of(self.run, message, unsigned)
@@ -274,18 +292,6 @@ class CommitteeKeyHolder(MaskedKeyHolder, CouncilKeyHolder):
     def heads_of(self, message: EncryptedItems) -> tuple[bytes, ...]:
         assert message.proof is not None
         return message.proof.before, *self.past_of(message.head).chain
-
-
-class _NobodysRound(Round):
-    """Rows that nobody uploads are under masks of all groups, too."""
-
-    def __init__(self, secret: bytes, head: bytes, agreed: Sequence[bytes]) -> None:
-        super().__init__(secret, head)
-        self._keyed = UserRound(agreed, head)
-
-    @cached_property
-    def uploads(self) -> Any:
-        return GroupStream(self._keyed)
 
 
 def with_link(begun: Opening, head: bytes, link: Link) -> Opening:

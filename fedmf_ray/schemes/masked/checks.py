@@ -41,6 +41,8 @@ def _check_nonces(sums: Sums) -> None:
     if wires.repeated(sums.nonces):
         raise ValueError("two uploads have the same nonce")
     # Of an upload of all rows the last four bytes count: two must differ before these.
+    if not len(sums.whole):
+        return  # looking for nothing in many nonces takes as long as all the rest
     starts = wires.prefixes(sums.whole)
     if len(np.unique(starts)) < len(starts) or np.isin(starts, wires.prefixes(sums.nonces)).any():
         raise ValueError("two uploads have the same nonce")

@@ -18,6 +18,9 @@ from fedmf_ray.schemes.sides import Aggregate, Evaluator, Integers, Shape, Tags,
 
 Bytes = NDArray[np.uint8]
 
+_PENDING_ROWS = 1 << 12
+"""Rows of uploads that wait to be added."""
+
 
 @dataclass(frozen=True)
 class MaskedEvaluator(Evaluator):
@@ -68,6 +71,8 @@ class MaskedAggregate(Aggregate):
         rows = wire[:, 0]
         self._start = rows[:, :HEADER_BYTES].copy()
         self._words = self._layout.unpack(rows[:, HEADER_BYTES:])
+        self._pending: list[tuple[Integers, Bytes]] = []
+        self._waiting = 0
         self._rows: list[Integers] = []
         self._nonces: list[Bytes] = []
         self._whole: list[Bytes] = []
@@ -86,9 +91,23 @@ class MaskedAggregate(Aggregate):
             self._forget(rows, nonces)
         else:
             raise ValueError("a row is not of the kind that users upload")
-        total = self._words.take(rows, axis=0)
-        total += self._layout.unpack(flat[:, HEADER_BYTES:])
-        self._words[rows] = total
+        self._pending.append((rows, flat[:, HEADER_BYTES:]))
+        self._waiting += len(rows)
+        if self._waiting >= _PENDING_ROWS:
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Add what waits: many short uploads are unpacked at once."""
+        if not self._pending:
+            return
+        words = self._layout.unpack(np.concatenate([packed for _, packed in self._pending]))
+        begin = 0
+        for rows, _ in self._pending:
+            total = self._words.take(rows, axis=0)
+            total += words[begin : begin + len(rows)]
+            self._words[rows] = total
+            begin += len(rows)
+        self._pending, self._waiting = [], 0
 
     def _note(self, rows: Integers, nonces: Bytes) -> None:
         if len(rows) == len(self._words) > 1 and np.array_equal(
@@ -128,6 +147,7 @@ class MaskedAggregate(Aggregate):
         rows, _ = self._listed()
         if len(rows) or self._whole:
             raise RuntimeError("a sum that nobody has opened")
+        self._sum_up()
         out = np.empty((len(self._words), 1, HEADER_BYTES + self._layout.row_bytes), np.uint8)
         out[:, 0, :HEADER_BYTES] = self._start
         self._layout.pack(self._words, out[:, 0, HEADER_BYTES:])
@@ -135,6 +155,7 @@ class MaskedAggregate(Aggregate):
 
     def closing(self) -> Sums:
         rows, nonces = self._listed()
+        self._sum_up()
         order = wires.order_of(rows, nonces)
         totals = np.empty((len(self._words), self._layout.row_bytes), np.uint8)
         self._layout.pack(self._words, totals)
@@ -145,10 +166,12 @@ class MaskedAggregate(Aggregate):
         self._begin(opening)
 
     def partial(self, rows: Integers) -> Any:
+        self._sum_up()
         at, nonces = self._listed()
         return _Partial(self._words[rows], np.searchsorted(rows, at), nonces, self._wholes())
 
     def merge(self, rows: Integers, partial: Any) -> None:
+        self._sum_up()
         self._words[rows] += partial.words
         if len(partial.nonces):
             self._rows.append(rows[partial.rows])

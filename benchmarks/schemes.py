@@ -1,12 +1,13 @@
-"""Encrypt, add and decrypt the same values with other tools: microseconds and bytes per value.
+"""Encrypt, add and read the same values with all schemes and other tools: nanoseconds and bytes per value.
 
-python benchmarks/other_tools.py [--environments build/tools]
+python benchmarks/schemes.py [--environments build/tools]
 
-Compares `phe`, SecretFlow's `sf-heu` (ZPaillier, and OU by Okamoto and Uchiyama), `tenseal` (CKKS), and
-`packed` with each kernel. Each foreign tool gets its own environment (downloads a few packages once). The
-tools take three turns. Figures are medians of the CPU time of the whole process, so that threads are
-included. Values are on a grid of 2**-20; only CKKS does not return them exactly.
-"""
+Compares `phe`, SecretFlow's `sf-heu` (ZPaillier, and OU by Okamoto and Uchiyama), `tenseal` (CKKS and BFV),
+and the schemes here: `elementwise`, `packed` with each kernel, `masked`, and committees. Under masks,
+*encrypt* includes the tag, and *read* is what a user does with published tables; opening them is in
+benchmarks/masks.py. Each foreign tool gets its own environment (downloads a few packages once). The tools
+take three turns. Figures are medians of the CPU time of the whole process, so that threads are included.
+Values are on a grid of 2**-20; only CKKS does not return them exactly."""
 
 from __future__ import annotations
 
@@ -118,6 +119,15 @@ def measure_tenseal() -> dict[str, dict[str, float]]:
                 lambda encrypted: len(encrypted.serialize()),
             )
         )
+    context = tenseal.context(tenseal.SCHEME_TYPE.BFV, 8192, plain_modulus=1032193)  # 20 bits: values wrap
+    integers = (np.rint(values_of(8192) * 2**18).astype(int)).tolist()
+    rows[f"tenseal {importlib.metadata.version('tenseal')}, BFV 8192, 20-bit values"] = figures(
+        len(integers),
+        lambda: tenseal.bfv_vector(context, integers),
+        lambda encrypted: encrypted + encrypted,
+        lambda total: np.asarray(total.decrypt(), float) / 2**18,
+        lambda encrypted: len(encrypted.serialize()),
+    )
     return rows
 
 
@@ -155,7 +165,67 @@ def measure_packed() -> dict[str, dict[str, float]]:
     return rows
 
 
-MEASURES = {"phe": measure_phe, "sf-heu": measure_heu, "tenseal": measure_tenseal, "packed": measure_packed}
+def measure_elementwise() -> dict[str, dict[str, float]]:
+    from fedmf_ray.schemes import Elementwise, Shape
+
+    evaluator, key = Elementwise(2048).sides(Shape(10, 32))
+    matrix = np.rint(values_of(60) * 2**20).astype(np.int64).reshape(6, 10)
+
+    def add(wire: Any) -> Any:
+        total = evaluator.aggregate(wire)
+        total.add(np.arange(6), wire)
+        return total.wire()
+
+    row = figures(
+        60,
+        lambda: key.encrypt(matrix),
+        add,
+        lambda wire: key.decrypt(wire) / 2**20,
+        lambda wire: wire.nbytes,
+    )
+    return {"elementwise 2048": row}
+
+
+def measure_masks() -> dict[str, dict[str, float]]:
+    """Ten users with a hundred rows each; what they read are tables of a thousand rows."""
+    from fedmf_ray.protocol.messages import NOBODY, EncryptedItems
+    from fedmf_ray.schemes import Committee, Masked, Piece, Shape
+
+    rows, columns, bits = {}, 32, 32
+    for scheme in (Masked(), Committee(3, 1), Committee(4, 1)):
+        evaluator, key = scheme.sides(Shape(columns, bits))
+        values = values_of(1000 * columns)
+        matrix = np.rint(values * 2**20).astype(np.int64).reshape(1000, columns)
+        begun, blocks = key.begin(0, 2 * matrix, NOBODY), np.tile(np.arange(100), 10)
+        first = EncryptedItems(0, 0, begun.sums, begun.tags, NOBODY, begun.head, begun.proof)
+        pieces, heads = [Piece(user, 0, 100 * user, 100 * user + 100) for user in range(10)], {0: begun.head}
+
+        def add(uploads: Any, evaluator: Any = evaluator, start: Any = begun, pieces: Any = pieces) -> Any:
+            """Check and add every upload, and close the sum."""
+            total, tags = evaluator.aggregate(start.sums), evaluator.tags(start.tags)
+            for piece, tag in zip(pieces, uploads[1], strict=True):
+                tags.add(piece.user_id, tag)
+                total.add(np.arange(100), uploads[0][piece.begin : piece.end])
+            return total.closing(), tags.closing()
+
+        rows[scheme.label] = figures(
+            len(values),
+            lambda k=key, m=matrix, b=blocks, p=pieces, h=heads: k.protect(0, m, b, p, h, False),
+            add,
+            lambda _, k=key, message=first: k.read(message, np.arange(1000)) / 2**20,
+            lambda uploads: uploads[0].nbytes + sum(tag.nbytes for tag in uploads[1]),
+        )
+    return rows
+
+
+MEASURES = {
+    "phe": measure_phe,
+    "sf-heu": measure_heu,
+    "tenseal": measure_tenseal,
+    "elementwise": measure_elementwise,
+    "packed": measure_packed,
+    "masks": measure_masks,
+}
 
 
 def python_of(tool: str, environments: Path) -> Path:
@@ -178,7 +248,7 @@ def main() -> None:
         print(json.dumps(MEASURES[arguments.measure]()))
         return
     pythons = {tool: python_of(tool, arguments.environments.absolute()) for tool in ENVIRONMENTS}
-    pythons["packed"] = Path(sys.executable)
+    pythons |= dict.fromkeys(("elementwise", "packed", "masks"), Path(sys.executable))
     seen: dict[str, list[dict[str, float]]] = {}
     for _ in range(TURNS):
         for tool, python in pythons.items():
@@ -186,10 +256,11 @@ def main() -> None:
             printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             for name, row in json.loads(printed.splitlines()[-1]).items():
                 seen.setdefault(name, []).append(row)
-    print(f"{'per value':42}{'encrypt us':>12}{'add us':>10}{'decrypt us':>12}{'bytes':>8}{'error':>10}")
+    print(f"{'per value':42}{'encrypt ns':>12}{'add ns':>12}{'read ns':>12}{'bytes':>9}{'error':>9}")
     for name, rows in seen.items():
         encrypt, add, decrypt, size, error = (statistics.median(row[c] for row in rows) for c in COLUMNS)
-        print(f"{name:42}{encrypt:12.2f}{add:10.3f}{decrypt:12.2f}{size:8.1f}{error:10.1g}")
+        nanoseconds = "".join(f"{1e3 * microseconds:12,.4g}" for microseconds in (encrypt, add, decrypt))
+        print(f"{name:42}{nanoseconds}{size:9.3g}{error:9.1g}")
 
 
 if __name__ == "__main__":
