@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,6 +76,8 @@ class Share:
     tags: list[mpz]
     fresh: list[mpz]
     heads: list[tuple[bytes, ...]] = field(default_factory=list)
+    open_cpu_s: float = 0.0
+    """What opening its blocks took, of the seconds that reading took, by the clock that was given."""
 
     def compact(self) -> Share:
         """The same with integers of half the width, where they fit: less to seal and to open."""
@@ -84,9 +86,14 @@ class Share:
 
 
 def read_share(
-    messages: Sequence[EncryptedItems], part: int, parts: int, key: KeyHolder, terms: Terms
+    messages: Sequence[EncryptedItems],
+    part: int,
+    parts: int,
+    key: KeyHolder,
+    terms: Terms,
+    clock: Callable[[], float] = float,
 ) -> Share:
-    """Decrypt one of so many parts of the tables, and do as much of checking them.
+    """Decrypt one of so many parts of the tables, and do as much of checking them. clock: CPU seconds.
 
     Raises :class:`TamperedError` for a message that no honest server sends, and for a plaintext that no sum
     of uploads can be.
@@ -94,12 +101,14 @@ def read_share(
     _check_form(messages, key, terms)
     begin, end = (_cut(terms.blocks.count, at, parts, key.at_once) for at in (part, part + 1))
     authenticator, round_number = key.authenticator, messages[0].round
-    integers, weighed, pads, tags, fresh = [], [], [], [], []
+    integers, weighed, pads, tags, fresh, open_cpu_s = [], [], [], [], [], 0.0
     for server, message in enumerate(messages):
         first, size = message.first, len(message.ciphertexts)
         blocks = np.arange(max(begin, first), max(begin, first, min(end, first + size)))
         try:
+            started = clock()
             mine = key.read(message, blocks - first)
+            open_cpu_s += clock() - started
             if message.tag is not None and authenticator is not None and part == 0:
                 tags.append(authenticator.read(message))
             if authenticator is not None:
@@ -117,7 +126,7 @@ def read_share(
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
     heads = [key.heads_of(one) for one in messages] if key.keeps_heads else []
-    return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads)
+    return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads, open_cpu_s)
 
 
 def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> None:

@@ -40,6 +40,7 @@ class Paillier(Scheme):
     """What both have in common. key_bits: size of the modulus n."""
 
     server_reads: ClassVar[Reads] = Reads.ROWS
+    checks_protected: ClassVar[bool] = True
 
     key_bits: int = 3072
 
