@@ -62,6 +62,7 @@ class UnitCosts:
     encrypt, receive: one upload, by its pieces. update: one user, by its ratings. credit: checking the tags
     of a round, by the users that were credited. reopen: opening the sums of a round, where users must, by the
     pieces of the item matrix; unmask: what each uploaded piece adds to that. Tags are part of the others.
+    open: of decrypt, what opening takes, by the pieces that are opened, where checking needs no opening.
     """
 
     decrypt: Line
@@ -72,6 +73,12 @@ class UnitCosts:
     credit: Line
     reopen: Line = NOTHING
     unmask: Line = NOTHING
+    open: Line = NOTHING
+
+    @property
+    def check(self) -> Line:
+        """Reading the item matrix without opening it, by its pieces."""
+        return Line(*(max(0.0, all_ - part) for all_, part in zip(self.decrypt, self.open, strict=True)))
 
     def named(self) -> dict[str, dict[str, float]]:
         """CPU seconds by name of the piece of work: fixed, and per piece or rating."""
@@ -100,6 +107,8 @@ class Tariff:
     scheme: Scheme
     asked: int
     full_text: bool
+    rated: bool = False
+    """Users open the blocks with rows that they rated, and check the others."""
 
     @property
     def pieces(self) -> int:
@@ -107,17 +116,27 @@ class Tariff:
         return self.scheme.pieces(self.blocks.shape)
 
     def users(
-        self, user_ids: Integers, ratings: Integers, upload_rows: Integers, upload_blocks: Integers
+        self,
+        user_ids: Integers,
+        ratings: Integers,
+        upload_rows: Integers,
+        upload_blocks: Integers,
+        rated_blocks: Integers,
     ) -> UserCosts:
-        """Costs of users with so many training ratings who upload so many rows in so many blocks, all
-        (users,) int64."""
-        users, whole, scheme, shape = len(user_ids), self.blocks.count, self.scheme, self.blocks.shape
+        """Costs of users with so many training ratings who upload so many rows in so many blocks, and rated
+        rows in so many, all (users,) int64."""
+        users, scheme, shape = len(user_ids), self.scheme, self.blocks.shape
         download_bytes = sum(scheme.published_bytes(shape, size) for size in self._sizes)
         overhead = self.blocks.servers * scheme.upload_overhead()
-        decrypt_cpu_s = self.unit.decrypt(whole * self.pieces) + self.unit.credit(self.asked)
+        decrypt_cpu_s = np.full(users, self.read_cpu_s)
+        if self.rated:
+            unit, matrix = self.unit, self.blocks.count * self.pieces
+            decrypt_cpu_s = (
+                unit.check(matrix) + unit.open(rated_blocks * self.pieces) + unit.credit(self.asked)
+            )
         return UserCosts(
             user_id=user_ids,
-            decrypt_cpu_s=np.full(users, decrypt_cpu_s),
+            decrypt_cpu_s=decrypt_cpu_s,
             update_cpu_s=self.unit.update(ratings),
             encrypt_cpu_s=self.unit.encrypt(upload_blocks * self.pieces),
             download_bytes=np.full(users, download_bytes),
@@ -127,13 +146,20 @@ class Tariff:
             upload_blocks=upload_blocks,
         )
 
-    def steps(self, users: int, ratings: int, upload_blocks: int) -> list[Step]:
-        """The work of a round of so many users, with so many ratings and uploaded blocks in all: what users,
-        the opener and the server are charged together."""
+    @property
+    def read_cpu_s(self) -> float:
+        """Of all of the item matrix, opened and checked."""
+        return float(self.unit.decrypt(self.blocks.count * self.pieces) + self.unit.credit(self.asked))
+
+    def steps(self, users: int, ratings: int, upload_blocks: int, rated_blocks: int) -> list[Step]:
+        """The work of a round of so many users, with so many ratings, uploaded and rated blocks in all: what
+        users, the opener and the server are charged together."""
         matrix, uploaded = self.blocks.count * self.pieces, upload_blocks * self.pieces
         opens = int(self.scheme.opens)
-        work = {
-            "decrypt": (users, users * matrix),
+        reading = {"decrypt": (users, users * matrix)}
+        if self.rated:
+            reading = {"check": (users, users * matrix), "open": (users, rated_blocks * self.pieces)}
+        work = reading | {
             "credit": (users, users * self.asked),
             "update": (users, ratings),
             "encrypt": (users, uploaded),

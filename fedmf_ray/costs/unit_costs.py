@@ -116,6 +116,9 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         terms = (small, large)[at]
         open_tables([read_share([(few, many)[at]], 0, 1, key, terms)], terms)
 
+    def unlock(at: int) -> None:
+        key.decrypt((few, many)[at].ciphertexts)
+
     def settle(at: int) -> None:
         """What reading takes without any credits is in the line of decryption."""
         read_share([credited[at]], 0, 1, key, small)
@@ -139,6 +142,7 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         credit=NOTHING if key.keeps_heads else Line(0.0, _line(_CREDITED, settle).each),
         reopen=reopen,
         unmask=unmask,
+        open=_line(sizes, unlock) if scheme.checks_protected else NOTHING,
     )
 
 

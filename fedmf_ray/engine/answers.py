@@ -25,12 +25,14 @@ class Hosting:
     is measured alone. combine: check and add up their uploads here, on behalf of the server.
     tariff: charge by it instead of measuring; how many ratings a user has stays here. sealed: what users
     alone may see leaves the actor sealed (:mod:`fedmf_ray.engine.sealing`); nobody is charged for that.
+    rated: users are charged for opening the blocks with rows that they rated, and for checking all.
     """
 
     together: bool
     combine: bool
     tariff: Tariff | None = None
     sealed: bool = False
+    rated: bool = False
 
 
 class Joined(NamedTuple):

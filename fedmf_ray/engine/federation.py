@@ -95,7 +95,7 @@ class Federation:
         # A server that is observed must see every upload; one user's needs no adding up.
         watched = scenario.observe is not None and scenario.observe.who == "server"
         combine = not watched and plan.scheme.combines and len(groups) < len(self._user_ids)
-        hosting = Hosting(plan.scheme.lightweight, combine, self._tariff, backend.apart)
+        hosting = Hosting(plan.scheme.lightweight, combine, self._tariff, backend.apart, plan.rated)
         limit = scenario.cluster.in_flight or 2 * backend.cpus
         self._crew = Crew(
             plan, hosting, groups, backend, self._attendance, checkpoints, self._recorded, limit, events

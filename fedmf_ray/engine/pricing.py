@@ -33,7 +33,7 @@ def tariff(plan: Plan, actors: int, asked: int, backend: Backend) -> Tariff:
 
         _unit_costs[at] = persist(measured, lambda _: None, _cannot_measure)
     full_text = plan.terms.part_text_sparsity == 0
-    return Tariff(_unit_costs[at], plan.terms.blocks, scheme, asked, full_text)
+    return Tariff(_unit_costs[at], plan.terms.blocks, scheme, asked, full_text, plan.rated)
 
 
 def _cannot_measure(error: Lost) -> Exception:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.costs.seconds import UserCosts, cpu_clock
+from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.allocator import give_back_freed_memory, keep_freed_memory
 from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
+from fedmf_ray.engine.charging import Charging
 from fedmf_ray.engine.collusion import read_uploads
 from fedmf_ray.engine.keeper import Sides
 from fedmf_ray.engine.lister import Lister
@@ -47,7 +48,7 @@ _CACHE_RATINGS = 2048
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
-class UserActor(Lister, Seats):
+class UserActor(Charging, Lister, Seats):
     """Hosts one or more users: their ratings and vectors never leave it."""
 
     def __init__(self, terms: Terms, hosting: Hosting) -> None:
@@ -82,8 +83,7 @@ class UserActor(Lister, Seats):
         self._work = users.rating_counts + self._terms.blocks.shared_numbers
         work, most = (self._work, _CALL_RATINGS) if self._hosting.together else (uploaded, _CALL_BLOCKS)
         self._calls = cut(work, most)
-        tariff = self._hosting.tariff
-        self._charged_blocks = users.upload_rows.under(tariff.blocks) if tariff else uploaded
+        self._count_blocks()
         self._roster = [Roster(users.user_ids, column) for column in blocks.T]
         # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
         key.encrypt(np.zeros((1, self._terms.blocks.columns), np.int64))
@@ -103,7 +103,7 @@ class UserActor(Lister, Seats):
 
     def _read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
         started = cpu_clock()
-        share = read_share(messages, part, parts, self._key, self._terms)
+        share = read_share(messages, part, parts, self._key, self._terms, cpu_clock)
         return Reading(share, cpu_clock() - started, sum(message.nbytes for message in messages))
 
     def open_round(self, number: int, *parts: Reading | EncryptedItems) -> Report:
@@ -118,8 +118,8 @@ class UserActor(Lister, Seats):
         started = cpu_clock()
         news = self._ledger.settle(shares, number)
         tables = open_tables(shares, self._terms)
-        self._decrypt_cpu_s = cpu_clock() - started + sum(reading.cpu_s for reading in readings)
-        self._download_bytes = readings[0].download_bytes
+        opening = sum(share.open_cpu_s for share in shares)
+        self._charge_reading(cpu_clock() - started, readings, opening)
         before, setting = self._open and self._open[1], self._terms.setting
         users, self._round = self._users, number
         items = self._terms.rule.read(tables, setting, counted=self._round > 0)
@@ -268,32 +268,3 @@ class UserActor(Lister, Seats):
         """What each of some users is charged of the time they took together: its share by ratings."""
         counts = self._users.rating_counts[begin:end]
         return seconds * (counts / counts.sum() if counts.any() else np.full(end - begin, 1 / (end - begin)))
-
-    def _costs(
-        self,
-        first: int,
-        stop: int,
-        chosen: NDArray[np.bool_],
-        update_cpu_s: Floats,
-        encrypt_cpu_s: Floats,
-        upload_bytes: Integers,
-    ) -> UserCosts:
-        """Of the chosen ones of a contiguous range of users, measured or by the tariff."""
-        users = self._users
-        user_ids, rows, blocks = (
-            array[first:stop][chosen]
-            for array in (users.user_ids, users.upload_rows.counts, self._charged_blocks)
-        )
-        if self._hosting.tariff is not None:
-            ratings = users.rating_counts[first:stop][chosen]
-            return self._hosting.tariff.users(user_ids, ratings, rows, blocks)
-        return UserCosts(
-            user_id=user_ids,
-            decrypt_cpu_s=np.full(len(user_ids), self._decrypt_cpu_s),
-            update_cpu_s=update_cpu_s[chosen],
-            encrypt_cpu_s=encrypt_cpu_s[chosen],
-            download_bytes=np.full(len(user_ids), self._download_bytes),
-            upload_bytes=upload_bytes[chosen],
-            upload_rows=rows,
-            upload_blocks=blocks,
-        )

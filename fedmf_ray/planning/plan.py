@@ -34,6 +34,11 @@ class Plan:
     scenario: Scenario
     charged: Plan | None = None
 
+    @property
+    def rated(self) -> bool:
+        """Whether users open what they rated alone."""
+        return self.scenario.protocol.reads_rated
+
     @classmethod
     def of(cls, scenario: Scenario, population: Population | None = None) -> Plan:
         """population: who takes part, if that is known already."""

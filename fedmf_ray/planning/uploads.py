@@ -26,13 +26,15 @@ _CHUNK_USERS = 1 << 20
 class Uploads(NamedTuple):
     """Of a contiguous range of users, (users,) int64 each.
 
-    ratings: for training. rows, blocks: how many each user uploads every round.
+    ratings: for training. rows, blocks: how many each user uploads every round. rated_blocks: how many hold
+    rows that it rated, or are of shared tables.
     """
 
     user_ids: Integers
     ratings: Integers
     rows: Integers
     blocks: Integers
+    rated_blocks: Integers
 
 
 def of_slices(slices: Sequence[UserRatings], layout: Blocks, sparsity: float) -> Uploads:
@@ -40,16 +42,17 @@ def of_slices(slices: Sequence[UserRatings], layout: Blocks, sparsity: float) ->
     ratings = np.array([len(user.items) for user in slices], np.int64)
     rows = _rows(ratings, layout, sparsity)
     sizes = _sizes(layout)
-    blocks = np.zeros(len(slices), np.int64)
+    blocks, rated_blocks = np.zeros((2, len(slices)), np.int64)
     for at, user in enumerate(slices):
         rated = np.bincount(user.items // layout.rows, minlength=layout.item_count)
         touched = int((rated > 0).sum())
+        rated_blocks[at] = touched + len(layout.shared)
         decoys, unrated = rows[at] - len(user.items), layout.items - len(user.items)
         if decoys:
             free = sizes[rated == 0]
             touched += round(float(np.sum(1 - (1 - decoys / unrated) ** free)))
         blocks[at] = touched + len(layout.shared)
-    return Uploads(np.array([user.user_id for user in slices], np.int64), ratings, rows, blocks)
+    return Uploads(np.array([user.user_id for user in slices], np.int64), ratings, rows, blocks, rated_blocks)
 
 
 def of_recipe(recipe: Recipe, user_ids: Sequence[int], layout: Blocks, sparsity: float) -> Iterator[Uploads]:
@@ -62,15 +65,20 @@ def of_recipe(recipe: Recipe, user_ids: Sequence[int], layout: Blocks, sparsity:
         ratings = recipe.likely_counts(ids)
         rows = _rows(ratings, layout, sparsity)
         if layout.rows == 1:
-            yield Uploads(ids, ratings, rows, rows + len(layout.shared))
+            shared = len(layout.shared)
+            yield Uploads(ids, ratings, rows, rows + shared, ratings + shared)
             continue
         counts, index = np.unique(ratings, return_inverse=True)
         weights = recipe.popularity()
-        estimated = [
+        uploaded = [
             _likely_blocks(weights, int(rated), int(row), layout)
             for rated, row in zip(counts, _rows(counts, layout, sparsity), strict=True)
         ]
-        yield Uploads(ids, ratings, rows, np.array(estimated)[index] + len(layout.shared))
+        rated = uploaded
+        if sparsity < 1:
+            rated = [_likely_blocks(weights, int(count), int(count), layout) for count in counts]
+        blocks, rated_blocks = (np.array(each)[index] + len(layout.shared) for each in (uploaded, rated))
+        yield Uploads(ids, ratings, rows, blocks, rated_blocks)
 
 
 def _likely_blocks(weights: Floats, rated: int, rows: int, layout: Blocks) -> int:

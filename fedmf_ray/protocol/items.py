@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.fixed_point import first_beyond, would_do
-from fedmf_ray.protocol.ledger import INITIAL, tampered
 from fedmf_ray.protocol.ledger import Ledger as Ledger
 from fedmf_ray.protocol.ledger import TamperedError as TamperedError
+from fedmf_ray.protocol.ledger import tampered
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Proof
 from fedmf_ray.protocol.terms import Terms
-from fedmf_ray.schemes import KeyHolder
+from fedmf_ray.schemes import KeyHolder, Piece
+from fedmf_ray.schemes.tags import INITIAL
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -44,17 +45,14 @@ def encrypt_items(tables: Sequence[Floats], key: KeyHolder, terms: Terms) -> lis
         )
     integers, messages = terms.blocks.join(tables), []
     for first, stop in itertools.pairwise(terms.blocks.borders):
-        mine, tags = integers[first:stop], []
+        mine = integers[first:stop]
         if key.keeps_heads:
             begun = key.begin(first, mine, terms.blocks.fresh)
             messages.append(EncryptedItems(0, first, begun.sums, begun.tags, NOBODY, begun.head, begun.proof))
             continue
-        if key.authenticator is not None:
-            blocks, plaintexts = np.arange(first, stop), key.plaintexts(mine)
-            tags = [key.authenticator.tag(blocks, plaintexts, INITIAL, INITIAL, first)]
-        wire = key.encrypt(mine, tags)
-        tag = wire[-1, 0] if tags else None
-        messages.append(EncryptedItems(0, first, wire[: len(mine)], tag, NOBODY))
+        whole = Piece(INITIAL, first, 0, len(mine))
+        wire, tags = key.protect(INITIAL, mine, np.arange(first, stop), [whole], {}, True)
+        messages.append(EncryptedItems(0, first, wire, tags[0] if tags else None, NOBODY))
     return messages
 
 
@@ -78,6 +76,8 @@ class Share:
     tags: list[mpz]
     fresh: list[mpz]
     heads: list[tuple[bytes, bytes]] = field(default_factory=list)
+    open_cpu_s: float = 0.0
+    """What opening its blocks took, of the seconds that reading took, by the clock that was given."""
 
     def compact(self) -> Share:
         """The same with integers of half the width, where they fit: less to seal and to open."""
@@ -86,9 +86,14 @@ class Share:
 
 
 def read_share(
-    messages: Sequence[EncryptedItems], part: int, parts: int, key: KeyHolder, terms: Terms
+    messages: Sequence[EncryptedItems],
+    part: int,
+    parts: int,
+    key: KeyHolder,
+    terms: Terms,
+    clock: Callable[[], float] = float,
 ) -> Share:
-    """Decrypt one of so many parts of the tables, and do as much of checking them.
+    """Decrypt one of so many parts of the tables, and do as much of checking them. clock: CPU seconds.
 
     Raises :class:`TamperedError` for a message that no honest server sends, and for a plaintext that no sum
     of uploads can be.
@@ -96,27 +101,32 @@ def read_share(
     _check_form(messages, key, terms)
     begin, end = (_cut(terms.blocks.count, at, parts, key.at_once) for at in (part, part + 1))
     authenticator, round_number = key.authenticator, messages[0].round
-    integers, weighed, pads, tags, fresh = [], [], [], [], []
+    integers, weighed, pads, tags, fresh, open_cpu_s = [], [], [], [], [], 0.0
     for server, message in enumerate(messages):
         first, size = message.first, len(message.ciphertexts)
         blocks = np.arange(max(begin, first), max(begin, first, min(end, first + size)))
         try:
+            started = clock()
             mine = key.read(message, blocks - first)
+            open_cpu_s += clock() - started
             if message.tag is not None and authenticator is not None and part == 0:
-                tags.append(authenticator.read(message.tag))
+                tags.append(authenticator.read(message))
+            if authenticator is not None:
+                pads.append(authenticator.pads(message, slice(part, None, parts)))
         except (IndexError, OverflowError, TypeError, ValueError) as error:
             raise tampered(round_number, server) from error
         integers.append(mine)
         if authenticator is not None:
-            plaintexts = key.plaintexts(mine)
-            weighed.append(authenticator.weigh(blocks, plaintexts))
-            fresh.append(_weigh_fresh(key, blocks, mine, terms))
-            credited = message.credited[part::parts].tolist()
-            pads.append(sum((authenticator.pad(user, round_number - 1, first) for user in credited), mpz(0)))
+            wire = message.ciphertexts[blocks - first]
+            weighed.append(key.weigh(blocks, mine, wire))
+            again = np.isin(blocks, terms.blocks.fresh)
+            fresh.append(
+                key.weigh(blocks[again], mine[again], wire[again]) if again.any() else authenticator.join([])
+            )
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
     heads = [key.heads_of(one) for one in messages] if key.keeps_heads else []
-    return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads)
+    return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads, open_cpu_s)
 
 
 def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> None:
@@ -166,13 +176,6 @@ def _is_proof(proof: object, blocks: int) -> bool:
         and type(proof.links) is tuple
         and all(type(link) is bytes for link in proof.links)
     )
-
-
-def _weigh_fresh(key: KeyHolder, blocks: Integers, integers: Integers, terms: Terms) -> mpz:
-    again = np.isin(blocks, terms.blocks.fresh)
-    if key.authenticator is None or not again.any():
-        return mpz(0)
-    return key.authenticator.weigh(blocks[again], key.plaintexts(integers[again]))
 
 
 def _cut(count: int, part: int, parts: int, at_once: int) -> int:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-INITIAL = -1
-"""What stands for user and round in the label of the tag under the very first matrix."""
-
 _HEAD_BYTES = 32
 
 
@@ -60,10 +57,9 @@ class Ledger:
         elif key.keeps_heads:
             self.balance = [_number(head) for head in key.first_heads(self._firsts)]
         elif authenticator is not None:
-            self.balance = [authenticator.pad(INITIAL, INITIAL, first) for first in self._firsts]
-        if authenticator is not None:
-            self._modulus = authenticator.modulus
-        self._reset = [mpz(0)] * len(self.balance)
+            self.balance = authenticator.start(self._firsts)
+        neutral = mpz(0) if authenticator is None else authenticator.join([])
+        self._reset = [neutral] * len(self.balance)
 
     @property
     def run(self) -> bytes:
@@ -139,14 +135,17 @@ class Ledger:
         self.balance = [_number(head) for _, head in shares[0].heads]
 
     def _add(self, shares: Sequence[Share], again: bool) -> None:
+        authenticator = self._key.authenticator
+        if authenticator is None:
+            return
+        join = authenticator.join
         for server, (before, tag) in enumerate(zip(self.balance, shares[0].tags, strict=True)):
-            now = before if again else before + sum(share.pads[server] for share in shares)
-            now += 0 if again else self._reset[server]
-            weighed = sum(share.weighed[server] for share in shares)
-            if (tag - weighed - now) % self._modulus != 0:
+            news = [] if again else [self._reset[server], *(share.pads[server] for share in shares)]
+            now = join([before, *news])
+            if tag != join([now, *(share.weighed[server] for share in shares)]):
                 raise tampered(shares[0].round, server)
-            self.balance[server] = now % self._modulus
-            self._reset[server] = mpz(sum(share.fresh[server] for share in shares))
+            self.balance[server] = now
+            self._reset[server] = join([share.fresh[server] for share in shares])
 
 
 def _number(head: bytes) -> mpz:

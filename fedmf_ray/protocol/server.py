@@ -174,7 +174,7 @@ class Server:
         self._round += 1
         self._added[:] = False
         self.closed, self._answer = False, None
-        tag, wire = None if self._tags is None else self._tags.wire(), self._sum.wire()
+        tag, wire = None if self._tags is None else self._tags.end(), self._sum.wire()
         if len(self._fresh):
             self._sum = self._evaluator.aggregate(self._reset(wire))
         return EncryptedItems(self._round, self._first, wire, tag, credited, self._head, proof)

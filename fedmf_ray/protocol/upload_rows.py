@@ -59,6 +59,12 @@ class UploadRows:
         )
         return np.diff(inside[self._blocks.starts])
 
+    def rated(self, blocks: Blocks) -> Integers:
+        """(users,) how many blocks hold rows that each rated, or are of shared tables, if rows are cut so."""
+        users = range(len(self.decoys))
+        counts = [len(np.unique(self._train.part(at, at + 1).items // blocks.rows)) for at in users]
+        return np.array(counts, np.int64) + len(blocks.shared)
+
     def under(self, blocks: Blocks) -> Integers:
         """(users,) how many blocks each would upload if rows were cut otherwise."""
         counts = [len(np.unique(mine // blocks.rows)) for mine in self._rows()]

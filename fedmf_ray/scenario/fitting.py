@@ -23,6 +23,16 @@ def rule_problem(rule: Rule, rounds: int, min_raters: int, popularity: float) ->
     return None
 
 
+def rated_problem(rule: Rule, watches_change: bool) -> str | None:
+    """Why users of a rule must open all of V, in words that name keys; None if those rows do that they
+    rated. watches_change: a run ends when V changes little."""
+    if not rule.reads_rated:
+        return f"protocol.reading: rule {rule.name} needs all of V: set it to all"
+    if watches_change:
+        return "stop.tolerance: the change of V is that of all rows: set protocol.reading to all"
+    return None
+
+
 def rule_warning(rule: Rule, rounds: int) -> str | None:
     """One line if so many rounds of a rule tell more than its readers should know."""
     if rule.census and rounds > 2:

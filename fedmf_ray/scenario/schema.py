@@ -13,7 +13,7 @@ from fedmf_ray.learning.rules import RULES
 from fedmf_ray.ratings.split import Split
 from fedmf_ray.ratings.synthetic import MOST_USERS
 from fedmf_ray.scenario import bounds
-from fedmf_ray.scenario.fitting import rule_problem
+from fedmf_ray.scenario.fitting import rated_problem, rule_problem
 from fedmf_ray.scenario.model import Metrics, Model, rule_of
 from fedmf_ray.scenario.observe import Observe
 from fedmf_ray.scenario.own_keys import OpenSection, known
@@ -53,6 +53,11 @@ class Protocol(OpenSection):
     update_bound: bounds.Entry | None = None
     """Largest absolute step of one user for one entry in one round. If not given: 0.5 under gradient rules;
     1.5 under ridge for ratings of 0.5 to 5, more for longer scales."""
+    reading: Literal["all", "rated"] = "all"
+    """What of the item matrix users open each round, once they have downloaded and checked all of it.
+    ``all``: everything, as in the paper. ``rated``: the blocks with rows that they rated, which is all that
+    gradient rules and ridge need. For ``packed`` and ``elementwise``, which check without decrypting. It
+    changes no result, only what users are charged."""
     charge: str | None = None
     """Calibrated run: ``scheme: plain`` computes on integers in the clear and is charged this scheme's
     seconds, from unit costs measured when it starts, and bytes. Same model, rows marked ``charged``."""
@@ -71,7 +76,18 @@ class Protocol(OpenSection):
         base = SCHEMES.get(self.scheme)
         if self.charge and not (base.lightweight and base.server_reads == Reads.EVERYTHING):
             raise ValueError(f"charge: {self.charge} needs scheme: plain, a {self.scheme} run is measured")
+        if self.reads_rated and not self.costed.checks_protected:
+            named = self.charge or self.scheme
+            raise ValueError(
+                f"reading: rated needs tables that are checked before they are opened, and {named} has none: "
+                "set it to all, or scheme (or charge) to packed"
+            )
         return self
+
+    @property
+    def reads_rated(self) -> bool:
+        """Whether users open what they rated alone."""
+        return self.reading == "rated"
 
     @classmethod
     def offered(cls) -> set[str]:
@@ -234,6 +250,8 @@ class Scenario(Section):
             return self
         rule, least, popularity = self.model.rule_object, self.protocol.min_raters, self.metrics.popularity
         problem = rule_problem(rule, self.stop.rounds, least, popularity)
+        if self.protocol.reads_rated:
+            problem = problem or rated_problem(rule, self.stop.tolerance is not None)
         if problem:
             raise ValueError(problem)
         return self

@@ -119,6 +119,10 @@ class Scheme(ABC):
     and each actor reads the whole matrix; otherwise users are measured one by one, and actors share the
     reading."""
 
+    checks_protected: ClassVar[bool] = False
+    """Published tables are checked as they are: users need not open rows to know that these are the sum of
+    uploads."""
+
     opens: ClassVar[bool] = False
     """Whether the sums of a round must be opened by a user before they can be published."""
 

@@ -15,7 +15,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening
-from fedmf_ray.schemes.tags import Authenticator
+from fedmf_ray.schemes.tags import Authenticator, PlaintextAuthenticator
 
 Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
@@ -80,8 +80,8 @@ class KeyHolder:
     def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
         """(rows, columns) int64 within ``value_bits`` to (rows, pieces, bytes) uint8.
 
-        numbers: of tags; each is one row more, protected in its first piece. None come without an
-        authenticator.
+        numbers: of tags; each is one row more, protected in its first piece. None come unless tags are of
+        plaintexts.
         """
         raise NotImplementedError
 
@@ -111,13 +111,23 @@ class KeyHolder:
         first block of a server, for schemes that keep heads. full_text: each piece is all of a server's.
         """
         tags = []
-        if self.authenticator is not None:
+        if isinstance(self.authenticator, PlaintextAuthenticator):
             for user_id, first, begin, end in pieces:
                 plaintexts = self.plaintexts(integers[begin:end])
                 label = user_id, round_number, first
                 tags.append(self.authenticator.tag(blocks[begin:end], plaintexts, *label))
         wire = self.encrypt(integers, tags)
         return wire[: len(integers)], list(wire[len(integers) :, 0])
+
+    def restored(self) -> None:
+        """Users were restored from a checkpoint: what they protect in the next round, they may have protected
+        before, and not the same way."""
+
+    def weigh(self, blocks: Integers, integers: Integers, wire: Wire) -> mpz:
+        """What the tags of published blocks must hold of them. integers, wire: of these blocks, in the clear
+        and protected."""
+        assert isinstance(self.authenticator, PlaintextAuthenticator)
+        return self.authenticator.weigh(blocks, self.plaintexts(integers))
 
     def open(self, closed: Sequence[Closed], known: Known | None = None) -> list[Opening]:
         """Open the sums of a closed round, for schemes that say ``opens``.
@@ -236,6 +246,10 @@ class Tags:
     def wire(self) -> Wire:
         """(bytes,) the sum."""
         raise NotImplementedError
+
+    def end(self) -> Wire:
+        """(bytes,) the sum, as it is published at the end of a round."""
+        return self.wire()
 
     def closing(self) -> Any:
         """What an opener needs of it."""

@@ -1,54 +1,88 @@
-"""Tags that add up like ciphertexts: users notice a server that adds anything but what it says it added.
+"""Tags that add up like what they are for: what users hold published tables against.
 
-The server holds no key and cannot read what it adds, but it could add an upload twice, replay one of an
-earlier round, swap rows, or leave some out. So each upload carries a tag, the encryption of
-
-    sum over its plaintexts of weight(position) * plaintext + pad(user, round, range of rows)   (mod n),
-
-where weights and pads are pseudorandom numbers modulo n from a key that only users have. The server adds
-tags as it adds uploads and says whose uploads it added. The plaintext of the sum of tags must then be the
-weighted sum of the item matrix plus the pads of exactly those users and rounds. Each upload's pad is used
-once and hides its weighted sum; a server that adds anything else, without knowing the weights, is right
-with probability about 1/n. (A linearly homomorphic authenticator in the sense of Catalano and Fiore,
-EUROCRYPT 2013, for sums; users who share a key trust each other, as everywhere in this protocol.)
-
-It costs one more ciphertext an upload, however many rows that has, and one product modulo n for each
-ciphertext of the item matrix that is read.
+:class:`Authenticator` is what a scheme's users need, whatever numbers its tags are. The Paillier schemes have
+one that binds ciphertexts (:mod:`fedmf_ray.schemes.paillier.macs`). :class:`PlaintextAuthenticator` is for
+schemes whose protected rows change while they are added up.
 """
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from fedmf_ray.schemes.messages import EncryptedItems
+
 Wire = NDArray[np.uint8]
+
+INITIAL = -1
+"""What stands for user and round in the label of the tag under the very first tables."""
 
 _STATISTICAL_BYTES = 16
 """Longer than n by 128 bits before reduction: uniform to within 2**-128."""
 
 
-class Authenticator:
-    """A user's side: makes tags, and says what the sum of tags should be.
+class Authenticator(ABC):
+    """A user's side of tags. What it weighs, pads and reads are numbers of one group.
 
-    secret: bytes that only users have. modulus: n; forging is as likely as guessing modulo its smallest prime
-    factor. read: one tag on the wire, (bytes,) uint8, to the number modulo n in it.
+    modulus: that of the numbers.
     """
 
-    def __init__(self, secret: bytes, modulus: int, read: Callable[[Wire], mpz]) -> None:
-        self._secret, self.modulus, self.read = secret, mpz(modulus), read
+    modulus: mpz
+
+    @abstractmethod
+    def start(self, firsts: Sequence[int]) -> list[mpz]:
+        """What users have been told of each server, named by its first block, before the first round."""
+
+    @abstractmethod
+    def join(self, numbers: Sequence[mpz]) -> mpz:
+        """What several numbers are together; of none, the neutral one."""
+
+    @abstractmethod
+    def read(self, message: EncryptedItems) -> mpz:
+        """The number in the tag of published tables. Raises ``ValueError`` or ``OverflowError`` for what is
+        none."""
+
+    @abstractmethod
+    def pads(self, message: EncryptedItems, which: slice) -> mpz:
+        """The pads of some of the users that a message credits, joined."""
+
+
+class PlaintextAuthenticator(Authenticator):
+    """Tags of what uploads hold: the protected number
+
+        sum over its plaintexts of weight(position) * plaintext + pad(user, round, range of rows)   (mod n),
+
+    with pseudorandom weights and pads modulo n from a key that only users have. A server that adds anything
+    else than it says, without knowing the weights, is right with probability about 1/n. But rows of zeros
+    change no tag: a server that leaves one out learns from whether the round is accepted that it held zeros.
+
+    secret: bytes that only users have. modulus: n; forging is as likely as guessing modulo its smallest prime
+    factor. number: one protected tag, (bytes,) uint8, to the number modulo n in it.
+    """
+
+    def __init__(self, secret: bytes, modulus: int, number: Callable[[Wire], mpz]) -> None:
+        self._secret, self.modulus, self._number_in = secret, mpz(modulus), number
         self._width = -(-int(self.modulus).bit_length() // 8)
         self._weights: dict[tuple[int, int], list[mpz]] = {}
 
-    @classmethod
-    def of_primes(cls, primes: tuple[int, int], read: Callable[[Wire], mpz]) -> Authenticator:
-        """Modulo n = p*q, under a secret that is derived from the private key p, q."""
-        smaller, larger = sorted(map(int, primes))
-        text = b"".join(prime.to_bytes(-(-prime.bit_length() // 8), "little") for prime in (smaller, larger))
-        return cls(hashlib.sha256(b"fedmf-ray tags" + text).digest(), smaller * larger, read)
+    def start(self, firsts: Sequence[int]) -> list[mpz]:
+        return [self.pad(INITIAL, INITIAL, first) for first in firsts]
+
+    def join(self, numbers: Sequence[mpz]) -> mpz:
+        return sum(numbers, mpz(0)) % self.modulus
+
+    def read(self, message: EncryptedItems) -> mpz:
+        assert message.tag is not None
+        return self._number_in(message.tag) % self.modulus
+
+    def pads(self, message: EncryptedItems, which: slice) -> mpz:
+        users = message.credited[which].tolist()
+        return self.join([self.pad(user, message.round - 1, message.first) for user in users])
 
     def tag(self, blocks: NDArray[np.int64], plaintexts: Sequence[mpz], *label: int) -> mpz:
         """The number to encrypt as the tag of (k,) blocks with k * m plaintexts, under a label used once."""

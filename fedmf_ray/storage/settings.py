@@ -1,7 +1,7 @@
 """What a checkpoint is bound to: all that shapes values, spelled out, so that a difference can be named.
 
-A round that is done again must have the same values as before: under the same pad, two different uploads
-would let a server forge a tag.
+A round that is done again must have the same values as before: a server may have kept uploads of the first
+time, which count with those of others.
 """
 
 from __future__ import annotations

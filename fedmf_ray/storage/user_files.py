@@ -68,6 +68,7 @@ def load(
     users.counted[:] = column("counted")[at]
     users.parts[:] = np.concatenate(pieces("parts", "part_counts"))
     users.restored()
+    key.restored()
     if run := parts[0]["run"].tobytes():  # of schemes that bind it; others may be frozen
         key.run = run
     balance = array_to_numbers(parts[0]["balance"])

@@ -175,6 +175,7 @@ def _priced(
     """A round of a plan at these prices: what users are charged, the work that it is, and its parts."""
     deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
     costs, receive_cpu_s, done, blocks, ratings = RoundCosts(), 0.0, 0, list[Any](), 0
+    rated_blocks, reading_cpu_s = 0, 0.0
     for some in plan.population.uploads(plan.terms.blocks, plan.terms.part_text_sparsity):
         asked = fates[done : done + len(some.user_ids)] != ABSENT
         done += len(some.user_ids)
@@ -185,10 +186,11 @@ def _priced(
         costs.add(charged, deployment.seconds(charged))
         blocks.append(charged.upload_blocks)
         ratings += int(some.ratings[asked].sum())
-    decrypt_s = float(charged.decrypt_cpu_s[0])  # the same for every user
+        rated_blocks += int(some.rated_blocks[asked].sum())
+        reading_cpu_s += float(charged.decrypt_cpu_s.sum())
     work = Work(
-        decrypt_s,
-        costs.user_cpu_s - int((fates != ABSENT).sum()) * decrypt_s,
+        prices.read_cpu_s,  # whatever users are charged of it
+        costs.user_cpu_s - reading_cpu_s,
         receive_cpu_s,
         prices.publish_cpu_s,
         shared=not plan.scheme.lightweight,
@@ -197,7 +199,7 @@ def _priced(
         opening=prices.opening(np.concatenate(blocks)),
     )
     uploaded = np.concatenate(blocks)
-    return costs, work, prices.steps(len(uploaded), ratings, int(uploaded.sum()))
+    return costs, work, prices.steps(len(uploaded), ratings, int(uploaded.sum()), rated_blocks)
 
 
 def write_rows(output: Path, estimates: Sequence[tuple[dict[str, Any], Estimate]]) -> Path:

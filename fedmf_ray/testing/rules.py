@@ -25,6 +25,7 @@ from fedmf_ray.protocol.round import Local
 from fedmf_ray.schemes import IN_THE_CLEAR
 from fedmf_ray.tables import FACTORS, ITEMS, RATERS
 from fedmf_ray.testing.federations import FEW, LEAST_ITEMS, STEPS, federation, setting_of
+from fedmf_ray.testing.hidden_rows import check_hidden_rows
 
 Case = tuple[int, bool, int]
 
@@ -160,6 +161,13 @@ class RuleTests:
         _same_bits(self._after((2, biases, 1), factors))
 
     @cases
+    def test_users_need_no_more_rows_than_it_says(self, case: Case) -> None:
+        """With ``reads_rated``: what others rated may be anything at all."""
+        local = self._after(case)
+        if self.rule.reads_rated:
+            check_hidden_rows(local, _results)
+
+    @cases
     def test_inputs_are_left_alone(self, case: Case) -> None:
         local = self._after(case)
         users, setting, read = local.users, local.terms.setting, local.items
@@ -234,6 +242,15 @@ def _learn(local: Local, first: int = 0, stop: int | None = None) -> Learned:
     mine = slice(users.train.starts[first], users.train.starts[stop])
     memory, block = Memory(users.counted[first:stop], users.parts[mine]), users.train.part(first, stop)
     return local.terms.rule.learn(users.opened[first:stop], local.items, block, memory, local.terms.setting)
+
+
+def _results(local: Local, user: int) -> list[NDArray[np.float64]]:
+    """Whatever one user computes from what it reads."""
+    rule, setting, block = local.terms.rule, local.terms.setting, local.users.train.part(user, user + 1)
+    rule.prepare(local.items, setting)
+    held = rule.hold(local.items, block, np.ones(len(block.items)), setting)
+    solved = [rule.solve(local.items, block, setting)] if rule.solves else []
+    return [*_arrays(_learn(local, user, user + 1)), held, *solved]
 
 
 def _same_bits(local: Local) -> None:

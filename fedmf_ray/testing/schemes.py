@@ -14,11 +14,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.base import Aggregate, Closed, Evaluator, KeyHolder, Rows, Scheme, Shape, Wire
 from fedmf_ray.schemes.claims import refuted
+from fedmf_ray.schemes.messages import EncryptedItems
+from fedmf_ray.schemes.sides import Piece
+from fedmf_ray.schemes.tags import INITIAL, PlaintextAuthenticator
 
 Integers = NDArray[np.int64]
 Sides = tuple[Evaluator, KeyHolder]
@@ -166,12 +168,10 @@ class SchemeTests:
         total = again.aggregate(key.encrypt(integers))
         total.add(np.arange(2), restored.encrypt(integers))
         assert np.array_equal(self._read(restored, total), 2 * integers)
-        tagging, tagging_again = key.authenticator, restored.authenticator
-        assert (tagging is None) == (tagging_again is None)
-        if tagging and tagging_again:
-            blocks, plaintexts = np.arange(2), restored.plaintexts(integers)
-            tag = tagging.tag(blocks, plaintexts, 7, 3, 2)
-            assert tagging_again.tag(blocks, plaintexts, 7, 3, 2) == tag
+        assert (key.authenticator is None) == (restored.authenticator is None)
+        if key.authenticator is not None:
+            blocks, wire = np.arange(2), key.encrypt(integers)
+            assert restored.weigh(blocks, integers, wire) == key.weigh(blocks, integers, wire)
 
     def test_other_secrets_are_no_use(self, sides: Sides) -> None:
         """Unless it hides nothing."""
@@ -191,22 +191,40 @@ class SchemeTests:
         if tagged is None:
             assert key.keeps_heads == (self.scheme.tag_bytes() > 0), "tags that nobody checks"
             return
-        numbers = [mpz(0), mpz(12345), tagged.modulus - 1]
-        integers = self._rows(12, 1)
-        wire = key.encrypt(integers, numbers)
-        assert len(wire) == 1 + len(numbers)
-        assert np.array_equal(key.decrypt(wire[:1]), integers)
-        tags = wire[1:, :1]
-        assert tags[0, 0].nbytes == self.scheme.tag_bytes()
-        assert [tagged.read(tag[0]) for tag in tags] == numbers
-        total = evaluator.aggregate(tags[:1])
-        for tag in (tags[1], tags[2], tags[2], evaluator.negate(tags[1:2])[0]):
-            total.add(np.array([0]), tag[None])
-        assert tagged.read(self._published(key, total)[0, 0]) == tagged.modulus - 2
+
+        def protected(user_id: int, number: int, blocks: Integers) -> tuple[Wire, Wire]:
+            rows = self._rows(20 + user_id, len(blocks)) // 2
+            piece = Piece(user_id, 0, 0, len(blocks))
+            wire, (tag,) = key.protect(number, rows, blocks, [piece], {}, False)
+            assert user_id == INITIAL or tag.nbytes == self.scheme.tag_bytes()
+            return wire, tag
+
+        wire, tag = protected(INITIAL, INITIAL, np.arange(3))
+        total, tags = evaluator.aggregate(wire), evaluator.tags(tag)
+        for user_id, rows in ((7, [0, 2]), (9, [1]), (8, [0, 1])):
+            wire, tag = protected(user_id, 0, np.array(rows))
+            total.add(np.array(rows), wire)
+            tags.add(user_id, tag)
+        total.add(np.array([0, 1]), evaluator.negate(wire))
+        tags.remove(8, tag)
+        credited = np.array([7, 9])
+        if self.scheme.opens:
+            (opening,) = key.open([Closed(0, 0, credited, total.closing(), tags.closing())])
+            total.open(opening.sums)
+            tags.open(opening.tags)
+        message = EncryptedItems(1, 0, total.wire(), tags.end(), credited)
+        pads, blocks = tagged.pads(message, slice(None)), np.arange(3)
+        wires = message.ciphertexts, np.concatenate([message.ciphertexts[:2], total.wire()[:1]])
+        numbers = [
+            tagged.join([*tagged.start([0]), pads, key.weigh(blocks, key.decrypt(one), one)]) for one in wires
+        ]
+        assert tagged.read(message) == numbers[0] != numbers[1]
 
     def test_plaintexts_are_what_tags_are_made_of(self, sides: Sides) -> None:
-        """As many for each row, and those of sums are sums."""
+        """As many for each row, and those of sums are sums. For tags of plaintexts."""
         _, key = sides
+        if not isinstance(key.authenticator, PlaintextAuthenticator):
+            return
         one, other = self._rows(13, 3) // 2, self._rows(14, 3) // 2
         plaintexts = [key.plaintexts(integers) for integers in (one, other, one + other)]
         assert len(plaintexts[0]) % 3 == 0

@@ -1,5 +1,6 @@
 """Charged time: the slowest user on its own device, and runs charged by unit costs instead of a clock."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from fedmf_ray.costs.seconds import SLOWEST, RoundCosts, UserCosts
 from fedmf_ray.costs.tariff import Line, UnitCosts
 from fedmf_ray.costs.unit_costs import Columns, measure
 from fedmf_ray.engine import pricing
+from fedmf_ray.engine.backends import SerialBackend
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
@@ -21,6 +23,7 @@ from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.sections import Devices, Network
 from fedmf_ray.schemes.paillier.scheme import Elementwise, Packed
 from fedmf_ray.schemes.plain import Plain
+from fedmf_ray.study.estimate import estimate
 
 PRICES = UnitCosts(
     decrypt=Line(0.5, 0.01),
@@ -30,6 +33,7 @@ PRICES = UnitCosts(
     publish=Line(2e-3, 2e-5),
     credit=Line(0.0, 1e-4),
 )
+RATED = dataclasses.replace(PRICES, open=Line(0.125, 0.008))
 LOSSES = ["train_mse", "test_rmse", "test_mae"]
 
 
@@ -134,6 +138,24 @@ def test_a_calibrated_run_has_the_model_and_the_bytes_of_the_real_one(
     counted = ["round", "user_id", "upload_bytes", "download_bytes", "upload_rows", "upload_blocks"]
     assert real[counted].equals(charged[counted])
     assert set(charged["basis"]) == {"charged"}
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 1.0])
+def test_users_who_open_what_they_rated_are_charged_for_that(tmp_path, ratings_file, monkeypatch, sparsity):
+    """And for checking everything, decoys or not."""
+    monkeypatch.setattr(pricing, "_unit_costs", {})
+    monkeypatch.setattr(pricing, "measure", lambda *setting: RATED)
+    dials = {"charge": "elementwise", "reading": "rated", "part_text_sparsity": sparsity}
+    scenario = chosen(ratings_file, **dials)
+    users = pd.read_csv(run(scenario, tmp_path, Silent()) / "users.csv.gz")
+    rated = np.array([2, 3, 3, 4, 5, 0])
+    check, tags = (0.5 - 0.125) + 28 * (0.01 - 0.008), 6 * 1e-4
+    expected = check + tags + 0.125 + 4 * rated * 0.008
+    assert users["decrypt_cpu_s"].to_numpy() == pytest.approx(np.tile(expected, 2), rel=1e-5)
+    estimated = estimate(scenario, SerialBackend())
+    assert estimated.row["user_decrypt_cpu_s_mean"] == pytest.approx(expected.mean())
+    assert sum(step.cpu_s for step in estimated.steps) == pytest.approx(estimated.deployed_cpu_s)
+    assert {"check", "open"} < {step.name for step in estimated.steps}
 
 
 def test_a_calibrated_run_is_charged_unit_costs_times_work(tmp_path, ratings_file, prices):

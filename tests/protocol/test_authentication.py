@@ -8,141 +8,16 @@ import pytest
 from fedmf_ray.protocol.items import TamperedError
 from fedmf_ray.protocol.messages import EncryptedItems
 from fedmf_ray.protocol.server import deliver
-from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes.numbers import array_to_numbers
-from tests.support.small_protocol import FACTORS, NOTHING, Federation, agreed_terms, secrets_of
-
-ITEMS = 6
-
-
-def federation_of(scheme="packed", servers=1):
-    """Three users and as many servers as asked for; each test lets a server misbehave."""
-    rated = [[0, 2, 4], [1, 2, 5], [0, 3, 5]]
-    people = [
-        UserRatings(user, np.array(items), np.array([4.0, 3.0, 1.5]), *NOTHING)
-        for user, items in enumerate(rated, start=1)
-    ]
-    return Federation(scheme, agreed_terms("batch", servers=servers, items=ITEMS, users=3), people)
-
-
-def add(server, rows, ciphertexts, tag):
-    """What a server can do with its own memory, without any check."""
-    server._sum.add(np.asarray(rows) - server._first, ciphertexts)
-    if tag is not None:
-        server._tags.add(np.array([0]), tag[None, None])
-
-
-def one_of(federation, pieces):
-    """Anybody can encrypt: 1 + n is an encryption of one."""
-    p, q = array_to_numbers(federation.key.secrets()["primes"])
-    return np.frombuffer((1 + p * q).to_bytes(pieces.ciphertexts.shape[-1], "little"), np.uint8)
-
-
-def upload_twice(server, pieces, _):
-    add(server, pieces.blocks, pieces.ciphertexts, pieces.tag)
-
-
-def credited_as_often(times, order=np.sort):
-    """Uploads added and credited more than once: their pads would agree."""
-
-    def trick(server, pieces, federation):
-        for _ in range(times - 1):
-            add(server, pieces.blocks, pieces.ciphertexts, pieces.tag)
-        federation.credit = lambda credited: order(np.append(credited, [pieces.user_id] * (times - 1)))
-
-    trick.__name__ = f"credited_{times}_times_{order.__name__}"
-    return trick
-
-
-def a_stranger_credited(server, pieces, federation):
-    federation.credit = lambda credited: np.append(credited, credited[-1] + 1000)
-
-
-def a_stranger_below_zero_credited(server, pieces, federation):
-    federation.credit = lambda credited: np.append(-1, credited)
-
-
-def credited_with_fractions(server, pieces, federation):
-    federation.credit = lambda credited: credited.astype(float)
-
-
-def credited_in_a_table(server, pieces, federation):
-    federation.credit = lambda credited: credited[:, None]
-
-
-def rows_twice_without_the_tag(server, pieces, _):
-    add(server, pieces.blocks, pieces.ciphertexts, None)
-
-
-def replay_an_earlier_round(server, pieces, federation):
-    earlier = federation.past[0][1][0][0]
-    add(server, earlier.blocks, earlier.ciphertexts, earlier.tag)
-
-
-def a_row_dropped(server, pieces, federation):
-    negative = federation.evaluator.negate(pieces.ciphertexts[:1])
-    add(server, pieces.blocks[:1], negative, None)
-
-
-def two_rows_swapped(server, pieces, federation):
-    negative = federation.evaluator.negate(pieces.ciphertexts)
-    add(server, pieces.blocks, negative, None)
-    add(server, pieces.blocks, pieces.ciphertexts[::-1].copy(), None)
-
-
-def a_number_of_its_own(server, pieces, federation):
-    one = one_of(federation, pieces)
-    wire = np.broadcast_to(one, (1, *pieces.ciphertexts.shape[1:])).copy()
-    add(server, pieces.blocks[:1], wire, None)
-
-
-def a_number_of_its_own_with_a_tag(server, pieces, federation):
-    one = one_of(federation, pieces)
-    wire = np.broadcast_to(one, (1, *pieces.ciphertexts.shape[1:])).copy()
-    add(server, pieces.blocks[:1], wire, one)
-
-
-def a_user_left_out_but_credited(server, pieces, federation):
-    negate = federation.evaluator.negate
-    add(server, pieces.blocks, negate(pieces.ciphertexts), negate(pieces.tag[None, None])[0, 0])
-
-
-def a_user_added_but_not_credited(server, pieces, federation):
-    server._added[0] = False
-
-
-def an_upload_credited_to_somebody_else(server, pieces, federation):
-    negate = federation.evaluator.negate
-    (other,) = federation.latest[1]
-    add(server, other.blocks, negate(other.ciphertexts), negate(other.tag[None, None])[0, 0])
-    add(server, pieces.blocks, pieces.ciphertexts, pieces.tag)
-
-
-TRICKS = [
-    upload_twice,
-    *(credited_as_often(times) for times in (2, 5)),
-    credited_as_often(2, np.array),
-    a_stranger_credited,
-    a_stranger_below_zero_credited,
-    credited_with_fractions,
-    credited_in_a_table,
-    rows_twice_without_the_tag,
-    replay_an_earlier_round,
-    a_row_dropped,
-    two_rows_swapped,
-    a_number_of_its_own,
-    a_number_of_its_own_with_a_tag,
-    a_user_left_out_but_credited,
-    a_user_added_but_not_credited,
-    an_upload_credited_to_somebody_else,
-]
-TAGS_DIFFER = [
-    *(credited_as_often(times) for times in (2, 5)),
-    rows_twice_without_the_tag,
-    replay_an_earlier_round,
-    a_user_left_out_but_credited,
-]
-"""The slow scheme has the same tags: some tricks show that they are checked."""
+from tests.support.cheating_servers import (
+    ITEMS,
+    TAGS_DIFFER,
+    TRICKS,
+    crediting,
+    federation_of,
+    number_of,
+    two_nonces_swapped,
+)
+from tests.support.small_protocol import FACTORS, secrets_of
 
 
 @pytest.mark.parametrize(
@@ -153,13 +28,15 @@ TAGS_DIFFER = [
 def test_a_server_that_cheats_is_noticed_in_the_same_round(scheme, trick):
     federation = federation_of(scheme)
     federation.play()
-    federation.credit = lambda credited: credited
+    federation.credit = federation.forge = lambda unchanged: unchanged
+    if trick is two_nonces_swapped:
+        federation.key.restored()  # or else both are the usual one
     federation.latest = uploads = federation.uploads()
     federation.deliver(uploads)
     trick(federation.servers[0], uploads[0][0], federation)
     federation.publish()
     (message,) = federation.messages
-    federation.messages = [dataclasses.replace(message, credited=federation.credit(message.credited))]
+    federation.messages = [federation.forge(crediting(message, federation.credit(message.credited)))]
     with pytest.raises(TamperedError, match="round 2: the item matrix of server 0 is not the sum"):
         federation.open()
 
@@ -180,11 +57,10 @@ def test_a_piece_that_goes_to_the_wrong_server_is_noticed_by_its_tag():
     uploads = federation.uploads()
     federation.deliver(uploads)
     first, second = federation.servers
-    negate = federation.evaluator.negate
     mine, other = uploads[0]
     for server, takes, gives in ((first, mine, other), (second, other, mine)):
-        server._tags.add(np.array([0]), negate(takes.tag[None, None]))
-        server._tags.add(np.array([0]), gives.tag[None, None])
+        server._tags.remove(takes.user_id, takes.tag)
+        server._tags.add(gives.user_id, gives.tag)
     federation.publish()
     with pytest.raises(TamperedError):
         federation.open()
@@ -258,7 +134,7 @@ def test_who_is_credited_in_a_matrix_that_was_settled_before_is_no_news():
     federation = federation_of()
     federation.play(who=[0])
     counted = federation.users.counted.copy()
-    federation.messages = [dataclasses.replace(federation.messages[0], credited=np.array([1, 2, 3]))]
+    federation.messages = [crediting(federation.messages[0], np.array([1, 2, 3]))]
     federation.open()
     assert federation.users.counted.tolist() == counted.tolist() == [1, 0, 0]
 
@@ -281,14 +157,33 @@ def test_honest_rounds_are_never_accused(scheme, servers):
         assert federation.messages[0].credited.tolist() == expected
 
 
-def test_a_tag_says_nothing_about_the_plaintext_to_those_without_the_key():
-    """Two users with the same steps have unrelated tags, and so has one user in two rounds."""
+def test_a_tag_says_nothing_to_those_without_the_key():
+    """The same ciphertexts have unrelated tags, for two users and for one user in one round, done again."""
     federation = federation_of()
     authenticator, blocks = federation.key.authenticator, np.array([1, 2])
-    plaintexts = federation.key.plaintexts(np.ones((2, FACTORS), np.int64))
-    numbers = {authenticator.tag(blocks, plaintexts, user, number, 0) for user in (1, 2) for number in (0, 1)}
-    assert len(numbers) == 4
-    assert all(number.bit_length() > authenticator.modulus.bit_length() - 60 for number in numbers)
+    wire = federation.key.encrypt(np.ones((2, FACTORS), np.int64))
+    tags = [
+        authenticator.tag(blocks, wire, user, number, 0) for user, number in ((1, 0), (2, 0), (1, 1), (1, 1))
+    ]
+    numbers = [int.from_bytes(number_of(tag).tobytes(), "little") for tag in tags]
+    assert len({number % int(authenticator.modulus) for number in numbers}) == 4
+    assert all(number.bit_length() > 2 * 1024 - 60 for number in numbers)
+
+
+def test_an_upload_that_is_done_again_counts_with_either_tag_but_not_with_a_mix():
+    """After a failure a user may send another encryption of the same, under another nonce."""
+    for mixed in (False, True):
+        federation = federation_of()
+        once, again = federation.uploads(), federation.uploads()
+        (one,), (other,) = once[0], again[0]
+        piece = dataclasses.replace(other, tag=one.tag) if mixed else other
+        federation.deliver([[piece], *once[1:]])
+        federation.publish()
+        if mixed:
+            with pytest.raises(TamperedError):
+                federation.open()
+        else:
+            federation.open()
 
 
 def test_in_the_clear_nothing_is_tagged():

@@ -26,9 +26,9 @@ class Boundary:
             begun = self.key.begin(0, zeros, NOBODY)
             self.items = EncryptedItems(0, 0, begun.sums, begun.tags, NOBODY, begun.head, begun.proof)
         else:
-            tagged = self.key.authenticator is not None
-            wire = self.key.encrypt(zeros, [0] * tagged)
-            self.items = EncryptedItems(0, 0, wire[:BLOCKS], wire[-1, 0] if tagged else None, NOBODY)
+            whole = Piece(-1, 0, 0, BLOCKS)
+            wire, tags = self.key.protect(-1, zeros, np.arange(BLOCKS), [whole], {}, True)
+            self.items = EncryptedItems(0, 0, wire, tags[0] if tags else None, NOBODY)
         heads, piece = {0: self.items.head}, Piece(1, 0, 0, 3)
         sent, tags = self.key.protect(0, steps, np.array(blocks), [piece], heads, False)
         tag = tags[0] if tags else None

@@ -9,6 +9,7 @@ import pytest
 from fedmf_ray.protocol.items import encrypt_items
 from fedmf_ray.protocol.messages import Upload
 from fedmf_ray.protocol.server import Roster, Server, UploadRefused
+from fedmf_ray.schemes import Piece
 from fedmf_ray.schemes.numbers import array_to_numbers
 from tests.support.small_protocol import FACTORS, ITEMS, agreed_terms, sides
 
@@ -31,9 +32,8 @@ def setting():
 
 def upload_of(key, round=0, user=1, rows=(2, 5)):
     rows, integers = np.array(rows, np.int64), np.full((len(rows), FACTORS), 1 << 19)
-    tag = key.authenticator.tag(rows, key.plaintexts(integers), user, round, 0)
-    wire = key.encrypt(integers, [tag])
-    return Upload(round, user, rows, wire[:-1], wire[-1, 0])
+    wire, (tag,) = key.protect(round, integers, rows, [Piece(user, 0, 0, len(rows))], {}, False)
+    return Upload(round, user, rows, wire, tag)
 
 
 class TestServer:
@@ -66,7 +66,7 @@ class TestServer:
             (dataclasses.replace(good, ciphertexts=good.ciphertexts[..., :-1]), "agreed shape"),
             (dataclasses.replace(good, ciphertexts=np.zeros_like(good.ciphertexts)), "a ciphertext"),
             (dataclasses.replace(good, tag=None), "has no tag"),
-            (dataclasses.replace(good, tag=good.tag[:-1]), "its tag of .255,. is not of the agreed shape"),
+            (dataclasses.replace(good, tag=good.tag[:-1]), "its tag of .263,. is not of the agreed shape"),
             (dataclasses.replace(good, tag=np.zeros_like(good.tag)), "a ciphertext"),
         ]:
             with pytest.raises(UploadRefused, match=reason):

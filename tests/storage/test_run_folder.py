@@ -68,9 +68,9 @@ class TestRunFolder:
     def test_bytes_are_those_of_the_wire(self, folder):
         users = pd.read_csv(folder / "users.csv.gz")
         # Twelve rows in two 1024-bit ciphertexts, 256 bytes each; an uploaded block carries its number. Both
-        # carry a tag.
-        assert (users["download_bytes"] == 2 * 256 + 256).all()
-        assert (users["upload_bytes"] == users["upload_blocks"] * (256 + 8) + 256).all()
+        # carry a tag with a nonce, and what is published the nonce of all users in it, too.
+        assert (users["download_bytes"] == 2 * 256 + 256 + 8 + 8).all()
+        assert (users["upload_bytes"] == users["upload_blocks"] * (256 + 8) + 256 + 8).all()
         assert (users["upload_blocks"] <= users["upload_rows"]).all()
 
     def test_holds_nothing_but_known_keys_and_columns(self, folder):

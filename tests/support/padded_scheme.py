@@ -17,7 +17,7 @@ from gmpy2 import mpz
 
 from fedmf_ray.protocol.messages import Opening
 from fedmf_ray.schemes import Aggregate, Evaluator, KeyHolder, Reads, Scheme
-from fedmf_ray.schemes.tags import Authenticator
+from fedmf_ray.schemes.tags import PlaintextAuthenticator
 
 NONCE_BYTES = VALUE_BYTES = 16
 MODULUS = 1 << 8 * VALUE_BYTES
@@ -99,7 +99,7 @@ class PaddedKeyHolder(KeyHolder):
     @cached_property
     def authenticator(self):
         secret = hashlib.sha256(b"tags" + self._secret).digest()
-        return Authenticator(secret, TAG_MODULUS, self._read_tag)
+        return PlaintextAuthenticator(secret, TAG_MODULUS, self._read_tag)
 
     def _read_tag(self, tag):
         (piece,) = from_wire(tag)

@@ -130,6 +130,10 @@ class Rule(ABC):
     has_factors: ClassVar[bool] = True
     """Something of it is as long as ``model.factors``."""
 
+    reads_rated: ClassVar[bool] = False
+    """To learn, a user needs no item rows but those that it rated, and the shared tables. All of V, unless a
+    rule says so."""
+
     prepares: ClassVar[bool] = False
     """It has something to :meth:`prepare` for all items, which takes the longer the more there are."""
 

@@ -25,6 +25,8 @@ class GradientRule(Rule):
     """Users move from where their vectors were when the round opened, and each rating moves its item's
     row."""
 
+    reads_rated: ClassVar[bool] = True
+
     @abstractmethod
     def step(
         self, user_vectors: Floats, item_matrix: Floats, block: RatingBlock, steps: Steps, bias: bool = False

@@ -43,6 +43,7 @@ class Ridge(Rule):
     name: ClassVar[str] = "ridge"
     solves: ClassVar[bool] = True
     counts: ClassVar[bool] = True
+    reads_rated: ClassVar[bool] = True
     parts: ClassVar[tuple[str, ...]] = (CURVATURE,)
     calmer: ClassVar[str] = "raise model.reg_user and model.reg_item, or lower model.init_scale"
 

@@ -10,26 +10,28 @@ import numpy as np
 from gmpy2 import mpz
 from phe.paillier import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
 
-from fedmf_ray.schemes.base import Aggregate, Evaluator, Integers, KeyHolder, Secrets, Wire
+from fedmf_ray.schemes.base import Aggregate, Evaluator, Integers, Secrets, Tags, Wire
 from fedmf_ray.schemes.numbers import numbers_to_array
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
-from fedmf_ray.schemes.tags import Authenticator
+from fedmf_ray.schemes.paillier.macs import CiphertextAuthenticator, CiphertextTags, PaillierKeyHolder
 
 
-class ElementwiseKeyHolder(KeyHolder):
+class ElementwiseKeyHolder(PaillierKeyHolder):
     """``phe`` as the authors' prototype uses it: one value, one encryption with the public key."""
 
-    def __init__(self, public: PaillierPublicKey, private: PaillierPrivateKey) -> None:
-        self._public, self._private = public, private
+    def __init__(
+        self, public: PaillierPublicKey, private: PaillierPrivateKey, columns: int, nonce: bytes
+    ) -> None:
+        """columns: values of a row."""
+        self._public, self._private, self._columns, self.nonce = public, private, columns, nonce
 
     def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
-        rows, columns = integers.shape
-        wire = np.zeros((rows + len(numbers), columns, _ciphertext_bytes(self._public)), np.uint8)
-        for row, values in zip(wire[:rows], integers, strict=True):
+        if len(numbers):
+            raise ValueError("tags are made by `protect`")
+        wire = np.zeros((*integers.shape, _ciphertext_bytes(self._public)), np.uint8)
+        for row, values in zip(wire, integers, strict=True):
             encrypted = (self._public.encrypt(int(q)) for q in values)
             row[:] = paillier.serialise((mpz(e.ciphertext(be_secure=False)) for e in encrypted), row.shape)
-        for row, number in zip(wire[rows:], numbers, strict=True):
-            row[:1] = paillier.serialise([mpz(self._public.raw_encrypt(int(number)))], row[:1].shape)
         return wire
 
     def decrypt(self, wire: Wire) -> Integers:
@@ -39,19 +41,15 @@ class ElementwiseKeyHolder(KeyHolder):
             row[:] = [self._private.decrypt(e) for e in numbers]
         return integers
 
-    def decrypt_number(self, ciphertext: Wire) -> mpz:
-        """(bytes,) to the number modulo n in it."""
-        return mpz(self._private.raw_decrypt(int(paillier.parse(ciphertext)[0])))
-
     def secrets(self) -> Secrets:
         return {"primes": numbers_to_array([self._private.p, self._private.q])}
 
     @cached_property
-    def authenticator(self) -> Authenticator:  # type: ignore[override]
-        return Authenticator.of_primes((self._private.p, self._private.q), self.decrypt_number)
+    def authenticator(self) -> CiphertextAuthenticator:  # type: ignore[override]
+        return CiphertextAuthenticator((self._private.p, self._private.q), self._columns, self.nonce)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._public, self._private)
+        return type(self), (self._public, self._private, self._columns, self.nonce)
 
 
 class ElementwiseEvaluator(Evaluator):
@@ -62,6 +60,9 @@ class ElementwiseEvaluator(Evaluator):
 
     def aggregate(self, wire: Wire) -> ElementwiseAggregate:
         return ElementwiseAggregate(self._public, wire)
+
+    def tags(self, tag: Wire) -> Tags:
+        return CiphertextTags(self, tag, _ciphertext_bytes(self._public))
 
     def zeros(self, shape: tuple[int, ...]) -> Wire:
         return paillier.ones(shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,15 +9,15 @@ from typing import Any
 import numpy as np
 from gmpy2 import mpz
 
-from fedmf_ray.schemes.base import Aggregate, Evaluator, Integers, KeyHolder, Secrets, Wire
+from fedmf_ray.schemes.base import Aggregate, Evaluator, Integers, Secrets, Tags, Wire
 from fedmf_ray.schemes.numbers import numbers_to_array
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
 from fedmf_ray.schemes.paillier import kernels
+from fedmf_ray.schemes.paillier.macs import CiphertextAuthenticator, CiphertextTags, PaillierKeyHolder
 from fedmf_ray.schemes.paillier.slots import SlotLayout
-from fedmf_ray.schemes.tags import Authenticator
 
 
-class PackedKeyHolder(KeyHolder):
+class PackedKeyHolder(PaillierKeyHolder):
     """Whole rows as slots of one plaintext, encrypted with the key-holder's residue table.
 
     Pickles as p, q and the table's bytes, so that users' processes of a machine share one copy; the kernel
@@ -27,31 +26,21 @@ class PackedKeyHolder(KeyHolder):
 
     at_once = kernels.AT_ONCE
 
-    def __init__(self, p: int, q: int, table: paillier.ResidueTable, slots: SlotLayout) -> None:
-        self._p, self._q, self._table, self._slots = int(p), int(q), table, slots
+    def __init__(self, p: int, q: int, table: paillier.ResidueTable, slots: SlotLayout, nonce: bytes) -> None:
+        self._p, self._q, self._table, self._slots, self.nonce = int(p), int(q), table, slots, nonce
         self._key = kernels.choose(slots.key_bits).PrivateKey(self._p, self._q, table)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._p, self._q, self._table, self._slots)
+        return type(self), (self._p, self._q, self._table, self._slots, self.nonce)
 
     def encrypt(self, integers: Integers, numbers: Sequence[mpz] = ()) -> Wire:
-        layout, count = self._slots, len(integers) + len(numbers)
-        wire = np.empty((count, layout.ciphertexts_per_row, layout.key_bits // 4), np.uint8)
-        for rows in _chunks(len(integers)) if count else ():
-            packed = layout.encode(integers[rows])
-            if rows.stop >= len(integers):  # numbers go with the last rows: kernels work on several at once
-                rows = slice(rows.start, count)
-                packed = np.concatenate([packed, self._number_rows(numbers)])
-            wire[rows] = self._key.encrypt(packed, layout.offsets)
+        if len(numbers):
+            raise ValueError("tags are made by `protect`")
+        layout = self._slots
+        wire = np.empty((len(integers), layout.ciphertexts_per_row, layout.key_bits // 4), np.uint8)
+        for rows in _chunks(len(integers)):
+            wire[rows] = self._key.encrypt(layout.encode(integers[rows]), layout.offsets)
         return wire
-
-    def _number_rows(self, numbers: Sequence[mpz]) -> Wire:
-        """Numbers as packed plaintexts, (numbers, ciphertexts_per_row, bytes); the rest of a row is zero."""
-        offsets, size = self._slots.offsets, self._slots.plaintext_bytes
-        modulus = mpz(self._p) * self._q
-        shifted = [[(number + offsets[0]) % modulus, *offsets[1:]] for number in numbers]
-        flat = [mpz(number) for row in shifted for number in row]
-        return paillier.serialise(flat, (len(numbers), len(offsets), size))
 
     def decrypt(self, wire: Wire) -> Integers:
         layout = self._slots
@@ -60,21 +49,12 @@ class PackedKeyHolder(KeyHolder):
             integers[rows] = layout.decode(self._key.decrypt(wire[rows], layout.offsets))
         return integers
 
-    def decrypt_number(self, ciphertext: Wire) -> mpz:
-        """(bytes,) to the number modulo n in it."""
-        (number,) = paillier.parse(self._key.decrypt(ciphertext[None, None], [0]))
-        return number
-
-    def plaintexts(self, integers: Integers) -> list[mpz]:
-        packed = paillier.parse(self._slots.encode(integers))
-        return [number - offset for number, offset in zip(packed, itertools.cycle(self._slots.offsets))]
-
     def secrets(self) -> Secrets:
         return {"primes": numbers_to_array([self._p, self._q])}
 
     @cached_property
-    def authenticator(self) -> Authenticator:  # type: ignore[override]
-        return Authenticator.of_primes((self._p, self._q), self.decrypt_number)
+    def authenticator(self) -> CiphertextAuthenticator:  # type: ignore[override]
+        return CiphertextAuthenticator((self._p, self._q), self._slots.ciphertexts_per_row, self.nonce)
 
 
 class PackedEvaluator(Evaluator):
@@ -85,6 +65,9 @@ class PackedEvaluator(Evaluator):
 
     def aggregate(self, wire: Wire) -> PackedAggregate:
         return PackedAggregate(self._n, wire)
+
+    def tags(self, tag: Wire) -> Tags:
+        return CiphertextTags(self, tag, self._n.bit_length() // 4)
 
     def zeros(self, shape: tuple[int, ...]) -> Wire:
         return paillier.ones(shape)

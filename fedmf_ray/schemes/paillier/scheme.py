@@ -13,6 +13,7 @@ one user's key reads everything.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,6 +27,7 @@ from fedmf_ray.schemes.numbers import array_to_numbers
 from fedmf_ray.schemes.paillier import kernels
 from fedmf_ray.schemes.paillier.elementwise import ElementwiseEvaluator, ElementwiseKeyHolder
 from fedmf_ray.schemes.paillier.keys import check_key_bits, generate_keys, key_warning, restore_keys
+from fedmf_ray.schemes.paillier.macs import NONCE_BYTES
 from fedmf_ray.schemes.paillier.packed import PackedEvaluator, PackedKeyHolder
 from fedmf_ray.schemes.paillier.slots import SlotLayout
 
@@ -38,6 +40,7 @@ class Paillier(Scheme):
     """What both have in common. key_bits: size of the modulus n."""
 
     server_reads: ClassVar[Reads] = Reads.ROWS
+    checks_protected: ClassVar[bool] = True
 
     key_bits: int = 3072
 
@@ -50,7 +53,11 @@ class Paillier(Scheme):
         return cls(protocol["key_bits"])
 
     def tag_bytes(self) -> int:
-        return self.key_bits // 4
+        return self.key_bits // 4 + NONCE_BYTES
+
+    def published_bytes(self, shape: Shape, blocks: int) -> int:
+        """With the nonce that most tags have; those that were made after a failure have others."""
+        return super().published_bytes(shape, blocks) + NONCE_BYTES
 
     def block_bytes(self, shape: Shape) -> int:
         return self.pieces(shape) * (self.key_bits // 4)
@@ -72,7 +79,9 @@ class Elementwise(Paillier):
 
     def sides(self, shape: Shape, secrets: Secrets | None = None) -> tuple[Evaluator, KeyHolder]:
         public, private = restore_keys(*_primes(secrets)) if secrets else generate_keys(self.key_bits)
-        return ElementwiseEvaluator(public), ElementwiseKeyHolder(public, private)
+        return ElementwiseEvaluator(public), ElementwiseKeyHolder(
+            public, private, shape.columns, os.urandom(NONCE_BYTES)
+        )
 
     def rows_per_block(self, rows: Rows) -> int:
         """Longer blocks would save nothing, and fill up the last one of each table."""
@@ -104,7 +113,9 @@ class Packed(Paillier):
             private = generate_keys(self.key_bits)[1]
             p, q = private.p, private.q
         table = kernel.build_table(p, q, kernel.widest_window(self.key_bits // 2))
-        return PackedEvaluator(p * q), PackedKeyHolder(p, q, table, self._slots(shape))
+        return PackedEvaluator(p * q), PackedKeyHolder(
+            p, q, table, self._slots(shape), os.urandom(NONCE_BYTES)
+        )
 
     def pieces(self, shape: Shape) -> int:
         return self._slots(shape).ciphertexts_per_row

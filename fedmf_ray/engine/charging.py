@@ -1,0 +1,75 @@
+"""What users are charged for a round, of what their actor measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedmf_ray.costs.seconds import UserCosts
+from fedmf_ray.engine.answers import Hosting, Reading
+from fedmf_ray.engine.keeper import Keeper
+from fedmf_ray.protocol.terms import Terms
+from fedmf_ray.protocol.user import Users
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Charging(Keeper):
+    """Of a user actor. Work that is done once for all of its users is charged in full to each, but for the
+    blocks that a user does not open (``protocol.reading: rated``)."""
+
+    _users: Users
+    _terms: Terms
+    _hosting: Hosting
+
+    def _count_blocks(self) -> None:
+        """Find out how many blocks users are charged for: those of the tariff, if there is one."""
+        tariff, rows = self._hosting.tariff, self._users.upload_rows
+        layout = tariff.blocks if tariff else self._terms.blocks
+        self._charged_blocks: Integers = rows.under(layout) if tariff else rows.block_counts
+        self._opened_blocks: Integers | None = rows.rated(layout) if self._hosting.rated else None
+
+    def _charge_reading(self, settling_cpu_s: float, readings: Sequence[Reading], opening: float) -> None:
+        """settling_cpu_s: of what every user does once everything has been read. readings: all parts.
+        opening: seconds of theirs in which blocks were opened."""
+        checking = settling_cpu_s + sum(reading.cpu_s for reading in readings) - opening
+        self._download_bytes = readings[0].download_bytes
+        parts, count = np.ones(len(self._users)), self._terms.blocks.count
+        if self._opened_blocks is not None and self._hosting.tariff is None:
+            # Fewer than a key-holder works on at once may take as long.
+            at_once = self._key.at_once
+            parts = np.minimum(1.0, -(-self._opened_blocks // at_once) * at_once / count)
+        self._decrypt_cpu_s = checking + opening * parts
+
+    def _costs(
+        self,
+        first: int,
+        stop: int,
+        chosen: NDArray[np.bool_],
+        update_cpu_s: Floats,
+        encrypt_cpu_s: Floats,
+        upload_bytes: Integers,
+    ) -> UserCosts:
+        """Of the chosen ones of a contiguous range of users, measured or by the tariff."""
+        users, tariff = self._users, self._hosting.tariff
+        user_ids, rows, blocks = (
+            column[first:stop][chosen]
+            for column in (users.user_ids, users.upload_rows.counts, self._charged_blocks)
+        )
+        if tariff is not None:
+            ratings = users.rating_counts[first:stop][chosen]
+            opened = blocks if self._opened_blocks is None else self._opened_blocks[first:stop][chosen]
+            return tariff.users(user_ids, ratings, rows, blocks, opened)
+        return UserCosts(
+            user_id=user_ids,
+            decrypt_cpu_s=self._decrypt_cpu_s[first:stop][chosen],
+            update_cpu_s=update_cpu_s[chosen],
+            encrypt_cpu_s=encrypt_cpu_s[chosen],
+            download_bytes=np.full(len(user_ids), self._download_bytes),
+            upload_bytes=upload_bytes[chosen],
+            upload_rows=rows,
+            upload_blocks=blocks,
+        )
