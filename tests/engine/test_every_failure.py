@@ -60,6 +60,7 @@ CASES = {
     "ridge, some late": RIDGE
     | {"participation": {"share": 0.9, "dropout": 0.2, "late": 0.3, "minimum": 0.0}},
     "packed": {"protocol__scheme": "packed"},
+    "packed, what was rated": {"protocol__scheme": "packed", "protocol__reading": "rated"},
 }
 
 

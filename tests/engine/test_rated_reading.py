@@ -6,7 +6,7 @@ import pytest
 
 from fedmf_ray.engine.answers import Hosting, Reading
 from fedmf_ray.engine.progress import Silent
-from fedmf_ray.engine.run import run
+from fedmf_ray.engine.run import resume, run
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.plan import Plan
@@ -40,6 +40,15 @@ def test_losses_and_bytes_are_those_of_reading_all(tmp_path, changes):
     assert len(every) == len(rated)
     if changes.get("protocol__part_text_sparsity", 1.0) in (0.0, 1.0):  # decoys differ from run to run
         assert every[COUNTED].equals(rated[COUNTED])
+
+
+@pytest.mark.parametrize("apart", [1, 3])
+def test_a_run_that_goes_on_is_as_if_it_had_never_stopped(tmp_path, apart):
+    here = {"protocol__reading": "rated", "cluster__users_per_actor": apart, "cluster__server_shards": 2}
+    folder = run(small(**here, stop__rounds=2), tmp_path, Silent())
+    resume(folder, Silent(), ["stop.rounds=4", "cluster.users_per_actor=7"])
+    whole = run(small(stop__rounds=4, protocol__scheme="plain"), tmp_path / "whole", Silent())
+    assert losses_of(folder).equals(losses_of(whole))
 
 
 def actor_of(reading, users=7):

@@ -19,6 +19,9 @@ class Extension:
     instructions: str
     functions: Any
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load, (self.name, self.instructions)
+
     def obstacle(self) -> str | None:
         """Why this machine cannot run it, or None."""
         if self.functions is None:

@@ -108,7 +108,7 @@ class Modulus:
     """m as extensions want it: words (2, limbs) are m and R/2 modulo m."""
 
     def __init__(self, m: int, limbs: int, extension: Extension) -> None:
-        self.m, self.limbs, self._functions = mpz(m), limbs, extension.functions
+        self.m, self.limbs, self._extension = mpz(m), limbs, extension
         self.r = mpz(1) << 52 * limbs
         self.rows: list[int] = [self.m, (self.r >> 1) % self.m]
         self.words = words(self.rows, limbs)
@@ -125,11 +125,11 @@ class Modulus:
 
     def multiply(self, x: Words, targets: NDArray[np.int64], y: Words) -> None:
         """x[targets[i]] *= y[i] / R modulo m**2 for all i in turn, in place; x, y (..., 2 * limbs)."""
-        self._functions.multiply(self.limbs, self.words, x, targets, y)
+        self._extension.functions.multiply(self.limbs, self.words, x, targets, y)
 
     def power(self, x: Words, exponent: int) -> None:
         """Each x = (x/R)**exponent * R modulo m**2, in place, for m of a prime's size; (count, 2 * limbs)."""
-        self._functions.power(self.limbs, self.words, exponent_steps(exponent), x)
+        self._extension.functions.power(self.limbs, self.words, exponent_steps(exponent), x)
 
 
 class PrivateKey:
@@ -138,7 +138,7 @@ class PrivateKey:
     def __init__(self, p: int, q: int, table: paillier.ResidueTable, extension: Extension) -> None:
         self.p, self.q = p, q = mpz(p), mpz(q)
         self.n = n = p * q
-        self._table, self._functions = table, extension.functions
+        self._table, self._extension = table, extension
         self._primes, self._others = (p, q), (q, p)
         self._plaintext_bytes = -(-n.bit_length() // 8)
         self._ciphertext_bytes = -(-(n * n).bit_length() // 8)
@@ -165,7 +165,7 @@ class PrivateKey:
             for shift in shifts
         ]
         wire = np.empty((rows, pieces, self._ciphertext_bytes), np.uint8)
-        self._functions.encrypt(
+        self._extension.functions.encrypt(
             self._limbs, table.window, table_rows, prime_bytes, pieces, plaintexts.shape[-1], wire.shape[-1],
             self._encrypt_words, self._joint, table.entries, digits, b"".join(exponents),
             np.ascontiguousarray(plaintexts), wire,
@@ -179,7 +179,7 @@ class PrivateKey:
             words([shift * gmpy2.invert(other, m.m) * m.r % m.m for shift in shifts], self._limbs)
             for m, other in zip(self._moduli, self._others, strict=True)
         ]
-        self._functions.decrypt(
+        self._extension.functions.decrypt(
             self._limbs, pieces, plaintexts.shape[-1], size, self._decrypt_words, self._joint, *self._steps,
             np.stack(shift_words), np.ascontiguousarray(wire), plaintexts,
         )  # fmt: skip
@@ -227,7 +227,7 @@ class Sums:
     """
 
     def __init__(self, n: int, wire: Bytes, extension: Extension) -> None:
-        n, self._functions = mpz(n), extension.functions
+        n, self._extension = mpz(n), extension
         limbs = 2 * _prime_limbs(-(-n.bit_length() // 2))
         self._modulus, self._square = Modulus(n, limbs, extension), n * n
         self._limit = np.frombuffer((n * n).to_bytes(wire.shape[-1], "little"), np.uint8)
@@ -249,7 +249,7 @@ class Sums:
             self._lacking[:] = 0
         wire = np.empty(self._shape, np.uint8)
         m = self._modulus
-        self._functions.write(m.limbs, m.words, self._numbers, self._shape[-1], wire)
+        self._extension.functions.write(m.limbs, m.words, self._numbers, self._shape[-1], wire)
         return wire
 
     def _factor(self, power: int) -> Words:
@@ -264,7 +264,7 @@ class Sums:
         m = self._modulus
         numbers = np.empty((len(wire), 2 * m.limbs), np.uint64)
         product = np.empty(m.limbs * 13 // 2, np.uint8)
-        if not self._functions.read(
+        if not self._extension.functions.read(
             m.limbs, m.words, self._limit, np.ascontiguousarray(wire), numbers, product
         ):
             raise ValueError(paillier.OUT_OF_RANGE)
