@@ -118,7 +118,7 @@ define install
 	@echo ' done'
 endef
 
-KERNEL := setup.py $(wildcard fedmf_ray/schemes/paillier/native/* fedmf_ray/learning/native/*)
+KERNEL := setup.py $(wildcard fedmf_ray/schemes/paillier/native/* fedmf_ray/learning/native/* fedmf_ray/schemes/masked/native/*)
 $(VENV)/.run: pyproject.toml $(KERNEL) | $(VENV)/bin/python
 	$(call install,.)
 	@touch $@

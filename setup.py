@@ -21,6 +21,13 @@ setup(
             for kernel in ("ifma", "fma8", "fma4", "fma2")
         ),
         Extension(
+            "fedmf_ray.schemes.masked._masks",
+            ["fedmf_ray/schemes/masked/native/module.c"],
+            depends=["fedmf_ray/schemes/masked/native/arithmetic.h"],
+            extra_compile_args=["-O3", "-std=gnu11", "-Wall", "-Wextra"],
+            optional=True,
+        ),
+        Extension(
             "fedmf_ray.learning._learning",
             ["fedmf_ray/learning/native/module.c"],
             depends=["fedmf_ray/learning/native/arithmetic.h"],

@@ -81,9 +81,8 @@ class TablesReader(MaskedKeyHolder):
             header = wire[rows[some], 0, :HEADER_BYTES]
             if (header[:, 0] != wires.TABLES).any() or not np.array_equal(header[:, 1:], nonces[some]):
                 raise ValueError("a row is of other tables, or another row of these")
-            words = self.layout.unpack(wire[rows[some], 0, HEADER_BYTES:])
-            words -= self.table_masks(nonces[some])
-            integers[some] = self.layout.signed(words)
+            packed = wire[rows[some], 0, HEADER_BYTES:]
+            integers[some] = self.layout.opened(packed, self.table_masks(nonces[some]))
         return integers
 
     def read(self, message: EncryptedItems, rows: Integers) -> Integers:

@@ -184,8 +184,7 @@ class CommitteeKeyHolder(TablesReader, CouncilKeyHolder):
             unused = np.zeros(NONCE_BYTES - UPLOAD_NONCE_BYTES, np.uint8)
             tags.append(np.concatenate([nonce, unused, tag, keyed.lists(nonce, labels)]))
         for some in layout.chunks(len(integers)):
-            words[some] += plain[some]
-            layout.pack(words[some], out[some, 0, HEADER_BYTES:])
+            layout.pack_sum(words[some], integers[some], out[some, 0, HEADER_BYTES:])
         return out, tags
 
     def _upload_nonce(self, user_id: int, head: bytes, labels: Integers, words: NDArray[Any]) -> Bytes:

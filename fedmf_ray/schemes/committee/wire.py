@@ -53,13 +53,10 @@ class CommitteeTags(MaskedTags):
 
     def closing(self) -> ListedTags:
         user_ids = np.array(sorted(self._tags), np.int64)
-        none = np.empty((0, *self.shape), np.uint8)
-        mine: Bytes = np.concatenate([none, *(self._tags[one][None] for one in user_ids.tolist())])
-        numbers = mine[:, NONCE_BYTES:TAG_BYTES]
-        total = field.to_int(self._start) + sum(field.to_int(one) for one in numbers)
+        mine = self._of(user_ids)
         lists = mine[:, TAG_BYTES:].reshape(len(mine), self._groups, LIST_BYTES)
         nonces = mine[:, :NONCE_BYTES].copy()
-        return ListedTags(user_ids, nonces, field.to_bytes(total), lists.copy())
+        return ListedTags(user_ids, nonces, self._total(mine), lists.copy())
 
 
 class CommitteeAggregate(MaskedAggregate):

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.schemes.masked import compiled
 from fedmf_ray.schemes.sides import Shape
 
 Bytes = NDArray[np.uint8]
+Integers = NDArray[np.int64]
 Words = NDArray[Any]
 
 _PLANES = (32, 16, 8)
@@ -61,6 +63,8 @@ class BitLayout:
 
     def pack(self, words: Words, out: Bytes) -> None:
         """(rows, columns) of :attr:`word` into (rows, row_bytes); higher bits are left out."""
+        if compiled.pack(words, None, out, self.bits):
+            return
         for size, shift, at in self._planes:
             part = words >> self.word.type(shift) if shift else words
             if size >= 8:
@@ -69,8 +73,30 @@ class BitLayout:
                 plane = self._squeeze(part.astype(np.uint8), size)
             out[:, at : at + plane.shape[1]] = plane
 
+    def pack_sum(self, words: Words, integers: Integers, out: Bytes) -> None:
+        """:meth:`pack` of words and of (rows, columns) int64 that are added to them; words may change."""
+        if not compiled.pack(words, integers, out, self.bits):
+            words += integers.astype(self.word)
+            self.pack(words, out)
+
+    def opened(self, packed: Bytes, masks: Words) -> Integers:
+        """(rows, columns) int64: what is packed, without masks."""
+        integers = np.empty(masks.shape, np.int64)
+        if compiled.open_rows(packed, masks, integers, self.bits):
+            return integers
+        words = self.unpack(packed)
+        words -= masks
+        return self.signed(words)
+
+    def add_to(self, words: Words, rows: Integers, packed: Bytes) -> bool:
+        """Add packed rows to those of ``words`` with these numbers, if that is compiled."""
+        return compiled.unpack(packed, words, self.bits, rows)
+
     def unpack(self, packed: Bytes) -> Words:
         """The inverse of :meth:`pack`."""
+        out = np.empty((len(packed), self.columns), self.word)
+        if compiled.unpack(packed, out, self.bits):
+            return out
         words: Words | None = None
         for size, shift, at in self._planes:
             if size >= 8:

@@ -28,6 +28,9 @@ def of_uploads(
 ) -> list[int]:
     """For each piece, the sum modulo p of its prints. rounds: by the first block of a server. nonces, blocks:
     (rows, 12) and (rows,) of all pieces."""
+    if len(rounds) == 1 and not full_text:
+        (one_round,) = rounds.values()
+        return field.totals(one_round.prints(nonces, blocks), [(one.begin, one.end) for one in pieces])
     sums = [0] * len(pieces)
     for first, one_round in rounds.items():
         mine = [at for at, one in enumerate(pieces) if one.first == first]

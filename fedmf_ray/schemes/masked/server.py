@@ -98,16 +98,17 @@ class MaskedAggregate(Aggregate):
 
     def _sum_up(self) -> None:
         """Add what waits: many short uploads are unpacked at once."""
-        if not self._pending:
+        pending = [one for one in self._pending if not self._layout.add_to(self._words, *one)]
+        self._pending, self._waiting = [], 0
+        if not pending:
             return
-        words = self._layout.unpack(np.concatenate([packed for _, packed in self._pending]))
+        words = self._layout.unpack(np.concatenate([packed for _, packed in pending]))
         begin = 0
-        for rows, _ in self._pending:
+        for rows, _ in pending:
             total = self._words.take(rows, axis=0)
             total += words[begin : begin + len(rows)]
             self._words[rows] = total
             begin += len(rows)
-        self._pending, self._waiting = [], 0
 
     def _note(self, rows: Integers, nonces: Bytes) -> None:
         if len(rows) == len(self._words) > 1 and np.array_equal(
@@ -202,10 +203,19 @@ class MaskedTags(Tags):
 
     def closing(self) -> TagSums:
         user_ids = np.array(sorted(self._tags), np.int64)
-        none = np.empty((0, wires.TAG_BYTES), np.uint8)
-        mine: Bytes = np.concatenate([none, *(self._tags[one][None] for one in user_ids.tolist())])
-        total = field.to_int(self._start) + sum(field.to_int(one) for one in mine[:, NONCE_BYTES:])
-        return TagSums(user_ids, mine[:, :NONCE_BYTES].copy(), field.to_bytes(total))
+        mine = self._of(user_ids)
+        return TagSums(user_ids, mine[:, :NONCE_BYTES].copy(), self._total(mine))
+
+    def _of(self, user_ids: Integers) -> Bytes:
+        """(users, bytes) their tags."""
+        text = b"".join([self._tags[one].tobytes() for one in user_ids.tolist()])
+        return np.frombuffer(text, np.uint8).reshape(-1, *self.shape)
+
+    def _total(self, tags: Bytes) -> Bytes:
+        """(16,) the sum of these, and of what it began with."""
+        numbers = tags[:, NONCE_BYTES : wires.TAG_BYTES]
+        (total,) = field.totals(numbers, [(0, len(tags))])
+        return field.to_bytes(field.to_int(self._start) + total)
 
     def open(self, opening: Any) -> None:
         self._start: Wire = opening

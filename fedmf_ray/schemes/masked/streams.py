@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.schemes.masked import compiled
+
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
 
@@ -28,11 +30,11 @@ _CHUNK = 1 << 14
 
 def joined(*fields: bytes | int) -> bytes:
     """Fields with their lengths: no two lists of fields give the same bytes."""
-    parts = [
-        field if isinstance(field, bytes) else int(field).to_bytes(16, "little", signed=True)
-        for field in fields
-    ]
-    return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+    parts = list[bytes]()
+    for field in fields:
+        part = field if type(field) is bytes else int(field).to_bytes(16, "little", signed=True)
+        parts += (len(part).to_bytes(8, "little"), part)
+    return b"".join(parts)
 
 
 def derive(secret: bytes, purpose: str, *fields: bytes | int) -> bytes:
@@ -85,9 +87,11 @@ class Stream:
         return parts
 
     def _words(self, nonces: Bytes, blocks: int, columns: int, word: np.dtype[Any]) -> NDArray[Any]:
-        plain = np.empty((len(nonces), blocks, 4), "<u4")
-        plain[:, :, :3] = np.ascontiguousarray(nonces).view("<u4")[:, None]
-        plain[:, :, 3] = np.arange(blocks)
+        plain: NDArray[Any] | None = compiled.counters(nonces, blocks)
+        if plain is None:
+            plain = np.empty((len(nonces), blocks, 4), "<u4")
+            plain[:, :, :3] = np.ascontiguousarray(nonces).view("<u4")[:, None]
+            plain[:, :, 3] = np.arange(blocks)
         return (
             self._encrypt(plain)
             .view(word)

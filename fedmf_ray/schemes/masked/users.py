@@ -10,12 +10,12 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.masked import field, heads, prints
+from fedmf_ray.schemes.masked import compiled, field, heads, prints
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import BitLayout
 from fedmf_ray.schemes.masked.checks import check
 from fedmf_ray.schemes.masked.rounds import Round
-from fedmf_ray.schemes.masked.streams import Stream, derive, fresh_nonces
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, fresh_nonces
 from fedmf_ray.schemes.masked.weights import Weights
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES, Sums
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
@@ -111,11 +111,13 @@ class MaskedKeyHolder(KeyHolder):
                 wire[rows] = self._masked(wires.UPLOADED, one_round.uploads, nonces[rows], integers[rows])
         numbers = self._weights.numbers(blocks, integers, [(one.begin, one.end) for one in pieces])
         printed = self._printed(rounds, nonces, blocks, pieces, full_text)
-        tags: list[Wire] = []
-        for at, (one, nonce) in enumerate(zip(pieces, fresh_nonces(len(pieces)), strict=True)):
+        tags, text = np.empty((len(pieces), wires.TAG_BYTES), np.uint8), []
+        tags[:, :NONCE_BYTES] = own = fresh_nonces(len(pieces))
+        for one, nonce, number, more in zip(pieces, own, numbers, printed, strict=True):
             pad = rounds[one.first].pad(one.user_id, round_number, one.first, nonce.tobytes())
-            tags.append(np.concatenate([nonce, field.to_bytes(numbers[at] + printed[at] + pad)]))
-        return wire, tags
+            text.append(((number + more + pad) % field.P).to_bytes(field.BYTES, "little"))
+        tags[:, NONCE_BYTES:] = np.frombuffer(b"".join(text), np.uint8).reshape(-1, field.BYTES)
+        return wire, list(tags)
 
     def _printed(
         self,
@@ -142,17 +144,15 @@ class MaskedKeyHolder(KeyHolder):
         out[:, 0, 0], out[:, 0, 1:HEADER_BYTES] = kind, nonces
         for some in layout.chunks(len(integers)):
             words = stream.words(nonces[some], layout.columns, layout.word)
-            words += integers[some].astype(layout.word)
-            layout.pack(words, out[some, 0, HEADER_BYTES:])
+            layout.pack_sum(words, integers[some], out[some, 0, HEADER_BYTES:])
         return out
 
     def decrypt(self, wire: Wire) -> Integers:
         layout, rows = self.layout, wire[:, 0]
         integers = np.empty((len(rows), layout.columns), np.int64)
         for some in layout.chunks(len(rows)):
-            words = layout.unpack(rows[some, HEADER_BYTES:])
-            words -= self._masks(rows[some, :HEADER_BYTES])
-            integers[some] = layout.signed(words)
+            masks = self._masks(rows[some, :HEADER_BYTES])
+            integers[some] = layout.opened(rows[some, HEADER_BYTES:], masks)
         return integers
 
     def _masks(self, headers: Bytes) -> NDArray[Any]:
@@ -198,8 +198,9 @@ class MaskedKeyHolder(KeyHolder):
         for first in range(0, len(rows), _OPENED_ROWS):
             some = slice(first, first + _OPENED_ROWS)
             masks = uploads.words(sums.nonces[some], layout.columns, layout.word)
-            starts = np.flatnonzero(np.diff(rows[some], prepend=-1))
-            words[rows[some][starts]] -= np.add.reduceat(masks, starts, axis=0)
+            if not compiled.take_off(words, rows[some], masks):
+                starts = np.flatnonzero(np.diff(rows[some], prepend=-1))
+                words[rows[some][starts]] -= np.add.reduceat(masks, starts, axis=0)
         for nonce in sums.whole:
             words -= uploads.words(wires.counted_nonces(nonce, len(words)), layout.columns, layout.word)
         return layout.signed(words)
@@ -265,9 +266,7 @@ class MaskedKeyHolder(KeyHolder):
 
     def _seals(self, head: bytes, blocks: Integers, integers: Integers) -> Bytes:
         """(rows, 16): the weighted sum of each row modulo p, under a pad of its own."""
-        sums = self._seal_weights.sums(integers)
-        sums[:, : field.LIMBS] += self._round(head).seal_pads(blocks).view("<u2")
-        return field.reduced(sums)
+        return self._seal_weights.seals(integers, self._round(head).seal_pads(blocks))
 
     def read(self, message: EncryptedItems, rows: Integers) -> Integers:
         """Raises ``ValueError`` unless the head follows from the one before, and every seal fits."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.schemes.masked import compiled
 from fedmf_ray.schemes.masked.streams import NONCE_BYTES
 
 Bytes = NDArray[np.uint8]
@@ -103,6 +104,9 @@ def order_of(rows: Integers, nonces: Bytes) -> Integers:
 
 def repeated(nonces: Bytes) -> bool:
     """Whether any comes twice."""
+    found = compiled.repeated(nonces)
+    if found is not None:
+        return found
     starts = prefixes(nonces)
     if len(starts) and (starts == starts[0]).all():  # of one upload, whose last four bytes differ
         ends = np.ascontiguousarray(nonces).view("<u4")[:, 2]
