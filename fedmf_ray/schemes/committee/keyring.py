@@ -24,6 +24,7 @@ class KeyRing:
         """hybrid: whether users agree on a second secret by ML-KEM-768, if that is there."""
         self.secret, self._council = secret, council
         self.hybrid = hybrid and kem.available()
+        self._nonces: dict[int, bytes] = {}
 
     @property
     def ciphertexts(self) -> int:
@@ -88,7 +89,9 @@ class KeyRing:
 
     def user_nonces(self, user_id: int) -> bytes:
         """A user's own, from which the nonces of its uploads follow."""
-        return derive(self.secret, "committee: nonces of a user", user_id)
+        if user_id not in self._nonces:
+            self._nonces[user_id] = derive(self.secret, "committee: nonces of a user", user_id)
+        return self._nonces[user_id]
 
     def beacon(self, listed: bytes) -> bytes:
         """Stands for public randomness that is drawn after the list of users with this digest."""

@@ -33,7 +33,7 @@ from fedmf_ray.schemes.committee.wire import (
     words_digest,
 )
 from fedmf_ray.schemes.council import AnotherSet, Member, Signatures, listed_digest, run_of
-from fedmf_ray.schemes.masked import field
+from fedmf_ray.schemes.masked import compiled, field
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import Words
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening
@@ -130,14 +130,14 @@ class CommitteeMember(Member):
         layout, size = self._key.layout, len(closed.sums.start)
         words, number = np.zeros((size, layout.columns), layout.word), 0
         for upload in uploads_of(closed):
-            keyed = self._keyed(upload.user_id, closed.head)
+            keyed = UserRound([self._key_with(group, upload.user_id)], closed.head)
             nonces = row_nonces(upload.nonce, upload.rows)
-            masks = keyed[group].of_group(0, nonces, layout.columns, layout.word)
+            masks = keyed.of_group(0, nonces, layout.columns, layout.word)
             if len(upload.rows) == size:
                 words -= masks
-            else:
+            elif not compiled.take_off(words, upload.rows, masks):
                 words[upload.rows] -= masks
-            number -= keyed[group].group_pad(0, upload.nonce)
+            number -= keyed.group_pad(0, upload.nonce)
         nonces_now = None
         if group == 0:
             nonces_now, more = self._rebase(closed, known, words, digest)
@@ -243,13 +243,10 @@ class CommitteeMember(Member):
 
     def _check_list(self, upload: Listed, closed: Closed) -> None:
         listed, said = digest_of(upload.rows), closed.tags.lists[upload.at]
-        keyed = self._keyed(upload.user_id, closed.head)
         for group in self._groups:
-            if keyed[group].group_list(0, upload.nonce, listed) != said[group].tobytes():
+            keyed = UserRound([self._key_with(group, upload.user_id)], closed.head)
+            if keyed.group_list(0, upload.nonce, listed) != said[group].tobytes():
                 raise ValueError("a user did not upload the rows that are listed as its own")
-
-    def _keyed(self, user_id: int, head: bytes) -> dict[int, UserRound]:
-        return {group: UserRound([self._key_with(group, user_id)], head) for group in self._groups}
 
     def _key_with(self, group: int, user_id: int) -> bytes:
         """What a group shares with a user, from the group's side."""
