@@ -23,7 +23,7 @@ setup(
         Extension(
             "fedmf_ray.schemes.masked._masks",
             ["fedmf_ray/schemes/masked/native/module.c"],
-            depends=["fedmf_ray/schemes/masked/native/arithmetic.h"],
+            depends=sorted(glob("fedmf_ray/schemes/masked/native/*.h")),
             extra_compile_args=["-O3", "-std=gnu11", "-Wall", "-Wextra"],
             optional=True,
         ),

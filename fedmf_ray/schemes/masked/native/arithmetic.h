@@ -10,6 +10,18 @@
 typedef unsigned __int128 u128;
 typedef __int128 i128;
 
+#define MOST_COLUMNS 4096
+#define INLINE static inline __attribute__((always_inline))
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+
+/* Compiled twice, and chosen at run time, where loaders can do that. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDEST __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDEST
+#endif
+
 /* ---- Words -------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -34,122 +46,14 @@ static int planes_of(int bits, int64_t columns, plane *planes)
     return count;
 }
 
-static void squeeze(const uint64_t *words, int64_t columns, int shift, int size, uint8_t *out)
-{
-    const uint64_t mask = ((uint64_t)1 << size) - 1;
-    for (int64_t first = 0; first < columns; first += 8) {
-        const int64_t here = columns - first < 8 ? columns - first : 8;
-        uint64_t joined = 0;
-        for (int64_t k = 0; k < here; k++)
-            joined |= ((words[first + k] >> shift) & mask) << (size * k);
-        for (int64_t k = 0; k < (here * size + 7) / 8; k++)
-            *out++ = (uint8_t)(joined >> (8 * k));
-    }
-}
-
-static void spread(const uint8_t *in, int64_t columns, int shift, int size, uint64_t *words)
-{
-    const uint64_t mask = ((uint64_t)1 << size) - 1;
-    for (int64_t first = 0; first < columns; first += 8) {
-        const int64_t here = columns - first < 8 ? columns - first : 8, bytes = (here * size + 7) / 8;
-        uint64_t joined = 0;
-        for (int64_t k = 0; k < bytes; k++)
-            joined |= (uint64_t)*in++ << (8 * k);
-        for (int64_t k = 0; k < here; k++)
-            words[first + k] |= ((joined >> (size * k)) & mask) << shift;
-    }
-}
-
-static void pack_row(const uint64_t *words, int64_t columns, const plane *planes, int count, uint8_t *out)
-{
-    for (int p = 0; p < count; p++) {
-        uint8_t *to = out + planes[p].at;
-        const int shift = planes[p].shift;
-        if (planes[p].size == 32)
-            for (int64_t k = 0; k < columns; k++) {
-                const uint32_t part = (uint32_t)(words[k] >> shift);
-                memcpy(to + 4 * k, &part, 4);
-            }
-        else if (planes[p].size == 16)
-            for (int64_t k = 0; k < columns; k++) {
-                const uint16_t part = (uint16_t)(words[k] >> shift);
-                memcpy(to + 2 * k, &part, 2);
-            }
-        else if (planes[p].size == 8)
-            for (int64_t k = 0; k < columns; k++)
-                to[k] = (uint8_t)(words[k] >> shift);
-        else
-            squeeze(words, columns, shift, planes[p].size, to);
-    }
-}
-
-static void unpack_row(const uint8_t *in, int64_t columns, const plane *planes, int count, uint64_t *words)
-{
-    memset(words, 0, sizeof(uint64_t) * (size_t)columns);
-    for (int p = 0; p < count; p++) {
-        const uint8_t *from = in + planes[p].at;
-        const int shift = planes[p].shift;
-        if (planes[p].size == 32)
-            for (int64_t k = 0; k < columns; k++) {
-                uint32_t part;
-                memcpy(&part, from + 4 * k, 4);
-                words[k] |= (uint64_t)part << shift;
-            }
-        else if (planes[p].size == 16)
-            for (int64_t k = 0; k < columns; k++) {
-                uint16_t part;
-                memcpy(&part, from + 2 * k, 2);
-                words[k] |= (uint64_t)part << shift;
-            }
-        else if (planes[p].size == 8)
-            for (int64_t k = 0; k < columns; k++)
-                words[k] |= (uint64_t)from[k] << shift;
-        else
-            spread(from, columns, shift, planes[p].size, words);
-    }
-}
-
-/* Rows of words of 4 or 8 bytes, and 64-bit ones. */
-static void widen(const uint8_t *row, int64_t columns, int size, uint64_t *words)
-{
-    if (size == 4)
-        for (int64_t k = 0; k < columns; k++) {
-            uint32_t part;
-            memcpy(&part, row + 4 * k, 4);
-            words[k] = part;
-        }
-    else
-        memcpy(words, row, 8 * (size_t)columns);
-}
-
-static void add_words(uint8_t *row, const uint64_t *words, int64_t columns, int size)
-{
-    if (size == 4)
-        for (int64_t k = 0; k < columns; k++) {
-            uint32_t part;
-            memcpy(&part, row + 4 * k, 4);
-            part += (uint32_t)words[k];
-            memcpy(row + 4 * k, &part, 4);
-        }
-    else
-        for (int64_t k = 0; k < columns; k++) {
-            uint64_t part;
-            memcpy(&part, row + 8 * k, 8);
-            part += words[k];
-            memcpy(row + 8 * k, &part, 8);
-        }
-}
-
-static void set_words(uint8_t *row, const uint64_t *words, int64_t columns, int size)
-{
-    if (size == 4)
-        for (int64_t k = 0; k < columns; k++) {
-            const uint32_t part = (uint32_t)words[k];
-            memcpy(row + 4 * k, &part, 4);
-        }
-    else
-        memcpy(row, words, 8 * (size_t)columns);
-}
+#define WORD uint32_t
+#define WORD_BITS 32
+#include "rows.h"
+#undef WORD
+#undef WORD_BITS
+#define WORD uint64_t
+#define WORD_BITS 64
+#include "rows.h"
 
 /* ---- Numbers modulo p ---------------------------------------------------------------------------------------- */
 
@@ -202,7 +106,7 @@ static weight weight_of(const uint8_t *number)
 }
 
 /* Sum of weight times value over a row; values of fewer bits than overflow allows (see `spare`). */
-static u128 weighed_row(const int64_t *values, const weight *weights, int64_t columns)
+INLINE u128 weighed_row(const int64_t *values, const weight *weights, int64_t columns)
 {
     i128 low = 0, high = 0;
     for (int64_t k = 0; k < columns; k++) {

@@ -1,11 +1,11 @@
-/* The Python side of arithmetic.h. compiled.py sees to types; that arrays fit each other is checked here. */
+/* The Python side of arithmetic.h. compiled.py sees to types; that arrays fit each other is checked here.
+ *
+ * Long because every function that Python can call takes its buffers and checks them here. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "arithmetic.h"
-
-#define MOST_COLUMNS 4096
 
 /* Two dimensions, whose inner one is contiguous. */
 typedef struct {
@@ -51,7 +51,6 @@ static PyObject *pack(PyObject *self, PyObject *args)
     PyObject *objects[3]; /* words, integers to add or None, out */
     table words, plain, out;
     int bits, wrong, added;
-    uint64_t row[MOST_COLUMNS];
     plane planes[8];
     (void)self;
     if (!PyArg_ParseTuple(args, "OOOi", &objects[0], &objects[1], &objects[2], &bits))
@@ -73,15 +72,9 @@ static PyObject *pack(PyObject *self, PyObject *args)
     if (!wrong) {
         Py_BEGIN_ALLOW_THREADS
         const int count = planes_of(bits, words.columns, planes);
-        for (Py_ssize_t at = 0; at < words.rows; at++) {
-            widen(words.data + at * words.stride, words.columns, (int)words.view.itemsize, row);
-            if (added) {
-                const uint64_t *more = (const uint64_t *)(plain.data + at * plain.stride);
-                for (Py_ssize_t k = 0; k < words.columns; k++)
-                    row[k] += more[k];
-            }
-            pack_row(row, words.columns, planes, count, out.data + at * out.stride);
-        }
+        (words.view.itemsize == 4 ? pack_rows_32 : pack_rows_64)(
+            words.data, words.stride, added ? plain.data : NULL, added ? plain.stride : 0, words.rows, words.columns,
+            planes, count, out.data, out.stride);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&words.view);
@@ -99,7 +92,6 @@ static PyObject *unpack(PyObject *self, PyObject *args)
     table packed, out;
     Py_buffer targets = {0};
     int bits, wrong, adds;
-    uint64_t row[MOST_COLUMNS];
     plane planes[8];
     (void)self;
     if (!PyArg_ParseTuple(args, "OOOi", &objects[0], &objects[1], &objects[2], &bits))
@@ -124,15 +116,10 @@ static PyObject *unpack(PyObject *self, PyObject *args)
     }
     if (!wrong) {
         Py_BEGIN_ALLOW_THREADS
-        const int count = planes_of(bits, out.columns, planes), size = (int)out.view.itemsize;
-        const int64_t *to = targets.buf;
-        for (Py_ssize_t at = 0; at < packed.rows; at++) {
-            unpack_row(packed.data + at * packed.stride, out.columns, planes, count, row);
-            if (adds)
-                add_words(out.data + to[at] * out.stride, row, out.columns, size);
-            else
-                set_words(out.data + at * out.stride, row, out.columns, size);
-        }
+        const int count = planes_of(bits, out.columns, planes);
+        (out.view.itemsize == 4 ? unpack_rows_32 : unpack_rows_64)(packed.data, packed.stride, packed.rows, out.columns,
+                                                                   planes, count, out.data, out.stride,
+                                                                   adds ? targets.buf : NULL);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&packed.view);
@@ -149,7 +136,6 @@ static PyObject *open_rows(PyObject *self, PyObject *args)
     PyObject *objects[3]; /* packed, masks, out: signed integers */
     table packed, masks, out;
     int bits, wrong;
-    uint64_t row[MOST_COLUMNS], mask[MOST_COLUMNS];
     plane planes[8];
     (void)self;
     if (!PyArg_ParseTuple(args, "OOOi", &objects[0], &objects[1], &objects[2], &bits))
@@ -169,14 +155,10 @@ static PyObject *open_rows(PyObject *self, PyObject *args)
             masks.rows != packed.rows || out.columns != masks.columns;
     if (!wrong) {
         Py_BEGIN_ALLOW_THREADS
-        const int count = planes_of(bits, masks.columns, planes), spare_bits = 64 - bits;
-        for (Py_ssize_t at = 0; at < packed.rows; at++) {
-            int64_t *to = (int64_t *)(out.data + at * out.stride);
-            unpack_row(packed.data + at * packed.stride, masks.columns, planes, count, row);
-            widen(masks.data + at * masks.stride, masks.columns, (int)masks.view.itemsize, mask);
-            for (Py_ssize_t k = 0; k < masks.columns; k++)
-                to[k] = (int64_t)((row[k] - mask[k]) << spare_bits) >> spare_bits;
-        }
+        const int count = planes_of(bits, masks.columns, planes);
+        (masks.view.itemsize == 4 ? open_all_32 : open_all_64)(packed.data, packed.stride, masks.data, masks.stride,
+                                                               packed.rows, masks.columns, planes, count, bits,
+                                                               out.data, out.stride);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&packed.view);
@@ -206,25 +188,14 @@ static PyObject *add_rows(PyObject *self, PyObject *args)
         return NULL;
     }
     const int64_t *to = targets.buf;
-    wrong = (words.view.itemsize != 4 && words.view.itemsize != 8) || masks.view.itemsize != words.view.itemsize ||
+    wrong = words.columns > MOST_COLUMNS || (words.view.itemsize != 4 && words.view.itemsize != 8) || masks.view.itemsize != words.view.itemsize ||
             masks.columns != words.columns || targets.len != 8 * masks.rows;
     for (Py_ssize_t at = 0; !wrong && at < masks.rows; at++)
         wrong |= to[at] < 0 || to[at] >= words.rows;
     if (!wrong) {
         Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t at = 0; at < masks.rows; at++) {
-            if (words.view.itemsize == 4) {
-                uint32_t *sum = (uint32_t *)(words.data + to[at] * words.stride);
-                const uint32_t *more = (const uint32_t *)(masks.data + at * masks.stride);
-                for (Py_ssize_t k = 0; k < words.columns; k++)
-                    sum[k] = sign > 0 ? sum[k] + more[k] : sum[k] - more[k];
-            } else {
-                uint64_t *sum = (uint64_t *)(words.data + to[at] * words.stride);
-                const uint64_t *more = (const uint64_t *)(masks.data + at * masks.stride);
-                for (Py_ssize_t k = 0; k < words.columns; k++)
-                    sum[k] = sign > 0 ? sum[k] + more[k] : sum[k] - more[k];
-            }
-        }
+        (words.view.itemsize == 4 ? add_all_32 : add_all_64)(words.data, words.stride, masks.data, masks.stride,
+                                                             masks.rows, words.columns, to, sign);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&targets);
