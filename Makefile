@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 RESULTS ?= results
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test test-slow test-faults test-kernels test-install sanitize lint types docs dist bench bench-estimates bench-orchestration bench-quality bench-revisions bench-scaling bench-tools bench-rounds clean help
+.PHONY: demo test test-slow test-faults test-kernels test-arm64 test-install sanitize lint types docs dist bench bench-estimates bench-orchestration bench-quality bench-revisions bench-scaling bench-tools bench-rounds clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -53,6 +53,17 @@ sanitize: $(VENV)/.test  ## run the native kernels' tests under address and unde
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 		$(RUN)/python -m pytest -m "not slow" -o pythonpath=$(SANITIZED) \
 		tests/schemes/test_native_numbers.py tests/schemes/test_native_keys.py tests/schemes/test_native_rounding.py
+
+# Cross-compiled, because this machine's Python cannot be emulated with it.
+ARM_CC ?= aarch64-linux-gnu-gcc
+ARM_RUN ?= qemu-aarch64
+test-arm64:      ## check the arithmetic of Paillier's kernel on arm64, cross-compiled and emulated
+	@for tool in $(ARM_CC) $(ARM_RUN); do command -v $$tool > /dev/null || \
+		{ echo "test-arm64: there is no $$tool here: apt install gcc-aarch64-linux-gnu qemu-user"; exit 1; }; done
+	@mkdir -p build
+	$(ARM_CC) -static -O2 -std=gnu11 -ffp-contract=off -DWIDTH=2 -Ifedmf_ray/schemes/paillier/native \
+		tests/native/limbs.c -o build/limbs-arm64
+	$(ARM_RUN) build/limbs-arm64
 
 lint: $(VENV)/.test  ## check style
 	$(RUN)/ruff check .
