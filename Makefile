@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 RESULTS ?= results
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test test-slow test-faults test-kernels test-arm64 test-install sanitize lint types docs dist bench bench-estimates bench-orchestration bench-quality bench-revisions bench-scaling bench-tools bench-rounds clean help
+.PHONY: demo test test-slow test-faults test-kernels test-arm64 test-install sanitize lint types docs dist bench bench-estimates bench-lists bench-orchestration bench-quality bench-revisions bench-scaling bench-tools bench-rounds clean help
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -94,6 +94,9 @@ bench-orchestration: $(VENV)/.run  ## compare speed and memory with Flower, pfl 
 
 bench-quality: $(VENV)/.run  ## test errors on five folds beside scikit-surprise (needs ml-latest-small; a quarter of an hour)
 	$(RUN)/python benchmarks/quality.py
+
+bench-lists: $(VENV)/.run  ## lists on five folds beside the library implicit (needs ml-latest-small; ten minutes)
+	$(RUN)/python benchmarks/lists.py
 
 REVISION ?= origin/main
 bench-revisions: $(VENV)/.run  ## compare each phase of a round with REVISION, in turns (a quarter of an hour)

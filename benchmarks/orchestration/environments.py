@@ -14,6 +14,7 @@ NUMPY = f"numpy=={np.__version__}"
 REQUIREMENTS = {
     "flower": "flwr[simulation]==1.41.0",
     "pfl": "pfl==0.6.0",
+    "implicit": "implicit==0.7.3",
     "surprise": "scikit-surprise==1.1.5",  # built from source: needs a C compiler
 }
 

@@ -62,7 +62,7 @@ class ElementwiseEvaluator(Evaluator):
         return ElementwiseAggregate(self._public, wire)
 
     def tags(self, tag: Wire) -> Tags:
-        return CiphertextTags(self, tag, _ciphertext_bytes(self._public))
+        return CiphertextTags(self, tag, self._public.n)
 
     def zeros(self, shape: tuple[int, ...]) -> Wire:
         return paillier.ones(shape)

@@ -187,18 +187,36 @@ class PaillierKeyHolder(KeyHolder):
 
 
 class CiphertextTags(Tags):
-    """A server's side: multiplies tags, and remembers their nonces until the round is published."""
+    """A server's side: multiplies tags, and remembers their nonces until the round is published.
 
-    def __init__(self, evaluator: Evaluator, tag: Wire, size: int) -> None:
-        """tag: of published tables, or of one upload. size: bytes of a ciphertext."""
-        self._evaluator, self._size = evaluator, size
+    Tags are checked when they come, and multiplied many at once: kernels work on several numbers at a time.
+    """
+
+    def __init__(self, evaluator: Evaluator, tag: Wire, n: int) -> None:
+        """tag: of published tables, or of one upload. n: the public key."""
+        self._evaluator, self._n, self._square = evaluator, mpz(n), mpz(n) * n
+        self._size = size = n.bit_length() // 4
         self.shape = (size + NONCE_BYTES,)
         self._sum: Aggregate = evaluator.aggregate(tag[None, None, :size])
+        self._waiting: list[Wire] = []
         self._initial, self._nonces = tag[size : size + NONCE_BYTES].copy(), dict[int, bytes]()
 
     def add(self, user_id: int, tag: Wire) -> None:
-        self._sum.add(np.array([0]), tag[None, None, : self._size])
+        number = mpz.from_bytes(tag[: self._size].tobytes(), "little")
+        if not 0 < number < self._square:
+            raise ValueError(paillier.OUT_OF_RANGE)
+        if gmpy2.gcd(number, self._n) != 1:
+            raise ValueError(paillier.NOT_COPRIME)
+        self._waiting.append(tag[None, : self._size])
         self._nonces[user_id] = tag[self._size :].tobytes()
+
+    def _product(self) -> Wire:
+        """(bytes,) of all that have come."""
+        if self._waiting:
+            self._sum.add(np.zeros(len(self._waiting), np.int64), np.stack(self._waiting))
+            self._waiting = []
+        product: Wire = self._sum.wire()[0, 0]
+        return product
 
     def remove(self, user_id: int, tag: Wire) -> None:
         self._sum.add(np.array([0]), self._evaluator.negate(tag[None, None, : self._size]))
@@ -207,7 +225,7 @@ class CiphertextTags(Tags):
     def wire(self) -> Wire:
         nonces = [self._nonces[user_id] for user_id in sorted(self._nonces)]
         listed = np.frombuffer(listed_nonces(nonces), np.uint8)
-        return np.concatenate([self._sum.wire()[0, 0], self._initial, listed])
+        return np.concatenate([self._product(), self._initial, listed])
 
     def end(self) -> Wire:
         wire = self.wire()
@@ -218,7 +236,7 @@ class CiphertextTags(Tags):
         """Nobody opens it."""
 
     def partial(self) -> tuple[Wire, dict[int, bytes]]:
-        return self._sum.wire()[0, 0], dict(self._nonces)
+        return self._product(), dict(self._nonces)
 
     def merge(self, partial: tuple[Wire, dict[int, bytes]]) -> None:
         number, nonces = partial

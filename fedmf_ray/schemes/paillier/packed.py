@@ -67,7 +67,7 @@ class PackedEvaluator(Evaluator):
         return PackedAggregate(self._n, wire)
 
     def tags(self, tag: Wire) -> Tags:
-        return CiphertextTags(self, tag, self._n.bit_length() // 4)
+        return CiphertextTags(self, tag, int(self._n))
 
     def zeros(self, shape: tuple[int, ...]) -> Wire:
         return paillier.ones(shape)
