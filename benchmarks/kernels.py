@@ -25,6 +25,7 @@ from fedmf_ray.fixed_point import FixedPoint, to_floats, to_integers
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
 from fedmf_ray.schemes.paillier import extensions, kernels, native_kernel
 from fedmf_ray.schemes.paillier.keys import generate_keys
+from fedmf_ray.schemes.paillier.macs import NONCE_BYTES
 from fedmf_ray.schemes.paillier.packed import PackedEvaluator, PackedKeyHolder
 from fedmf_ray.schemes.paillier.slots import SlotLayout
 
@@ -52,7 +53,7 @@ class Side:
     def __init__(self, kernel: str, key: tuple[int, int, paillier.ResidueTable], slots: SlotLayout) -> None:
         p, q, table = key
         os.environ[kernels.VARIABLE] = kernel
-        self.key = PackedKeyHolder(p, q, table, slots)
+        self.key = PackedKeyHolder(p, q, table, slots, bytes(NONCE_BYTES))
         self.values = np.random.default_rng(0).uniform(-1, 1, (ROWS, slots.columns))
         self.wire = self.encrypt()
         if not np.array_equal(self.decrypt(), np.rint(self.values * 2**20) / 2**20):
