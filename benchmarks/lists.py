@@ -1,7 +1,7 @@
 """NDCG and hit rate of lists of ten on seeded folds of real ratings, beside models of `implicit` on the same
 folds.
 
-    python benchmarks/lists.py [KEY=VALUE...] [--models item_item 500,ALS] [--folds 5]
+    python benchmarks/lists.py [KEY=VALUE...] [--models "item_item, M = 500; ALS"] [--folds 5]
 
 All models train on the same ratings. Candidates are all items that the user did not train on; what it held
 out and gave four stars or more should be found. Settings of every model are chosen within each fold's own
@@ -11,8 +11,7 @@ one process to train the chosen model once and make all lists. `implicit` runs i
 (kept in --envs), and its lists are measured by the same code as ours. It gets the same likings, clip((r - 2)
 / 3, 0, 1).
 
-Our rules run unencrypted, which gives the same lists as under encryption to the last bit (M = 500: `python -m
-fedmf_ray run scenarios/movielens-lists.yaml`)."""
+Our rules run unencrypted, which gives the same lists as under encryption, to the last bit."""
 
 from __future__ import annotations
 
@@ -145,7 +144,7 @@ def best_of(settings: list[dict[str, Any]], found: Sequence[dict[str, float]]) -
 
 
 def names(_context: click.Context, _option: click.Parameter, text: str) -> list[str]:
-    """Parse names of models, separated by commas and a semicolon where a name has one."""
+    """Parse names of models, separated by semicolons."""
     known = [*OURS, *THEIRS]
     words = [word.strip() for word in text.split(";")] if text else known
     if unknown := set(words) - set(known):

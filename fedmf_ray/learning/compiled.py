@@ -5,27 +5,17 @@ Without it, or with ``FEDMF_LEARNING=numpy``, the callers here say None and NumP
 
 from __future__ import annotations
 
-import importlib
-import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.compiled import extension
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-
-def _load() -> Any:
-    if os.environ.get("FEDMF_LEARNING", "") == "numpy":
-        return None
-    try:
-        return importlib.import_module("fedmf_ray.learning._learning")
-    except ImportError:  # no compiler when it was installed
-        return None
-
-
-_NATIVE = _load()
+_NATIVE = extension("fedmf_ray.learning._learning", "FEDMF_LEARNING")
 
 
 def available() -> bool:

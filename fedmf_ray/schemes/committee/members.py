@@ -120,16 +120,18 @@ class CommitteeMember(Member):
         if not self._key.public.has_quorum(signed.set_text(digest), signatures):
             raise ValueError("a quorum has not agreed on this set")
         if (closed.first, group) not in self._sent:
-            part = self._part_of(group, closed, known, digest)
+            part = self._part_of(group, closed, list(uploads_of(closed)), known, digest)
             part = replace(part, signature=self._sign.sign(part_text(part)))
             self._sent[closed.first, group] = part
         return self._sent[closed.first, group]
 
-    def _part_of(self, group: int, closed: Closed, known: Known, digest: bytes) -> Part:
-        """What opens a set that it has agreed on."""
+    def _part_of(
+        self, group: int, closed: Closed, uploads: Sequence[Listed], known: Known, digest: bytes
+    ) -> Part:
+        """What opens a set that it has agreed on. uploads: in that set."""
         layout, size = self._key.layout, len(closed.sums.start)
         words, number = np.zeros((size, layout.columns), layout.word), 0
-        for upload in uploads_of(closed):
+        for upload in uploads:
             keyed = UserRound([self._key_with(group, upload.user_id)], closed.head)
             nonces = row_nonces(upload.nonce, upload.rows)
             masks = keyed.of_group(0, nonces, layout.columns, layout.word)
@@ -200,9 +202,11 @@ class CommitteeMember(Member):
         if totals_digest(sheet.totals, sheet.total) != committed(closed.sums, closed.tags):
             raise ValueError("the server's sums are not those that members have agreed on")
         words, number = layout.unpack(sheet.totals), field.to_int(sheet.total)
+        uploads = list(uploads_of(closed))
         for group, part in enumerate(sheet.parts):
             if group in self._groups:
-                mine = self._sent.get((closed.first, group)) or self._part_of(group, closed, known, digest)
+                sent = self._sent.get((closed.first, group))
+                mine = sent or self._part_of(group, closed, uploads, known, digest)
                 if part.digest != mine.digest or not np.array_equal(part.number, mine.number):
                     raise ValueError(f"the part of group {group} from member {part.member} does not open it")
             else:

@@ -78,11 +78,8 @@ class Public:
         them, for which nobody does.
 
         Raises ``ValueError`` unless their head is what it says, and a quorum has signed it."""
-        proof = _proof_of(message)
+        proof, closed = _proof_of(message), closed_of(message)
         assert message.tag is not None
-        closed = heads.closed_digest(
-            proof.before, message.round - 1, message.first, message.credited, proof.rest
-        )
         tables = root(leaves_of(message.ciphertexts))
         head = signed.head_of(run, message.round, proof.before, closed, tables, message.tag.tobytes())
         if head != message.head:
@@ -100,6 +97,12 @@ class Public:
         if not self.has_quorum(signed.answers_text(message.head, answering.lives), answering.signatures):
             raise ValueError("a quorum of members has not signed its head")
         return answering
+
+
+def closed_of(message: EncryptedItems) -> bytes:
+    """The digest of the set that tables follow from. Raises ``ValueError`` for a message that is none."""
+    proof = _proof_of(message)
+    return heads.closed_digest(proof.before, message.round - 1, message.first, message.credited, proof.rest)
 
 
 def _proof_of(message: EncryptedItems) -> Proof:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.committee.public import Public
-from fedmf_ray.schemes.masked import heads
+from fedmf_ray.schemes.committee.public import Public, closed_of
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive
 from fedmf_ray.schemes.masked.users import MaskedKeyHolder
@@ -89,7 +88,7 @@ class TablesReader(MaskedKeyHolder):
         """Raises ``ValueError`` unless the head follows from the one before, and a quorum has signed it."""
         answering = self.public.answering(self.run, message)
         assert answering is not None
-        integers = self.unmasked(message.ciphertexts, _closed(message), message.first, rows)
+        integers = self.unmasked(message.ciphertexts, closed_of(message), message.first, rows)
         self._remember(message, answering.lives)
         return integers
 
@@ -97,7 +96,7 @@ class TablesReader(MaskedKeyHolder):
         """All rows; also of the very first tables before members have signed them. Raises ``ValueError``."""
         answering = self.public.answering(self.run, message, unsigned=True)
         rows = np.arange(len(message.ciphertexts))
-        self.unmasked(message.ciphertexts, _closed(message), message.first, rows)
+        self.unmasked(message.ciphertexts, closed_of(message), message.first, rows)
         if answering is not None:
             self._remember(message, answering.lives)
 
@@ -109,7 +108,7 @@ class TablesReader(MaskedKeyHolder):
 
     def _remember(self, message: EncryptedItems, lives: tuple[bytes, ...]) -> None:
         """Of each server the latest ones, in whatever order they are read: nobody can push these out."""
-        self.past[message.head] = Past(message.round, message.first, _closed(message), lives)
+        self.past[message.head] = Past(message.round, message.first, closed_of(message), lives)
         mine = [(past.round, head) for head, past in self.past.items() if past.first == message.first]
         for _, head in sorted(mine)[:-_KEPT]:
             del self.past[head]
@@ -119,10 +118,3 @@ class TablesReader(MaskedKeyHolder):
         if head not in self.past:
             raise ValueError("it closed another state than the one that was read")
         return self.past[head]
-
-
-def _closed(message: EncryptedItems) -> bytes:
-    assert message.proof is not None
-    return heads.closed_digest(
-        message.proof.before, message.round - 1, message.first, message.credited, message.proof.rest
-    )

@@ -7,13 +7,13 @@ and NumPy does the work.
 
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fedmf_ray.compiled import extension
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -24,17 +24,7 @@ _NUMBER_BYTES = 16
 _MOST_NONCES = 1 << 17
 """Of which a table of places stays in a cache."""
 
-
-def _load() -> Any:
-    if os.environ.get("FEDMF_MASKS", "") == "numpy":
-        return None
-    try:
-        return importlib.import_module("fedmf_ray.schemes.masked._masks")
-    except ImportError:  # no compiler when it was installed
-        return None
-
-
-_NATIVE = _load()
+_NATIVE = extension("fedmf_ray.schemes.masked._masks", "FEDMF_MASKS")
 
 
 def available() -> bool:
@@ -68,9 +58,9 @@ def open_rows(packed: Bytes, masks: Words, out: Integers, bits: int) -> bool:
 
 def take_off(words: Words, targets: Integers, masks: Words) -> bool:
     """Subtract each row of masks from a row of words; one may come several times."""
-    if _NATIVE is None:
+    if _NATIVE is None or words.shape[1] > _MOST_COLUMNS:
         return False
-    _NATIVE.add_rows(words, masks, np.ascontiguousarray(targets), -1)
+    _NATIVE.take_off(words, masks, np.ascontiguousarray(targets))
     return True
 
 

@@ -5,12 +5,15 @@
  * as they fit, and the remaining r < 8 bits of eight values in r bytes. */
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef unsigned __int128 u128;
 typedef __int128 i128;
 
 #define MOST_COLUMNS 4096
+#define NONCE 12
+#define NUMBER 16
 #define INLINE static inline __attribute__((always_inline))
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -55,6 +58,79 @@ static int planes_of(int bits, int64_t columns, plane *planes)
 #define WORD_BITS 64
 #include "rows.h"
 
+/* Of words of `size` bytes: as rows.h has it. */
+static void pack_all(int64_t size, const uint8_t *words, int64_t stride, const uint8_t *plain, int64_t plain_stride,
+                     int64_t rows, int64_t columns, int bits, uint8_t *out, int64_t out_stride)
+{
+    plane planes[8];
+    const int count = planes_of(bits, columns, planes);
+    (size == 4 ? pack_rows_32 : pack_rows_64)(words, stride, plain, plain_stride, rows, columns, planes, count, out,
+                                              out_stride);
+}
+
+static void unpack_all(int64_t size, const uint8_t *packed, int64_t stride, int64_t rows, int64_t columns, int bits,
+                       uint8_t *out, int64_t out_stride, const int64_t *to)
+{
+    plane planes[8];
+    const int count = planes_of(bits, columns, planes);
+    (size == 4 ? unpack_rows_32 : unpack_rows_64)(packed, stride, rows, columns, planes, count, out, out_stride, to);
+}
+
+static void open_all(int64_t size, const uint8_t *packed, int64_t stride, const uint8_t *masks, int64_t mask_stride,
+                     int64_t rows, int64_t columns, int bits, uint8_t *out, int64_t out_stride)
+{
+    plane planes[8];
+    const int count = planes_of(bits, columns, planes);
+    (size == 4 ? open_rows_32 : open_rows_64)(packed, stride, masks, mask_stride, rows, columns, planes, count, bits,
+                                              out, out_stride);
+}
+
+static void subtract_all(int64_t size, uint8_t *words, int64_t stride, const uint8_t *masks, int64_t mask_stride,
+                         int64_t rows, int64_t columns, const int64_t *from)
+{
+    (size == 4 ? subtract_rows_32 : subtract_rows_64)(words, stride, masks, mask_stride, rows, columns, from);
+}
+
+/* ---- Nonces -------------------------------------------------------------------------------------------------- */
+
+/* Each nonce, counted: what AES encrypts to so many blocks of masks. */
+static void count_all(const uint8_t *nonces, int64_t count, int blocks, uint8_t *out)
+{
+    for (int64_t at = 0; at < count; at++, nonces += NONCE)
+        for (uint32_t block = 0; block < (uint32_t)blocks; block++, out += NONCE + 4) {
+            memcpy(out, nonces, NONCE);
+            memcpy(out + NONCE, &block, 4);
+        }
+}
+
+/* Whether one comes twice; -1 without memory. */
+static int any_twice(const uint8_t *nonces, int64_t count)
+{
+    int64_t places = 16;
+    while (places < 2 * count)
+        places *= 2;
+    int64_t *seen = malloc(sizeof(int64_t) * (size_t)places);
+    int found = 0;
+    if (seen == NULL)
+        return -1;
+    memset(seen, 0xff, sizeof(int64_t) * (size_t)places);
+    for (int64_t at = 0; at < count && !found; at++) {
+        uint64_t start;
+        uint32_t end;
+        memcpy(&start, nonces + NONCE * at, 8);
+        memcpy(&end, nonces + NONCE * at + 8, 4);
+        uint64_t place = (start ^ end * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
+        place = (place ^ place >> 32) & (uint64_t)(places - 1);
+        while (seen[place] >= 0 && !found) {
+            found = !memcmp(nonces + NONCE * seen[place], nonces + NONCE * at, NONCE);
+            place = (place + 1) & (uint64_t)(places - 1);
+        }
+        seen[place] = at;
+    }
+    free(seen);
+    return found;
+}
+
 /* ---- Numbers modulo p ---------------------------------------------------------------------------------------- */
 
 #define P (((u128)1 << 127) - 1)
@@ -95,7 +171,7 @@ typedef struct {
 static weight weight_of(const uint8_t *number)
 {
     u128 c;
-    memcpy(&c, number, 16);
+    memcpy(&c, number, NUMBER);
     i128 balanced = (i128)settled(c);
     if (balanced >> 126)
         balanced -= (i128)P;
@@ -123,4 +199,57 @@ static int spare(int64_t columns, int bits)
     while (((int64_t)1 << log) < columns)
         log++;
     return 63 + bits - 1 + log <= 126;
+}
+
+static u128 number_at(const uint8_t *numbers, int64_t at)
+{
+    u128 number;
+    memcpy(&number, numbers + NUMBER * at, NUMBER);
+    return settled(number);
+}
+
+static void set_number(uint8_t *numbers, int64_t at, u128 number) { memcpy(numbers + NUMBER * at, &number, NUMBER); }
+
+static void weights_of(const uint8_t *numbers, int64_t columns, weight *weights)
+{
+    for (int64_t k = 0; k < columns; k++)
+        weights[k] = weight_of(numbers + NUMBER * k);
+}
+
+/* The weighted sum of each row, and its pad. */
+static void weigh_rows(const uint8_t *values, int64_t stride, int64_t rows, int64_t columns, const uint8_t *numbers,
+                       const uint8_t *pads, uint8_t *out)
+{
+    weight weights[MOST_COLUMNS];
+    weights_of(numbers, columns, weights);
+    for (int64_t at = 0; at < rows; at++) {
+        const u128 sum = weighed_row((const int64_t *)(values + at * stride), weights, columns);
+        set_number(out, at, settled(number_at(pads, at) + sum));
+    }
+}
+
+/* For each range of rows, the sum of what rows weigh, each times one of `outer`. */
+static void weigh_cuts(const uint8_t *values, int64_t stride, int64_t columns, const uint8_t *numbers,
+                       const uint8_t *outer, const int64_t *which, const int64_t *cuts, int64_t count, uint8_t *out)
+{
+    weight weights[MOST_COLUMNS];
+    weights_of(numbers, columns, weights);
+    for (int64_t cut = 0; cut < count; cut++) {
+        u128 total = 0;
+        for (int64_t at = cuts[2 * cut]; at < cuts[2 * cut + 1]; at++) {
+            const u128 sum = weighed_row((const int64_t *)(values + at * stride), weights, columns);
+            total = settled(total + product(number_at(outer, which[at]), sum));
+        }
+        set_number(out, cut, total);
+    }
+}
+
+static void add_cuts(const uint8_t *numbers, const int64_t *cuts, int64_t count, uint8_t *out)
+{
+    for (int64_t cut = 0; cut < count; cut++) {
+        u128 total = 0;
+        for (int64_t at = cuts[2 * cut]; at < cuts[2 * cut + 1]; at++)
+            total = settled(total + number_at(numbers, at));
+        set_number(out, cut, total);
+    }
 }

@@ -1,411 +1,218 @@
-/* The Python side of arithmetic.h. compiled.py sees to types; that arrays fit each other is checked here.
- *
- * Long because every function that Python can call takes its buffers and checks them here. */
+/* The Python side of arithmetic.h. compiled.py sees to types; that arrays fit each other is checked here. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "arithmetic.h"
 
-/* Two dimensions, whose inner one is contiguous. */
+#define MOST_ARGUMENTS 6
+
+/* An array: rows whose numbers lie side by side, or all of it as one row of bytes. It is not there if None was given. */
 typedef struct {
     Py_buffer view;
     uint8_t *data;
-    Py_ssize_t rows, columns, stride;
+    Py_ssize_t rows, columns, stride, size;
+    int there;
 } table;
 
-static int take(PyObject *object, table *t, int writable)
+typedef struct {
+    table t[MOST_ARGUMENTS];
+    int count, number;
+} call;
+
+static void release(call *c)
 {
-    if (PyObject_GetBuffer(object, &t->view, (writable ? PyBUF_WRITABLE : 0) | PyBUF_STRIDES) < 0)
+    for (int k = 0; k < c->count; k++)
+        if (c->t[k].there)
+            PyBuffer_Release(&c->t[k].view);
+}
+
+static int take(PyObject *object, table *t, char kind)
+{
+    const int rows = kind == 'r' || kind == 'R', writable = kind == 'R' || kind == 'B';
+    memset(t, 0, sizeof *t);
+    if (object == Py_None)
+        return 0;
+    if (PyObject_GetBuffer(object, &t->view, (writable ? PyBUF_WRITABLE : 0) | (rows ? PyBUF_STRIDES : PyBUF_SIMPLE)) < 0)
         return -1;
-    if (t->view.ndim != 2 || (t->view.shape[1] > 1 && t->view.strides[1] != t->view.itemsize)) {
+    if (rows && (t->view.ndim != 2 || (t->view.shape[1] > 1 && t->view.strides[1] != t->view.itemsize))) {
         PyBuffer_Release(&t->view);
         PyErr_SetString(PyExc_ValueError, "not an array of contiguous rows");
         return -1;
     }
     t->data = t->view.buf;
-    t->rows = t->view.shape[0];
-    t->columns = t->view.shape[1];
-    t->stride = t->view.strides[0];
+    t->there = 1;
+    t->size = rows ? t->view.itemsize : 1;
+    t->rows = rows ? t->view.shape[0] : 1;
+    t->columns = rows ? t->view.shape[1] : t->view.len;
+    t->stride = rows ? t->view.strides[0] : t->view.len;
     return 0;
 }
 
-static int misfits(void)
+/* kinds: of each array, r for rows and b for bytes, in capitals if it is written to. A last argument is a number, if
+   there is one more. */
+static int begin(PyObject *args, const char *kinds, call *c)
 {
-    PyErr_SetString(PyExc_ValueError, "arrays do not fit each other");
-    return 1;
-}
-
-static Py_ssize_t packed_bytes(Py_ssize_t columns, int bits) { return (columns * bits + 7) / 8; }
-
-static int fits(const table *words, const table *packed, int bits)
-{
-    const Py_ssize_t size = words->view.itemsize;
-    return (size == 4 || size == 8) && bits >= 2 && bits <= 8 * size && words->columns >= 1 &&
-           words->columns <= MOST_COLUMNS && packed->view.itemsize == 1 &&
-           packed->columns == packed_bytes(words->columns, bits);
-}
-
-static PyObject *pack(PyObject *self, PyObject *args)
-{
-    PyObject *objects[3]; /* words, integers to add or None, out */
-    table words, plain, out;
-    int bits, wrong, added;
-    plane planes[8];
-    (void)self;
-    if (!PyArg_ParseTuple(args, "OOOi", &objects[0], &objects[1], &objects[2], &bits))
-        return NULL;
-    added = objects[1] != Py_None;
-    if (take(objects[0], &words, 0) < 0)
-        return NULL;
-    if (take(objects[2], &out, 1) < 0) {
-        PyBuffer_Release(&words.view);
-        return NULL;
-    }
-    if (added && take(objects[1], &plain, 0) < 0) {
-        PyBuffer_Release(&words.view);
-        PyBuffer_Release(&out.view);
-        return NULL;
-    }
-    wrong = !fits(&words, &out, bits) || out.rows != words.rows ||
-            (added && (plain.view.itemsize != 8 || plain.rows != words.rows || plain.columns != words.columns));
-    if (!wrong) {
-        Py_BEGIN_ALLOW_THREADS
-        const int count = planes_of(bits, words.columns, planes);
-        (words.view.itemsize == 4 ? pack_rows_32 : pack_rows_64)(
-            words.data, words.stride, added ? plain.data : NULL, added ? plain.stride : 0, words.rows, words.columns,
-            planes, count, out.data, out.stride);
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&words.view);
-    PyBuffer_Release(&out.view);
-    if (added)
-        PyBuffer_Release(&plain.view);
-    if (wrong && misfits())
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyObject *unpack(PyObject *self, PyObject *args)
-{
-    PyObject *objects[3]; /* packed, out, and None or the row of out to which each is added */
-    table packed, out;
-    Py_buffer targets = {0};
-    int bits, wrong, adds;
-    plane planes[8];
-    (void)self;
-    if (!PyArg_ParseTuple(args, "OOOi", &objects[0], &objects[1], &objects[2], &bits))
-        return NULL;
-    adds = objects[2] != Py_None;
-    if (take(objects[0], &packed, 0) < 0)
-        return NULL;
-    if (take(objects[1], &out, 1) < 0) {
-        PyBuffer_Release(&packed.view);
-        return NULL;
-    }
-    if (adds && PyObject_GetBuffer(objects[2], &targets, PyBUF_SIMPLE) < 0) {
-        PyBuffer_Release(&packed.view);
-        PyBuffer_Release(&out.view);
-        return NULL;
-    }
-    wrong = !fits(&out, &packed, bits) || (adds ? targets.len != 8 * packed.rows : out.rows != packed.rows);
-    if (!wrong) {
-        const int64_t *to = targets.buf;
-        for (Py_ssize_t at = 0; adds && at < packed.rows; at++)
-            wrong |= to[at] < 0 || to[at] >= out.rows;
-    }
-    if (!wrong) {
-        Py_BEGIN_ALLOW_THREADS
-        const int count = planes_of(bits, out.columns, planes);
-        (out.view.itemsize == 4 ? unpack_rows_32 : unpack_rows_64)(packed.data, packed.stride, packed.rows, out.columns,
-                                                                   planes, count, out.data, out.stride,
-                                                                   adds ? targets.buf : NULL);
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&packed.view);
-    PyBuffer_Release(&out.view);
-    if (adds)
-        PyBuffer_Release(&targets);
-    if (wrong && misfits())
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyObject *open_rows(PyObject *self, PyObject *args)
-{
-    PyObject *objects[3]; /* packed, masks, out: signed integers */
-    table packed, masks, out;
-    int bits, wrong;
-    plane planes[8];
-    (void)self;
-    if (!PyArg_ParseTuple(args, "OOOi", &objects[0], &objects[1], &objects[2], &bits))
-        return NULL;
-    if (take(objects[0], &packed, 0) < 0)
-        return NULL;
-    if (take(objects[1], &masks, 0) < 0) {
-        PyBuffer_Release(&packed.view);
-        return NULL;
-    }
-    if (take(objects[2], &out, 1) < 0) {
-        PyBuffer_Release(&packed.view);
-        PyBuffer_Release(&masks.view);
-        return NULL;
-    }
-    wrong = !fits(&masks, &packed, bits) || out.view.itemsize != 8 || out.rows != packed.rows ||
-            masks.rows != packed.rows || out.columns != masks.columns;
-    if (!wrong) {
-        Py_BEGIN_ALLOW_THREADS
-        const int count = planes_of(bits, masks.columns, planes);
-        (masks.view.itemsize == 4 ? open_all_32 : open_all_64)(packed.data, packed.stride, masks.data, masks.stride,
-                                                               packed.rows, masks.columns, planes, count, bits,
-                                                               out.data, out.stride);
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&packed.view);
-    PyBuffer_Release(&masks.view);
-    PyBuffer_Release(&out.view);
-    if (wrong && misfits())
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyObject *add_rows(PyObject *self, PyObject *args)
-{
-    PyObject *objects[2]; /* words, masks */
-    table words, masks;
-    Py_buffer targets;
-    int wrong, sign;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "OOy*i", &objects[0], &objects[1], &targets, &sign))
-        return NULL;
-    if (take(objects[0], &words, 1) < 0) {
-        PyBuffer_Release(&targets);
-        return NULL;
-    }
-    if (take(objects[1], &masks, 0) < 0) {
-        PyBuffer_Release(&targets);
-        PyBuffer_Release(&words.view);
-        return NULL;
-    }
-    const int64_t *to = targets.buf;
-    wrong = words.columns > MOST_COLUMNS || (words.view.itemsize != 4 && words.view.itemsize != 8) || masks.view.itemsize != words.view.itemsize ||
-            masks.columns != words.columns || targets.len != 8 * masks.rows;
-    for (Py_ssize_t at = 0; !wrong && at < masks.rows; at++)
-        wrong |= to[at] < 0 || to[at] >= words.rows;
-    if (!wrong) {
-        Py_BEGIN_ALLOW_THREADS
-        (words.view.itemsize == 4 ? add_all_32 : add_all_64)(words.data, words.stride, masks.data, masks.stride,
-                                                             masks.rows, words.columns, to, sign);
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&targets);
-    PyBuffer_Release(&words.view);
-    PyBuffer_Release(&masks.view);
-    if (wrong && misfits())
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static int weights_of(const Py_buffer *columns, weight *weights)
-{
-    const Py_ssize_t count = columns->len / 16;
-    if (columns->len != 16 * count || count < 1 || count > MOST_COLUMNS)
+    const int wanted = (int)strlen(kinds), given = (int)PyTuple_GET_SIZE(args);
+    c->count = c->number = 0;
+    if (given != wanted && given != wanted + 1) {
+        PyErr_SetString(PyExc_TypeError, "wrong number of arguments");
         return -1;
-    for (Py_ssize_t k = 0; k < count; k++)
-        weights[k] = weight_of((const uint8_t *)columns->buf + 16 * k);
-    return (int)count;
+    }
+    if (given > wanted) {
+        c->number = (int)PyLong_AsLong(PyTuple_GET_ITEM(args, wanted));
+        if (c->number == -1 && PyErr_Occurred())
+            return -1;
+    }
+    for (; c->count < wanted; c->count++)
+        if (take(PyTuple_GET_ITEM(args, c->count), &c->t[c->count], kinds[c->count]) < 0) {
+            release(c);
+            return -1;
+        }
+    return 0;
 }
 
-static PyObject *row_sums(PyObject *self, PyObject *args)
+static PyObject *finish(call *c, int right)
 {
-    Py_buffer v[3]; /* column weights, pads, out */
-    PyObject *object;
-    table values;
-    int bits, wrong;
-    weight weights[MOST_COLUMNS];
-    (void)self;
-    if (!PyArg_ParseTuple(args, "Oy*y*w*i", &object, &v[0], &v[1], &v[2], &bits))
-        return NULL;
-    if (take(object, &values, 0) < 0) {
-        for (int k = 0; k < 3; k++)
-            PyBuffer_Release(&v[k]);
+    release(c);
+    if (!right) {
+        PyErr_SetString(PyExc_ValueError, "arrays do not fit each other");
         return NULL;
     }
-    wrong = weights_of(&v[0], weights) != values.columns || values.view.itemsize != 8 ||
-            v[1].len != 16 * values.rows || v[2].len != 16 * values.rows || !spare(values.columns, bits);
-    if (!wrong) {
-        Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t at = 0; at < values.rows; at++) {
-            u128 pad;
-            memcpy(&pad, (const uint8_t *)v[1].buf + 16 * at, 16);
-            const int64_t *row = (const int64_t *)(values.data + at * values.stride);
-            pad = settled(settled(pad) + weighed_row(row, weights, values.columns));
-            memcpy((uint8_t *)v[2].buf + 16 * at, &pad, 16);
-        }
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&values.view);
-    for (int k = 0; k < 3; k++)
-        PyBuffer_Release(&v[k]);
-    if (wrong && misfits())
-        return NULL;
     Py_RETURN_NONE;
 }
 
-static PyObject *weigh(PyObject *self, PyObject *args)
+/* A function of arrays and perhaps of `number`: `fits` is looked at before `work` is done, without the interpreter's
+   lock. */
+#define FUNCTION(name, kinds, fits, work)                    \
+    static PyObject *name(PyObject *self, PyObject *args)    \
+    {                                                        \
+        call c;                                              \
+        (void)self;                                          \
+        if (begin(args, kinds, &c) < 0)                      \
+            return NULL;                                     \
+        const table *const t = c.t;                          \
+        const int number = c.number, right = (fits);         \
+        (void)number;                                        \
+        if (right) {                                         \
+            Py_BEGIN_ALLOW_THREADS                           \
+            work;                                            \
+            Py_END_ALLOW_THREADS                             \
+        }                                                    \
+        return finish(&c, right);                            \
+    }
+
+static int is_words(const table *t) { return (t->size == 4 || t->size == 8) && t->columns >= 1 && t->columns <= MOST_COLUMNS; }
+
+static int is_like(const table *t, const table *other) { return t->rows == other->rows && t->columns == other->columns; }
+
+/* Rows of bytes that hold as many words, of so many bits. */
+static int is_packed(const table *packed, const table *words, int bits)
 {
-    Py_buffer v[5]; /* column weights, row weights, blocks, cuts, out */
-    PyObject *object;
-    table values;
-    int bits, wrong;
-    weight weights[MOST_COLUMNS];
-    (void)self;
-    if (!PyArg_ParseTuple(args, "Oy*y*y*y*w*i", &object, &v[0], &v[1], &v[2], &v[3], &v[4], &bits))
-        return NULL;
-    if (take(object, &values, 0) < 0) {
-        for (int k = 0; k < 5; k++)
-            PyBuffer_Release(&v[k]);
-        return NULL;
-    }
-    const int64_t *blocks = v[2].buf, *cuts = v[3].buf;
-    const Py_ssize_t pieces = v[4].len / 16, rows = v[1].len / 16;
-    wrong = weights_of(&v[0], weights) != values.columns || values.view.itemsize != 8 || v[1].len != 16 * rows ||
-            v[2].len != 8 * values.rows || v[4].len != 16 * pieces || v[3].len != 16 * pieces ||
-            !spare(values.columns, bits);
-    for (Py_ssize_t at = 0; !wrong && at < values.rows; at++)
-        wrong |= blocks[at] < 0 || blocks[at] >= rows;
-    for (Py_ssize_t at = 0; !wrong && at < pieces; at++)
-        wrong |= cuts[2 * at] < 0 || cuts[2 * at] > cuts[2 * at + 1] || cuts[2 * at + 1] > values.rows;
-    if (!wrong) {
-        Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t piece = 0; piece < pieces; piece++) {
-            u128 total = 0;
-            for (int64_t at = cuts[2 * piece]; at < cuts[2 * piece + 1]; at++) {
-                u128 outer;
-                memcpy(&outer, (const uint8_t *)v[1].buf + 16 * blocks[at], 16);
-                const int64_t *row = (const int64_t *)(values.data + at * values.stride);
-                total = settled(total + product(settled(outer), weighed_row(row, weights, values.columns)));
-            }
-            memcpy((uint8_t *)v[4].buf + 16 * piece, &total, 16);
-        }
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&values.view);
-    for (int k = 0; k < 5; k++)
-        PyBuffer_Release(&v[k]);
-    if (wrong && misfits())
-        return NULL;
-    Py_RETURN_NONE;
+    return is_words(words) && bits >= 2 && bits <= 8 * words->size && packed->size == 1 &&
+           packed->columns == (words->columns * bits + 7) / 8;
 }
 
-static PyObject *counters(PyObject *self, PyObject *args)
+/* For each of so many rows, which one it is of so many others. */
+static int is_choice(const table *t, Py_ssize_t rows, Py_ssize_t others)
 {
-    Py_buffer v[2]; /* nonces, out */
-    Py_ssize_t blocks;
-    int wrong;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "y*w*n", &v[0], &v[1], &blocks))
-        return NULL;
-    const Py_ssize_t count = v[0].len / 12;
-    wrong = v[0].len != 12 * count || blocks < 1 || v[1].len != 16 * count * blocks;
-    if (!wrong) {
-        uint8_t *out = v[1].buf;
-        Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t at = 0; at < count; at++) {
-            const uint8_t *nonce = (const uint8_t *)v[0].buf + 12 * at;
-            for (uint32_t block = 0; block < (uint32_t)blocks; block++, out += 16) {
-                memcpy(out, nonce, 12);
-                memcpy(out + 12, &block, 4);
-            }
-        }
-        Py_END_ALLOW_THREADS
-    }
-    for (int k = 0; k < 2; k++)
-        PyBuffer_Release(&v[k]);
-    if (wrong && misfits())
-        return NULL;
-    Py_RETURN_NONE;
+    const int64_t *which = (const int64_t *)t->data;
+    int right = t->there && t->columns == 8 * rows;
+    for (Py_ssize_t at = 0; right && at < rows; at++)
+        right = which[at] >= 0 && which[at] < others;
+    return right;
 }
 
-static PyObject *totals(PyObject *self, PyObject *args)
+static int is_numbers(const table *t, Py_ssize_t count) { return t->columns == NUMBER * count; }
+
+/* As many ranges of so many rows as there are numbers to write. */
+static int are_cuts(const table *cuts, Py_ssize_t rows, const table *out)
 {
-    Py_buffer v[3]; /* numbers, cuts, out */
-    int wrong;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "y*y*w*", &v[0], &v[1], &v[2]))
-        return NULL;
-    const Py_ssize_t count = v[0].len / 16, pieces = v[2].len / 16;
-    const int64_t *cuts = v[1].buf;
-    wrong = v[0].len != 16 * count || v[2].len != 16 * pieces || v[1].len != 16 * pieces;
-    for (Py_ssize_t at = 0; !wrong && at < pieces; at++)
-        wrong |= cuts[2 * at] < 0 || cuts[2 * at] > cuts[2 * at + 1] || cuts[2 * at + 1] > count;
-    if (!wrong) {
-        Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t piece = 0; piece < pieces; piece++) {
-            u128 total = 0, number;
-            for (int64_t at = cuts[2 * piece]; at < cuts[2 * piece + 1]; at++) {
-                memcpy(&number, (const uint8_t *)v[0].buf + 16 * at, 16);
-                total = settled(total + settled(number));
-            }
-            memcpy((uint8_t *)v[2].buf + 16 * piece, &total, 16);
-        }
-        Py_END_ALLOW_THREADS
-    }
-    for (int k = 0; k < 3; k++)
-        PyBuffer_Release(&v[k]);
-    if (wrong && misfits())
-        return NULL;
-    Py_RETURN_NONE;
+    const int64_t *cut = (const int64_t *)cuts->data;
+    int right = out->columns % NUMBER == 0 && cuts->columns == out->columns;
+    for (Py_ssize_t at = 0; right && at < out->columns / NUMBER; at++)
+        right = cut[2 * at] >= 0 && cut[2 * at] <= cut[2 * at + 1] && cut[2 * at + 1] <= rows;
+    return right;
 }
+
+static int are_weighed(const table *values, const table *weights, int bits)
+{
+    return values->size == 8 && values->columns >= 1 && values->columns <= MOST_COLUMNS &&
+           is_numbers(weights, values->columns) && spare(values->columns, bits);
+}
+
+/* words, integers to add or None, out */
+FUNCTION(pack, "rrR",
+         t[0].there && t[2].there && is_packed(&t[2], &t[0], number) && t[2].rows == t[0].rows &&
+             (!t[1].there || (t[1].size == 8 && is_like(&t[1], &t[0]))),
+         pack_all(t[0].size, t[0].data, t[0].stride, t[1].data, t[1].stride, t[0].rows, t[0].columns, number, t[2].data,
+                  t[2].stride))
+
+/* packed, out, and None or the row of out to which each is added */
+FUNCTION(unpack, "rRb",
+         t[0].there && t[1].there && is_packed(&t[0], &t[1], number) &&
+             (!t[2].there ? t[1].rows == t[0].rows : is_choice(&t[2], t[0].rows, t[1].rows)),
+         unpack_all(t[1].size, t[0].data, t[0].stride, t[0].rows, t[1].columns, number, t[1].data, t[1].stride,
+                    (const int64_t *)t[2].data))
+
+/* packed, masks, out: signed integers */
+FUNCTION(open_rows, "rrR",
+         t[0].there && t[1].there && is_packed(&t[0], &t[1], number) && t[2].size == 8 &&
+             t[0].rows == t[1].rows && is_like(&t[2], &t[1]),
+         open_all(t[1].size, t[0].data, t[0].stride, t[1].data, t[1].stride, t[1].rows, t[1].columns, number, t[2].data,
+                  t[2].stride))
+
+/* words, masks, the row of words from which each is taken off */
+FUNCTION(take_off, "Rrb",
+         is_words(&t[0]) && t[1].size == t[0].size && t[1].columns == t[0].columns && is_choice(&t[2], t[1].rows, t[0].rows),
+         subtract_all(t[0].size, t[0].data, t[0].stride, t[1].data, t[1].stride, t[1].rows, t[0].columns,
+                      (const int64_t *)t[2].data))
+
+/* nonces, out: so many blocks for each */
+FUNCTION(counters, "bB",
+         number >= 1 && t[0].columns % NONCE == 0 && t[1].columns == t[0].columns / NONCE * number * NUMBER,
+         count_all(t[0].data, t[0].columns / NONCE, number, t[1].data))
+
+/* values, column weights, pads, out */
+FUNCTION(row_sums, "rbbB",
+         are_weighed(&t[0], &t[1], number) && is_numbers(&t[2], t[0].rows) && is_numbers(&t[3], t[0].rows),
+         weigh_rows(t[0].data, t[0].stride, t[0].rows, t[0].columns, t[1].data, t[2].data, t[3].data))
+
+/* values, column weights, row weights, which of these each row has, ranges of rows, out */
+FUNCTION(weigh, "rbbbbB",
+         are_weighed(&t[0], &t[1], number) && t[2].columns % NUMBER == 0 &&
+             is_choice(&t[3], t[0].rows, t[2].columns / NUMBER) && are_cuts(&t[4], t[0].rows, &t[5]),
+         weigh_cuts(t[0].data, t[0].stride, t[0].columns, t[1].data, t[2].data, (const int64_t *)t[3].data,
+                    (const int64_t *)t[4].data, t[5].columns / NUMBER, t[5].data))
+
+/* numbers, ranges of them, out */
+FUNCTION(totals, "bbB", t[0].columns % NUMBER == 0 && are_cuts(&t[1], t[0].columns / NUMBER, &t[2]),
+         add_cuts(t[0].data, (const int64_t *)t[1].data, t[2].columns / NUMBER, t[2].data))
 
 static PyObject *repeated(PyObject *self, PyObject *args)
 {
-    Py_buffer nonces;
-    int found = 0;
+    call c;
+    int found;
     (void)self;
-    if (!PyArg_ParseTuple(args, "y*", &nonces))
+    if (begin(args, "b", &c) < 0)
         return NULL;
-    const Py_ssize_t count = nonces.len / 12;
-    Py_ssize_t places = 16;
-    while (places < 2 * count)
-        places *= 2;
-    int64_t *seen = malloc(sizeof(int64_t) * (size_t)places);
-    if (seen == NULL) {
-        PyBuffer_Release(&nonces);
-        return PyErr_NoMemory();
-    }
     Py_BEGIN_ALLOW_THREADS
-    const uint8_t *all = nonces.buf;
-    memset(seen, 0xff, sizeof(int64_t) * (size_t)places);
-    for (Py_ssize_t at = 0; at < count && !found; at++) {
-        uint64_t start;
-        uint32_t end;
-        memcpy(&start, all + 12 * at, 8);
-        memcpy(&end, all + 12 * at + 8, 4);
-        uint64_t place = (start ^ end * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
-        place = (place ^ place >> 32) & (uint64_t)(places - 1);
-        while (seen[place] >= 0 && !found) {
-            found = !memcmp(all + 12 * seen[place], all + 12 * at, 12);
-            place = (place + 1) & (uint64_t)(places - 1);
-        }
-        seen[place] = at;
-    }
+    found = any_twice(c.t[0].data, c.t[0].columns / NONCE);
     Py_END_ALLOW_THREADS
-    free(seen);
-    PyBuffer_Release(&nonces);
-    return PyBool_FromLong(found);
+    release(&c);
+    return found < 0 ? PyErr_NoMemory() : PyBool_FromLong(found);
 }
 
 static PyMethodDef methods[] = {
-    {"counters", counters, METH_VARARGS, "Blocks that AES makes masks of: each nonce, counted."},
-    {"totals", totals, METH_VARARGS, "Ranges of numbers added up modulo p."},
-    {"repeated", repeated, METH_VARARGS, "Whether a nonce comes twice."},
     {"pack", pack, METH_VARARGS, "Words, and integers if any, into packed rows."},
     {"unpack", unpack, METH_VARARGS, "Packed rows into words, or added to rows of words."},
     {"open_rows", open_rows, METH_VARARGS, "Packed rows without masks into integers."},
-    {"add_rows", add_rows, METH_VARARGS, "Rows of words added to, or taken off, others."},
+    {"take_off", take_off, METH_VARARGS, "Rows of masks taken off rows of words."},
+    {"counters", counters, METH_VARARGS, "Blocks that AES makes masks of: each nonce, counted."},
     {"row_sums", row_sums, METH_VARARGS, "Weighed rows and pads modulo p."},
     {"weigh", weigh, METH_VARARGS, "Weighed ranges of rows modulo p."},
+    {"totals", totals, METH_VARARGS, "Ranges of numbers added up modulo p."},
+    {"repeated", repeated, METH_VARARGS, "Whether a nonce comes twice."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -109,9 +109,8 @@ WIDEST static void W(unpack_row)(const uint8_t *in, int64_t columns, const plane
 }
 
 /* Words, and integers if there are any, into packed rows. */
-static void W(pack_rows)(const uint8_t *words, int64_t stride, const uint8_t *plain, int64_t plain_stride,
-                                int64_t rows, int64_t columns, const plane *planes, int count, uint8_t *out,
-                                int64_t out_stride)
+static void W(pack_rows)(const uint8_t *words, int64_t stride, const uint8_t *plain, int64_t plain_stride, int64_t rows,
+                         int64_t columns, const plane *planes, int count, uint8_t *out, int64_t out_stride)
 {
     WORD row[MOST_COLUMNS];
     for (int64_t at = 0; at < rows; at++) {
@@ -126,8 +125,8 @@ static void W(pack_rows)(const uint8_t *words, int64_t stride, const uint8_t *pl
 }
 
 /* Packed rows into words, or added to the rows that `to` says. */
-static void W(unpack_rows)(const uint8_t *packed, int64_t stride, int64_t rows, int64_t columns,
-                                  const plane *planes, int count, uint8_t *out, int64_t out_stride, const int64_t *to)
+static void W(unpack_rows)(const uint8_t *packed, int64_t stride, int64_t rows, int64_t columns, const plane *planes,
+                           int count, uint8_t *out, int64_t out_stride, const int64_t *to)
 {
     WORD row[MOST_COLUMNS];
     for (int64_t at = 0; at < rows; at++) {
@@ -143,9 +142,8 @@ static void W(unpack_rows)(const uint8_t *packed, int64_t stride, int64_t rows, 
 }
 
 /* Packed rows without their masks, as integers of so many bits. */
-static void W(open_all)(const uint8_t *packed, int64_t stride, const uint8_t *masks, int64_t mask_stride,
-                               int64_t rows, int64_t columns, const plane *planes, int count, int bits, uint8_t *out,
-                               int64_t out_stride)
+static void W(open_rows)(const uint8_t *packed, int64_t stride, const uint8_t *masks, int64_t mask_stride, int64_t rows,
+                         int64_t columns, const plane *planes, int count, int bits, uint8_t *out, int64_t out_stride)
 {
     WORD row[MOST_COLUMNS];
     const int spare = 64 - bits;
@@ -158,19 +156,15 @@ static void W(open_all)(const uint8_t *packed, int64_t stride, const uint8_t *ma
     }
 }
 
-/* Rows of masks added to, or taken off, the rows that `to` says. */
-WIDEST static void W(add_all)(uint8_t *words, int64_t stride, const uint8_t *masks, int64_t mask_stride, int64_t rows,
-                              int64_t columns, const int64_t *to, int sign)
+/* Rows of masks taken off the rows that `from` says. */
+WIDEST static void W(subtract_rows)(uint8_t *words, int64_t stride, const uint8_t *masks, int64_t mask_stride,
+                                    int64_t rows, int64_t columns, const int64_t *from)
 {
     for (int64_t at = 0; at < rows; at++) {
-        WORD *sum = (WORD *)(words + to[at] * stride);
-        const WORD *more = (const WORD *)(masks + at * mask_stride);
-        if (sign > 0)
-            for (int64_t k = 0; k < columns; k++)
-                sum[k] += more[k];
-        else
-            for (int64_t k = 0; k < columns; k++)
-                sum[k] -= more[k];
+        WORD *sum = (WORD *)(words + from[at] * stride);
+        const WORD *mask = (const WORD *)(masks + at * mask_stride);
+        for (int64_t k = 0; k < columns; k++)
+            sum[k] -= mask[k];
     }
 }
 
