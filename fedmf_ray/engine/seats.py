@@ -56,7 +56,7 @@ class Seats(Keeper):
         :meth:`CouncilKeyHolder.check_committee`."""
         started, key = cpu_clock(), self._held
         try:
-            run = key.check_committee(user_ids, named, beacon, appointed)
+            run = key.check_committee(self._users.user_ids, user_ids, named, beacon, appointed)
         except ValueError as error:
             raise FedMFError(f"the committee's keys are not accepted: {error}") from error
         checked = cpu_clock()

@@ -169,11 +169,12 @@ class CouncilKeyHolder(KeyHolder):
         raise NotImplementedError
 
     def check_committee(
-        self, user_ids: Integers, named: Bytes, beacon: bytes, appointed: Sequence[bytes]
+        self, mine: Integers, user_ids: Integers, named: Bytes, beacon: bytes, appointed: Sequence[bytes]
     ) -> bytes:
-        """What names the run, once this user has checked that the committee is of users who were drawn, and
-        its keys theirs. named: (users, 64) the keys that name all users. appointed: of :meth:`appoint`, by
-        member. Raises ``ValueError``."""
+        """What names the run, once users have checked that they are on the list themselves, that the
+        committee is of users who were drawn, and its keys theirs. mine: the ids of the users who check.
+        named: (users, 64) the keys that name all users. appointed: of :meth:`appoint`, by member. Raises
+        ``ValueError``."""
         raise NotImplementedError
 
     @property

@@ -21,7 +21,14 @@ from fedmf_ray.schemes.committee.rounds import NobodysRound, UserRound, digest_o
 from fedmf_ray.schemes.committee.signed import Answering
 from fedmf_ray.schemes.committee.tables import TablesReader
 from fedmf_ray.schemes.committee.wire import UPLOAD_NONCE_BYTES
-from fedmf_ray.schemes.council import Council, CouncilKeyHolder, Member, listed_digest, run_of
+from fedmf_ray.schemes.council import (
+    NAMED_BYTES,
+    Council,
+    CouncilKeyHolder,
+    Member,
+    listed_digest,
+    run_of,
+)
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.rounds import Round
@@ -110,13 +117,25 @@ class CommitteeKeyHolder(TablesReader, CouncilKeyHolder):
         return self.keys.user_signs(user_id).sign(text)
 
     def check_committee(
-        self, user_ids: Integers, named: Bytes, beacon: bytes, appointed: Sequence[bytes]
+        self, mine: Integers, user_ids: Integers, named: Bytes, beacon: bytes, appointed: Sequence[bytes]
     ) -> bytes:
+        if named.shape != (len(user_ids), NAMED_BYTES):
+            raise ValueError("the list of users: there are not two keys for each")
+        self._check_own(mine, user_ids, named)
         self.public.check_groups()
         run = run_of(listed_digest(user_ids, named), beacon)
         seats = self._council.drawn(user_ids, beacon)
         self.public.check_members(run, user_ids[seats], named[seats], appointed)
         return run
+
+    def _check_own(self, mine: Integers, user_ids: Integers, named: Bytes) -> None:
+        """Whoever stands there with another key than its own would sit in the committee under somebody
+        else's."""
+        listed = dict(zip(user_ids.tolist(), named, strict=True))
+        for user_id in mine.tolist():
+            own = public_of(self.keys.user(user_id)) + public_of(self.keys.user_signs(user_id))
+            if user_id not in listed or listed[user_id].tobytes() != own:
+                raise ValueError(f"the list of users: user {user_id} is not there with its own keys")
 
     @property
     def committee_bytes(self) -> int:
