@@ -225,5 +225,6 @@ def test_python_without_docstrings_and_assertions(root, quickstart, tmp_path):
         *([str(script), "--help"] for script in scripts if "__main__" in script.read_text()),
     ):
         done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True)
-        missing = "No module named 'surprise'" in done.stderr  # of a benchmark alone
+        # What benchmarks compare with has environments of its own.
+        missing = any(f"No module named '{name}'" in done.stderr for name in ("implicit", "surprise"))
         assert done.returncode == 0 or missing, (words, done.stderr)
