@@ -18,7 +18,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.rules.item_item import PAIRS, ItemItem, places_of, top
+from fedmf_ray.learning.rules.item_item import PAIRS, ItemItem
+from fedmf_ray.learning.rules.most_rated import places_of, square, top
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.privacy import pairs
 from fedmf_ray.protocol.round import Local
@@ -93,7 +94,7 @@ def main(sizes: str, caps: str) -> None:
             local = federation(size, cap or None)
             local.round()
             local.round()
-            matrix = pairs.square(local.items.shared[PAIRS][:, 0], size)
+            matrix = square(local.items.shared[PAIRS][:, 0], size)
             truth = levels(local, size)
             assert np.array_equal(truth.T @ truth, matrix)
             raters = (truth > 0).T.astype(float) @ (truth > 0)
@@ -101,7 +102,7 @@ def main(sizes: str, caps: str) -> None:
             certain = pairs.lone(matrix)
             named = named_by(certain, truth > 0)
             local.round(absent=(ABSENT,))
-            later = pairs.square(local.items.shared[PAIRS][:, 0], size)
+            later = square(local.items.shared[PAIRS][:, 0], size)
             recovered = pairs.of_one_user(matrix, later)
             exact = recovered is not None and np.array_equal(recovered, truth[ABSENT])
             count = int((truth[ABSENT] > 0).sum())

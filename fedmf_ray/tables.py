@@ -46,11 +46,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of columns. A table is its own grid: it knows how each of its numbers becomes an integer."""
+    """Rows of columns. A table is its own grid: it knows how each of its numbers becomes an integer.
+
+    since, until: the rounds that it is there in, the last one left out (None: to the end). In others it is
+    neither uploaded nor published. Only a fresh one may come later, or go: what is kept would be lost.
+    """
 
     name: str
     rows: int
     columns: tuple[Column, ...]
+    since: int = 0
+    until: int | None = None
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
@@ -60,6 +66,17 @@ class Table:
             raise ValueError(
                 f"table {self.name!r}: servers reset whole rows: its columns are all kept or all fresh"
             )
+        if not self.always and not self.fresh:
+            raise ValueError(f"table {self.name!r}: what is kept must be there in every round")
+
+    @property
+    def always(self) -> bool:
+        """Whether it is there in every round."""
+        return self.since == 0 and self.until is None
+
+    def there(self, round_number: int) -> bool:
+        """Whether users add to it in this round."""
+        return self.since <= round_number and (self.until is None or round_number < self.until)
 
     @property
     def fresh(self) -> bool:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fedmf_ray import reference_lists
-from fedmf_ray.learning.rules.item_item import PAIRS, ItemItem, top
+from fedmf_ray.learning.rules.item_item import PAIRS, ItemItem
+from fedmf_ray.learning.rules.most_rated import top
 from fedmf_ray.testing.federations import federation, people, setting_of
 
 COUNTS, ITEMS = (3, 5, 1, 4, 2), 9

@@ -34,6 +34,12 @@ def show_estimate(estimated: Estimate) -> None:
             amount = size(value) if "bytes" in column else f"{_seconds(value)} s"
             table.add_row(column, amount, _MEANINGS.get(column, ""))
     out.print(table)
+    for other in estimated.others:
+        shown = ("protocol_s", "upload_bytes_total", "download_bytes_total")
+        costs = (size(other.row[key]) if "bytes" in key else f"{_seconds(other.row[key])} s" for key in shown)
+        which = f"round {other.first}" + (f" and {other.rounds - 1} like it" if other.rounds > 1 else "")
+        named = ", ".join(f"{key} {cost}" for key, cost in zip(shown, costs, strict=True))
+        out.print(f"{which}, where other shared tables are there, estimated: {named}")
     table = _table(f"{estimated.rounds:,} rounds, estimated", "", "")
     for name, value in estimated.totals.items():
         amount = size(value) if "bytes" in name else f"{_seconds(value)} s"
@@ -117,7 +123,10 @@ _LONG_S = 120.0
 _WORK = {
     "decrypt": "every user reads the item matrix; a piece is a ciphertext or a value",
     "credit": "every user checks whose uploads are in it; a piece is an uploader",
+    "check": "every user checks it; a piece is a ciphertext or a value",
+    "open": "every user opens what it rated",
     "update": "every user computes its steps; a piece is a rating",
+    "passing": "and adds to a table that is there in some rounds only",
     "encrypt": "every user protects them",
     "receive": "the server checks an upload and adds it",
     "reopen": "one user opens the sums",

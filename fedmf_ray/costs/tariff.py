@@ -6,7 +6,7 @@ Calibrated runs charge users and server by a tariff, and estimates use the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -59,10 +59,11 @@ class UnitCosts:
     """CPU seconds of this machine for one scheme, row of columns and update rule.
 
     decrypt, publish: the item matrix, by its pieces (ciphertexts, or values of schemes that have none).
-    encrypt, receive: one upload, by its pieces. update: one user, by its ratings. credit: checking the tags
-    of a round, by the users that were credited. reopen: opening the sums of a round, where users must, by the
-    pieces of the item matrix; unmask: what each uploaded piece adds to that. Tags are part of the others.
-    open: of decrypt, what opening takes, by the pieces that are opened, where checking needs no opening.
+    encrypt, receive: one upload, by its pieces. update: one user, by its ratings; passing: what more it does
+    where a shared table is there that is not always. credit: checking the tags of a round, by the users that
+    were credited. reopen: opening the sums of a round, where users must, by the pieces of the item matrix;
+    unmask: what each uploaded piece adds to that. Tags are part of the others. open: of decrypt, what opening
+    takes, by the pieces that are opened, where checking needs no opening.
     """
 
     decrypt: Line
@@ -71,6 +72,7 @@ class UnitCosts:
     receive: Line
     publish: Line
     credit: Line
+    passing: Line = NOTHING
     reopen: Line = NOTHING
     unmask: Line = NOTHING
     open: Line = NOTHING
@@ -109,6 +111,19 @@ class Tariff:
     full_text: bool
     rated: bool = False
     """Users open the blocks with rows that they rated, and check the others."""
+    read: Blocks | None = None
+    """The tables that open the round, where they are not those that users add to in it."""
+
+    def at(self, round_number: int) -> Tariff:
+        """Of a round: which shared tables are there may differ."""
+        if len(self.blocks.layouts) == 1:
+            return self
+        return replace(self, blocks=self.blocks.at(round_number), read=self.blocks.opening(round_number))
+
+    @property
+    def _matrix(self) -> int:
+        """Pieces of the tables that open the round."""
+        return (self.read or self.blocks).count * self.pieces
 
     @property
     def pieces(self) -> int:
@@ -126,18 +141,19 @@ class Tariff:
         """Costs of users with so many training ratings who upload so many rows in so many blocks, and rated
         rows in so many, all (users,) int64."""
         users, scheme, shape = len(user_ids), self.scheme, self.blocks.shape
-        download_bytes = sum(scheme.published_bytes(shape, size) for size in self._sizes)
+        read = _sizes(self.read or self.blocks)
+        download_bytes = sum(scheme.published_bytes(shape, size) for size in read)
         overhead = self.blocks.servers * scheme.upload_overhead()
         decrypt_cpu_s = np.full(users, self.read_cpu_s)
         if self.rated:
-            unit, matrix = self.unit, self.blocks.count * self.pieces
+            unit = self.unit
             decrypt_cpu_s = (
-                unit.check(matrix) + unit.open(rated_blocks * self.pieces) + unit.credit(self.asked)
+                unit.check(self._matrix) + unit.open(rated_blocks * self.pieces) + unit.credit(self.asked)
             )
         return UserCosts(
             user_id=user_ids,
             decrypt_cpu_s=decrypt_cpu_s,
-            update_cpu_s=self.unit.update(ratings),
+            update_cpu_s=self.unit.update(ratings) + self._passing(ratings),
             encrypt_cpu_s=self.unit.encrypt(upload_blocks * self.pieces),
             download_bytes=np.full(users, download_bytes),
             # A block's number is an int64.
@@ -149,19 +165,28 @@ class Tariff:
     @property
     def read_cpu_s(self) -> float:
         """Of all of the item matrix, opened and checked."""
-        return float(self.unit.decrypt(self.blocks.count * self.pieces) + self.unit.credit(self.asked))
+        return float(self.unit.decrypt(self._matrix) + self.unit.credit(self.asked))
+
+    def _passing(self, ratings: Integers) -> NDArray[np.float64]:
+        """(users,) seconds for tables that are there in some rounds only."""
+        there = any(not table.always for table in self.blocks.present)
+        return self.unit.passing(ratings) if there else np.zeros(len(ratings))
 
     def steps(self, users: int, ratings: int, upload_blocks: int, rated_blocks: int) -> list[Step]:
         """The work of a round of so many users, with so many ratings, uploaded and rated blocks in all: what
         users, the opener and the server are charged together."""
         matrix, uploaded = self.blocks.count * self.pieces, upload_blocks * self.pieces
-        opens = int(self.scheme.opens)
-        reading = {"decrypt": (users, users * matrix)}
+        opens, passing = (
+            int(self.scheme.opens),
+            users * any(not table.always for table in self.blocks.present),
+        )
+        reading = {"decrypt": (users, users * self._matrix)}
         if self.rated:
-            reading = {"check": (users, users * matrix), "open": (users, rated_blocks * self.pieces)}
+            reading = {"check": (users, users * self._matrix), "open": (users, rated_blocks * self.pieces)}
         work = reading | {
             "credit": (users, users * self.asked),
             "update": (users, ratings),
+            "passing": (passing, ratings if passing else 0),
             "encrypt": (users, uploaded),
             "receive": (users, uploaded),
             "reopen": (opens, opens * matrix),
@@ -169,7 +194,7 @@ class Tariff:
             "publish": (1, matrix),
         }
         lines = {name: getattr(self.unit, name) for name in work}
-        return [Step(name, *work[name], line) for name, line in lines.items() if any(line)]
+        return [Step(name, *work[name], line) for name, line in lines.items() if any(line) and work[name][0]]
 
     def receive_cpu_s(self, upload_blocks: Integers) -> float:
         """What the server is charged for adding these users' uploads."""
@@ -179,7 +204,7 @@ class Tariff:
         """What the user who opens the sums of these users' uploads is charged."""
         if not self.scheme.opens:
             return NO_OPENING
-        uploaded, sizes = int(upload_blocks.sum()), self._sizes
+        uploaded, sizes = int(upload_blocks.sum()), _sizes(self.blocks)
         cpu_s = self.unit.reopen(self.blocks.count * self.pieces) + self.unit.unmask(uploaded * self.pieces)
         traffic = [
             self.scheme.opening_bytes(self.blocks.shape, size, 0, len(upload_blocks), self.full_text)
@@ -195,11 +220,11 @@ class Tariff:
         return OpeningCosts(float(cpu_s), down, up, len(sizes))
 
     @property
-    def _sizes(self) -> list[int]:
-        """Blocks of each server."""
-        return np.diff(self.blocks.borders).tolist()
-
-    @property
     def publish_cpu_s(self) -> float:
         """What the server is charged for the matrix that opens the next round."""
         return float(self.unit.publish(self.blocks.count * self.pieces))
+
+
+def _sizes(layout: Blocks) -> list[int]:
+    """Blocks of each server."""
+    return [stop - first for first, stop in layout.ranges]

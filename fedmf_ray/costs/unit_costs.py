@@ -49,6 +49,9 @@ _UPLOADERS = 16
 _FEW_RATINGS, _MANY_RATINGS = 4, 256
 _CREDITED = (0, 512)
 
+_LEARNING = 1
+"""A round in which users learn: the first one may be a census."""
+
 _USERS = 1000
 """Contributors, on whose number the width of slots depends a little."""
 
@@ -86,6 +89,9 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     ]
     rated = max(_MANY_RATINGS, rule.unit_items, columns.items)
     readers = _terms(rule, columns, rated, update_bound=1e6)  # nobody trains: any step will do
+    always = tuple(table for table in readers.blocks.tables if table.always)
+    passing = [table.name for table in readers.blocks.tables if not table.always]
+    learners = dataclasses.replace(readers, blocks=Blocks(always))
     items = _items_that_all_rated(readers)
     updaters = [_user(readers, count) for count in (_FEW_RATINGS, _MANY_RATINGS)]
     receivers = [_Receiving(evaluator, many, upload) for upload in uploads]
@@ -110,7 +116,12 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         rule.prepare(items, readers.setting)
         updaters[at].solve(0, 1, items, readers)
         updaters[at].open()
-        updaters[at].update(0, 1, items, readers)
+        updaters[at].update(0, 1, items, learners, _LEARNING)
+
+    def pass_by(at: int) -> None:
+        user = updaters[at]
+        for name in passing:
+            rule.passing(name, user.vectors, items, user.train, readers.setting)
 
     def read(at: int) -> None:
         terms = (small, large)[at]
@@ -136,6 +147,7 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
     return UnitCosts(
         decrypt=_line(sizes, read),
         update=_line((_FEW_RATINGS, _MANY_RATINGS), refresh, other_work),
+        passing=_line((_FEW_RATINGS, _MANY_RATINGS), pass_by, other_work) if passing else NOTHING,
         encrypt=_line(sizes, upload),
         receive=_line(bunches, lambda at: receivers[at](), other_work).shared(_BUNCH),
         publish=_line(sizes, lambda at: publishing[at](), uploads_arrive),

@@ -33,7 +33,7 @@ class OpenedRound:
     ) -> None:
         self._people, self._steps = people, steps
         rows = people.upload_rows.within(0, terms.blocks.count)
-        self._server = Server(evaluator, items, Roster(people.user_ids, rows))
+        self._server = Server(evaluator, items, Roster(people.user_ids, rows), terms.blocks)
         self._evaluator, self._key, self._terms, self._head = evaluator, key, terms, items.head
         self._council = council or Council(0, 0)
         self._read(items)
@@ -57,7 +57,8 @@ class OpenedRound:
     @property
     def _known(self) -> Known:
         users = self._terms.setting.point.contributors
-        return Known(self._server.round, {0: self._head}, self._terms.blocks.fresh, 0, users)
+        fresh = self._terms.layout(self._server.round).fresh
+        return Known(self._server.round, {0: self._head}, fresh, 0, users)
 
     def open(self) -> float:
         """CPU seconds of who opens."""

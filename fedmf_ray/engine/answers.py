@@ -38,13 +38,14 @@ class Hosting:
 class Joined(NamedTuple):
     """What an actor tells about its users when it is set up.
 
-    calls: (calls + 1,) positions where training calls begin.
-    blocks: (users, servers) how many blocks each uploads to each server every round.
+    blocks: (users, servers) how many blocks of item rows each uploads to each server every round.
+    calls: (calls + 1,) positions where training calls begin, by the number of blocks that there are in a
+    round (:meth:`Blocks.at`).
     """
 
     user_ids: Integers
     blocks: Integers
-    calls: Integers
+    calls: dict[int, Integers]
 
 
 class Reading(NamedTuple):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fedmf_ray.costs.seconds import UserCosts
 from fedmf_ray.engine.answers import Hosting, Reading
 from fedmf_ray.engine.keeper import Keeper
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 
@@ -21,27 +22,34 @@ class Charging(Keeper):
     """Of a user actor. Work that is done once for all of its users is charged in full to each, but for the
     blocks that a user does not open (``protocol.reading: rated``)."""
 
+    _round: int
     _users: Users
     _terms: Terms
     _hosting: Hosting
 
     def _count_blocks(self) -> None:
-        """Find out how many blocks users are charged for: those of the tariff, if there is one."""
-        tariff, rows = self._hosting.tariff, self._users.upload_rows
-        layout = tariff.blocks if tariff else self._terms.blocks
-        self._charged_blocks: Integers = rows.under(layout) if tariff else rows.block_counts
-        self._opened_blocks: Integers | None = rows.rated(layout) if self._hosting.rated else None
+        """Find out how many blocks of item rows users are charged for: those of the tariff, if there is
+        one."""
+        rows, layout = self._users.upload_rows, self._layouts
+        self._item_blocks: Integers = rows.under(layout) if self._hosting.tariff else rows.named_counts
+        self._rated_blocks: Integers | None = rows.rated(layout) if self._hosting.rated else None
+
+    @property
+    def _layouts(self) -> Blocks:
+        """How the tables are cut that users are charged for."""
+        return self._hosting.tariff.blocks if self._hosting.tariff else self._terms.blocks
 
     def _charge_reading(self, settling_cpu_s: float, readings: Sequence[Reading], opening: float) -> None:
         """settling_cpu_s: of what every user does once everything has been read. readings: all parts.
         opening: seconds of theirs in which blocks were opened."""
         checking = settling_cpu_s + sum(reading.cpu_s for reading in readings) - opening
         self._download_bytes = readings[0].download_bytes
-        parts, count = np.ones(len(self._users)), self._terms.blocks.count
-        if self._opened_blocks is not None and self._hosting.tariff is None:
+        parts = np.ones(len(self._users))
+        if self._rated_blocks is not None and self._hosting.tariff is None:
             # Fewer than a key-holder works on at once may take as long.
-            at_once = self._key.at_once
-            parts = np.minimum(1.0, -(-self._opened_blocks // at_once) * at_once / count)
+            layout, at_once = self._terms.blocks.opening(self._round), self._key.at_once
+            opened = self._rated_blocks + len(layout.shared)
+            parts = np.minimum(1.0, -(-opened // at_once) * at_once / layout.count)
         self._decrypt_cpu_s = checking + opening * parts
 
     def _costs(
@@ -54,15 +62,18 @@ class Charging(Keeper):
         upload_bytes: Integers,
     ) -> UserCosts:
         """Of the chosen ones of a contiguous range of users, measured or by the tariff."""
-        users, tariff = self._users, self._hosting.tariff
+        users, tariff, number = self._users, self._hosting.tariff, self._round
+        layout = self._layouts.at(number)
         user_ids, rows, blocks = (
             column[first:stop][chosen]
-            for column in (users.user_ids, users.upload_rows.counts, self._charged_blocks)
+            for column in (users.user_ids, users.upload_rows.counts, self._item_blocks + len(layout.shared))
         )
         if tariff is not None:
-            ratings = users.rating_counts[first:stop][chosen]
-            opened = blocks if self._opened_blocks is None else self._opened_blocks[first:stop][chosen]
-            return tariff.users(user_ids, ratings, rows, blocks, opened)
+            ratings, opened = users.rating_counts[first:stop][chosen], blocks
+            if self._rated_blocks is not None:
+                read = self._layouts.opening(number)
+                opened = self._rated_blocks[first:stop][chosen] + len(read.shared)
+            return tariff.at(number).users(user_ids, ratings, rows, blocks, opened)
         return UserCosts(
             user_id=user_ids,
             decrypt_cpu_s=self._decrypt_cpu_s[first:stop][chosen],

@@ -289,9 +289,9 @@ class Crew:
     def _start_server(self, at: int, message: Reference) -> Handle:
         user_ids = np.concatenate([joined.user_ids for joined in self.joined])
         blocks = np.concatenate([joined.blocks[:, at] for joined in self.joined])
-        fresh, roster = self.plan.terms.blocks.fresh, Roster(user_ids, blocks)
+        layout, roster = self.plan.terms.blocks, Roster(user_ids, blocks)
         return self.backend.start(
-            ServerActor, self.enrolment.evaluator, message, roster, self._recorded, fresh
+            ServerActor, self.enrolment.evaluator, message, roster, self._recorded, layout
         )
 
 

@@ -220,13 +220,14 @@ class Federation:
         costs = UserCosts.join(work.costs.values())
         parts = self._deployment.seconds(costs)
         charged = self._charged(costs, parts, fates)
-        opened = opening_of(work.openings, self._user_ids, costs, self._tariff, self._deployment)
+        charge = self._tariff and self._tariff.at(number)
+        opened = opening_of(work.openings, self._user_ids, costs, charge, self._deployment)
         wall_s = time.perf_counter() - started
         gauges.set(phase=0, users_per_second=len(costs.user_id) / wall_s, train_mse=opening.losses.train_mse)
         row: Row = {
             "round": number,
             **opening.losses._asdict(),
-            **charged.row(self._server_cpu_s(work, costs), self._basis, *opened),
+            **charged.row(self._server_cpu_s(work, costs, charge), self._basis, *opened),
             "uploads": work.added,
             "refused": len(work.refused),
             "user_actors": len(crew.users),
@@ -248,9 +249,9 @@ class Federation:
         charged.add(costs, parts, in_time)
         return charged
 
-    def _server_cpu_s(self, work: Training, costs: UserCosts) -> float:
-        if self._tariff:
-            return self._tariff.receive_cpu_s(costs.upload_blocks) + self._tariff.publish_cpu_s
+    def _server_cpu_s(self, work: Training, costs: UserCosts, charge: Tariff | None) -> float:
+        if charge:
+            return charge.receive_cpu_s(costs.upload_blocks) + charge.publish_cpu_s
         return work.server_cpu_s
 
     def _healing(self, number: int, phase: Any) -> Any:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.answers import Receipt
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.messages import (
     NOBODY,
     Closed,
@@ -44,12 +45,12 @@ class ServerActor:
         items: EncryptedItems,
         roster: Roster,
         recorded: Container[int] = (),
-        fresh: NDArray[np.int64] = NOBODY,
+        blocks: Blocks | None = None,
     ) -> None:
-        """recorded: rounds whose uploads are kept until :meth:`seen` asks for them. fresh: as of
+        """recorded: rounds whose uploads are kept until :meth:`seen` asks for them. blocks: as of
         :class:`Server`."""
         self._evaluator = evaluator
-        self._server = Server(evaluator, items, roster, fresh)
+        self._server = Server(evaluator, items, roster, blocks)
         self._recorded, self._seen = recorded, list[Upload]()
 
     def receive(self, uploads: Sequence[Upload], again: bool = False) -> Receipt:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import Step, UserCosts
 from fedmf_ray.engine.answers import Receipt
@@ -22,6 +23,8 @@ from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.persistence import Lost, persist_in_round
 from fedmf_ray.engine.progress import Progress
 from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Fates
+
+Integers = NDArray[np.int64]
 
 Key = tuple[int, int]
 """A training call: the number of the user actor and of its call."""
@@ -124,7 +127,7 @@ class Trainer:
         lost on the way."""
         crew, backend = self._crew, self._crew.backend
         messages = tuple(crew.items[work.round]) if self._combine else ()
-        calls = (self._call(key, work.fates, False, messages) for key in self._wanted(work, again))
+        calls = (self._call(key, work, False, messages) for key in self._wanted(work, again))
         adding: deque[tuple[Any, dict[int, Reference]]] = deque()
         whole = True
         arrived = sum(len(costs.user_id) for costs in work.costs.values())
@@ -156,10 +159,10 @@ class Trainer:
             self._merge(work)
         return whole
 
-    def _call(self, key: Key, fates: Fates, late: bool, messages: tuple[Reference, ...] = ()) -> Call:
+    def _call(self, key: Key, work: Training, late: bool, messages: tuple[Reference, ...] = ()) -> Call:
         """late: now it is the turn of those who are late."""
         actor, call = key
-        arguments = (call, self._fates_of(key, fates), late, *messages)
+        arguments = (call, self._fates_of(key, work), late, *messages)
         label = (actor, call + (1 << 32)) if late else key
         return Call(self._crew.users[actor], "train", arguments, label, returns=self._servers + 2)
 
@@ -174,9 +177,10 @@ class Trainer:
             missing = set(everybody[work.fates == IN_TIME].tolist()) - set.intersection(*added)
         keys = []
         for at, joined in enumerate(crew.joined):
-            for call in range(len(joined.calls) - 1):
-                fates = self._fates_of((at, call), work.fates)
-                users = joined.user_ids[joined.calls[call] : joined.calls[call + 1]]
+            cuts = self._cuts(at, work)
+            for call in range(len(cuts) - 1):
+                fates = self._fates_of((at, call), work)
+                users = joined.user_ids[cuts[call] : cuts[call + 1]]
                 late_only = not ((fates != ABSENT) & (fates != LATE)).any()
                 here = missing is not None and not missing.isdisjoint(users.tolist())
                 if not late_only and (here or (at, call) not in work.done):
@@ -267,9 +271,10 @@ class Trainer:
         """The round is over; servers refuse these uploads. An actor that dies here is
         replaced later, and replays the round."""
         crew, backend = self._crew, self._crew.backend
-        keys = [(at, call) for at, joined in enumerate(crew.joined) for call in range(len(joined.calls) - 1)]
-        late = [key for key in keys if (self._fates_of(key, work.fates) == LATE).any()]
-        calls = (self._call(key, work.fates, True) for key in late)
+        counts = [len(self._cuts(at, work)) - 1 for at in range(len(crew.joined))]
+        keys = [(at, call) for at, count in enumerate(counts) for call in range(count)]
+        late = [key for key in keys if (self._fates_of(key, work) == LATE).any()]
+        calls = (self._call(key, work, True) for key in late)
         for call, (*uploads, costs, _) in backend.stream(calls, crew.limit):
             try:
                 work.costs[call.label] = backend.get(costs)
@@ -278,7 +283,11 @@ class Trainer:
             except Lost:
                 continue
 
-    def _fates_of(self, key: Key, fates: Fates) -> Fates:
+    def _fates_of(self, key: Key, work: Training) -> Fates:
         at, call = key
-        first, cuts = self._crew.groups[at].start, self._crew.joined[at].calls
-        return fates[first + cuts[call] : first + cuts[call + 1]]
+        first, cuts = self._crew.groups[at].start, self._cuts(at, work)
+        return work.fates[first + cuts[call] : first + cuts[call + 1]]
+
+    def _cuts(self, at: int, work: Training) -> Integers:
+        """Positions of an actor's users where its calls of a round begin, and the last one's end."""
+        return self._crew.joined[at].calls[self._crew.plan.terms.layout(work.round).count]

@@ -28,6 +28,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.items import Items
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
@@ -78,16 +79,27 @@ class UserActor(Charging, Lister, Seats):
         give_back_freed_memory()
         users, borders = self._users, self._terms.blocks.borders
         blocks = np.stack([users.upload_rows.within(*border) for border in pairwise(borders)], axis=1)
-        uploaded = users.upload_rows.block_counts
-        # What each adds to shared tables takes as much memory as so many ratings.
-        self._work = users.rating_counts + self._terms.blocks.shared_numbers
-        work, most = (self._work, _CALL_RATINGS) if self._hosting.together else (uploaded, _CALL_BLOCKS)
-        self._calls = cut(work, most)
+        self._calls = {layout.count: self._calls_of(layout) for layout in self._terms.blocks.layouts}
         self._count_blocks()
         self._roster = [Roster(users.user_ids, column) for column in blocks.T]
         # Unpacking the shared table happens at the first encryption; it is set-up, not round 0.
         key.encrypt(np.zeros((1, self._terms.blocks.columns), np.int64))
         return Joined(users.user_ids, blocks, self._calls)
+
+    def _calls_of(self, layout: Blocks) -> Integers:
+        """Where the calls begin that train users in a round of this layout."""
+        if self._hosting.together:
+            return cut(self._work(layout), _CALL_RATINGS)
+        return cut(self._users.upload_rows.at(layout).block_counts, _CALL_BLOCKS)
+
+    def _work(self, layout: Blocks) -> Integers:
+        """(users,) ratings; what each adds to shared tables takes as much memory as so many of them."""
+        return self._users.rating_counts + layout.shared_numbers
+
+    @property
+    def _layout(self) -> Blocks:
+        """Of the open round."""
+        return self._terms.layout(self._round)
 
     def encrypt_initial_items(self) -> tuple[Any, ...]:
         """Make and encrypt the tables that open round 0 (one user does this for all): a message per server,
@@ -125,7 +137,8 @@ class UserActor(Charging, Lister, Seats):
         items = self._terms.rule.read(tables, setting, counted=self._round > 0)
         self._open = tables[0], items
         if news:
-            users.settle(np.concatenate([share.credited for share in shares]))
+            credited = np.concatenate([share.credited for share in shares])
+            users.settle(credited, self._terms, number - 1)
         self._solve()
         change = self._terms.rule.change(before, items, setting) if before else float("nan")
         self._report = Report(
@@ -168,13 +181,13 @@ class UserActor(Charging, Lister, Seats):
         messages: of the round, if uploads are combined here. Returns what is for each server (a list of
         uploads; nothing if they are combined), the costs of these users, and the combiners' receipt.
         """
-        first, stop = int(self._calls[call]), int(self._calls[call + 1])
+        first, stop = self._calls[self._layout.count][call : call + 2].tolist()
         chosen = (fates == LATE) if late else (fates != ABSENT) & (fates != LATE)
         combine = self._hosting.combine and not late
         if combine and not self._combiners and self._partial is None:
-            rosters, fresh = zip(messages, self._roster, strict=True), self._terms.blocks.fresh
+            rosters, layout = zip(messages, self._roster, strict=True), self._terms.blocks
             self._combiners = [
-                Combiner(self._evaluator, message, roster, fresh) for message, roster in rosters
+                Combiner(self._evaluator, message, roster, layout) for message, roster in rosters
             ]
         outgoing: list[list[Upload]] = [[] for _ in range(self._terms.blocks.servers)]
         update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
@@ -183,7 +196,7 @@ class UserActor(Charging, Lister, Seats):
         census = self._terms.census(self._round)
         for begin, end in self._groups(first, stop, chosen):
             started = cpu_clock()
-            added_up = self._users.update(begin, end, self._items, self._terms, census)
+            added_up = self._users.update(begin, end, self._items, self._terms, self._round)
             update_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
             started = cpu_clock()
             uploads = self._users.uploads(
@@ -215,10 +228,10 @@ class UserActor(Charging, Lister, Seats):
 
     def replay(self, fates: Fates) -> None:
         """Move the vectors of all who took part in the open round as they did then; nothing is uploaded."""
-        census = self._terms.census(self._round)
+        work = self._work(self._layout)
         for begin, end in runs(fates != ABSENT):
-            for first, stop in pairs(cut(self._work[begin:end], _CACHE_RATINGS) + begin):
-                self._users.update(first, stop, self._items, self._terms, census)
+            for first, stop in pairs(cut(work[begin:end], _CACHE_RATINGS) + begin):
+                self._users.update(first, stop, self._items, self._terms, self._round)
 
     def partial_sums(self) -> tuple[Any, ...]:
         """What the combiners have added up in this round, for each server, and of how many users."""
@@ -256,9 +269,10 @@ class UserActor(Charging, Lister, Seats):
 
     def _groups(self, first: int, stop: int, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
         """The chosen ones of a contiguous range of users, in contiguous groups that are worked on at once."""
+        work = self._work(self._layout)
         for begin, end in runs(chosen):
             if self._hosting.together:
-                counts = self._work[first + begin : first + end]
+                counts = work[first + begin : first + end]
                 yield from pairs(cut(counts, _CACHE_RATINGS) + first + begin)
             else:
                 # One at a time: on a device of its own, too, an update comes between other work.

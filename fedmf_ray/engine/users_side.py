@@ -166,6 +166,12 @@ class UsersSide:
         for first in range(0, len(rows), _AT_ONCE):
             some = slice(first, first + _AT_ONCE)
             found[some] = inner(users[places[some]], host.items.vectors[rows[some]])
+        terms = self.plan.terms
+        if terms.rule.corrects(host.items):
+            for at in np.unique(places).tolist():
+                mine, block = places == at, host.users.train.part(at, at + 1)
+                vector = host.users.vectors[at]
+                found[mine] += terms.rule.corrections(vector, host.items, block, rows[mine], terms.setting)
         return found
 
     def _as_users_do(self, positions: Integers, rows: Integers) -> tuple[Integers, Integers]:

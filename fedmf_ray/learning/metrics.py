@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,9 @@ from fedmf_ray.learning.blocks import RatingBlock, inner
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+Corrections = Callable[[int, Integers], Floats]
+"""What is added to a user's predictions, by its position: (n,) for n rows of the item matrix."""
 
 
 class ErrorSums(NamedTuple):
@@ -40,22 +43,27 @@ def error_sums(
     train: RatingBlock,
     test: RatingBlock,
     clip: tuple[float, float] | None = None,
+    more: Corrections | None = None,
 ) -> ErrorSums:
     """r - <u_i, v_j> over each user's ratings, as the sums that it reports.
 
-    user_vectors: (users, factors). clip: what predictions are cut to. A user's sums have the same bits in any
-    company.
+    user_vectors: (users, factors). clip: what predictions are cut to. more: what is added to them before. A
+    user's sums have the same bits in any company.
     """
-    train_squared, _ = _sums(user_vectors, item_matrix, train, clip)
-    test_squared, test_absolute = _sums(user_vectors, item_matrix, test, clip)
+    train_squared, _ = _sums(user_vectors, item_matrix, train, clip, more)
+    test_squared, test_absolute = _sums(user_vectors, item_matrix, test, clip, more)
     return ErrorSums(np.diff(train.starts), train_squared, np.diff(test.starts), test_squared, test_absolute)
 
 
 def _sums(
-    user_vectors: Floats, item_matrix: Floats, block: RatingBlock, clip: tuple[float, float] | None
+    user_vectors: Floats,
+    item_matrix: Floats,
+    block: RatingBlock,
+    clip: tuple[float, float] | None,
+    more: Corrections | None,
 ) -> tuple[Floats, Floats]:
     """(users,) squared and absolute errors. User by user: one's ratings at a time fit the cache."""
-    done = compiled.errors(user_vectors, item_matrix, block, clip)
+    done = None if more else compiled.errors(user_vectors, item_matrix, block, clip)
     if done is not None:
         return done
     squared, absolute = np.zeros(len(user_vectors)), np.zeros(len(user_vectors))
@@ -66,6 +74,8 @@ def _sums(
             if mine.start == mine.stop:
                 continue
             expected = inner(vector, item_matrix.take(block.items[mine], axis=0))
+            if more is not None:
+                expected += more(at, block.items[mine])
             if clip is not None:
                 np.clip(expected, *clip, out=expected)
             errors = block.values[mine] - expected

@@ -43,7 +43,14 @@ def _shared(plan: Plan) -> str:
         return ""
     numbers, bytes_ = blocks.shared_numbers, len(blocks.shared) * plan.scheme.block_bytes(blocks.shape)
     names = " and ".join(table.name for table in blocks.tables[1:])
-    return f"; {names}: {numbers:,} more numbers in {bytes_ / 1e6:,.3g} MB, which every user uploads"
+    size = f"{numbers:,} more numbers in {bytes_ / 1e6:,.3g} MB"
+    return f"; {names}: {size}, which every user uploads{_when(plan)}"
+
+
+def _when(plan: Plan) -> str:
+    """In which rounds, where it is one alone."""
+    only = {table.since for table in plan.terms.blocks.tables[1:] if table.until == table.since + 1}
+    return f" in round {only.pop()} alone" if len(only) == 1 else ""
 
 
 def _advice(plan: Plan) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from fedmf_ray.learning.rules import RULES
 from fedmf_ray.planning.population import Population
+from fedmf_ray.scenario.model import Model
 from fedmf_ray.scenario.schema import LEFT, Scenario
 
 
@@ -31,8 +33,17 @@ def resolved(scenario: Scenario, population: Population | None = None) -> tuple[
     whole = scenario.model_copy(
         update={
             "metrics": metrics,
-            "model": model.model_copy(update=model.filled(defaults, mean)),
+            "model": model.model_copy(
+                update=model.filled(defaults, mean) | _own(model, scenario.stop.rounds)
+            ),
             "protocol": protocol.model_copy(update=left),
         }
     )
     return whole, replace(population, notes=(*population.notes, *notes))
+
+
+def _own(model: Model, rounds: int) -> dict[str, Any]:
+    """The rule's own settings, if some of them were left to the number of rounds."""
+    rule = model.rule_object
+    settled, own = rule.settled(rounds), model.own.get(rule.name) or {}
+    return {"own": {**model.own, rule.name: {**own, **settled}}} if settled else {}

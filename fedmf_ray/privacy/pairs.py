@@ -18,13 +18,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-def square(sums: Floats, size: int) -> Floats:
-    """(M, M) from the table's M(M + 1)/2 numbers, row by row of the upper triangle."""
-    matrix = np.zeros((size, size))
-    matrix[np.triu_indices(size)] = sums
-    return matrix + np.triu(matrix, 1).T
-
-
 def lone(matrix: Floats) -> Integers:
     """(k, 2) pairs of places a < b that certainly one user alone likes both of, at level 1 each."""
     return np.argwhere(np.triu(matrix == 1, 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.fixed_point import first_beyond, would_do
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.ledger import Ledger as Ledger
 from fedmf_ray.protocol.ledger import TamperedError as TamperedError
 from fedmf_ray.protocol.ledger import tampered
@@ -43,11 +43,12 @@ def encrypt_items(tables: Sequence[Floats], key: KeyHolder, terms: Terms) -> lis
             "the initial item matrix",
             f"is over protocol.value_bound {bound:g}: lower model.init_scale, or raise it",
         )
-    integers, messages = terms.blocks.join(tables), []
-    for first, stop in itertools.pairwise(terms.blocks.borders):
+    layout, messages = terms.layout(0), list[EncryptedItems]()
+    integers = layout.join(tables)
+    for first, stop in layout.ranges:
         mine = integers[first:stop]
         if key.keeps_heads:
-            begun = key.begin(first, mine, terms.blocks.fresh)
+            begun = key.begin(first, mine, layout.fresh)
             messages.append(EncryptedItems(0, first, begun.sums, begun.tags, NOBODY, begun.head, begun.proof))
             continue
         whole = Piece(INITIAL, first, 0, len(mine))
@@ -98,8 +99,8 @@ def read_share(
     Raises :class:`TamperedError` for a message that no honest server sends, and for a plaintext that no sum
     of uploads can be.
     """
-    _check_form(messages, key, terms)
-    begin, end = (_cut(terms.blocks.count, at, parts, key.at_once) for at in (part, part + 1))
+    layout = _check_form(messages, key, terms)
+    begin, end = (_cut(layout.count, at, parts, key.at_once) for at in (part, part + 1))
     authenticator, round_number = key.authenticator, messages[0].round
     integers, weighed, pads, tags, fresh, open_cpu_s = [], [], [], [], [], 0.0
     for server, message in enumerate(messages):
@@ -119,7 +120,7 @@ def read_share(
         if authenticator is not None:
             wire = message.ciphertexts[blocks - first]
             weighed.append(key.weigh(blocks, mine, wire))
-            again = np.isin(blocks, terms.blocks.fresh)
+            again = np.isin(blocks, layout.fresh)
             fresh.append(
                 key.weigh(blocks[again], mine[again], wire[again]) if again.any() else authenticator.join([])
             )
@@ -129,13 +130,16 @@ def read_share(
     return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads, open_cpu_s)
 
 
-def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> None:
-    """Whoever is credited twice, or by some servers only, would make tags agree with what nobody uploaded.
+def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> Blocks:
+    """How the tables are cut that open the round which the messages name.
 
+    Whoever is credited twice, or by some servers only, would make tags agree with what nobody uploaded.
     Whether an id is anybody's, users need not know: a stranger has no tag, and the tags disagree.
     """
-    borders = terms.blocks.borders
-    for server, (message, first, stop) in enumerate(zip(messages, borders[:-1], borders[1:], strict=True)):
+    if not _has_types(messages[0]):
+        raise tampered(messages[0].round, 0)
+    layout = terms.blocks.opening(messages[0].round)
+    for server, (message, (first, stop)) in enumerate(zip(messages, layout.ranges, strict=True)):
         if not (
             _has_types(message)
             and message.round == messages[0].round
@@ -148,6 +152,7 @@ def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms
             and np.array_equal(message.credited, messages[0].credited)
         ):
             raise tampered(messages[0].round, server)
+    return layout
 
 
 def _has_types(message: EncryptedItems) -> bool:
@@ -190,7 +195,8 @@ def open_tables(shares: Sequence[Share], terms: Terms) -> list[Floats]:
 
     Raises :class:`DivergenceError` for an entry beyond its bound.
     """
-    tables = terms.blocks.cut(_joined([share.integers for share in shares]))
+    layout = terms.blocks.opening(shares[0].round)
+    tables = layout.cut(_joined([share.integers for share in shares]))
     row, bound = _first_beyond(tables[0], terms), terms.setting.point.value_bound
     if row is not None:
         raise DivergenceError(

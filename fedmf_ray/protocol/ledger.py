@@ -89,7 +89,7 @@ class Ledger:
         """What an opener holds closed sums against."""
         if not self._key.keeps_heads:
             return None
-        users, fresh = self._terms.setting.point.contributors, self._terms.blocks.fresh
+        users, fresh = self._terms.setting.point.contributors, self._terms.layout(self._round).fresh
         return Known(self._round, self.heads, fresh, least, users)
 
     def naming(self, message: Closed | Opening | EncryptedItems, answer: Callable[[], T]) -> T:

@@ -72,10 +72,10 @@ class Local:
         evaluator, self.key = scheme.sides(terms.blocks.shape)
         self.ledger, self._opens = Ledger(self.key, terms), scheme.opens
         messages = encrypt_items(initial_tables(terms), self.key, terms)
-        rows, ids, fresh = self.users.upload_rows, self.users.user_ids, terms.blocks.fresh
-        borders = itertools.pairwise(terms.blocks.borders)
+        ids, rows, blocks = self.users.user_ids, self.users.upload_rows, terms.blocks
+        borders = itertools.pairwise(blocks.borders)
         self.servers = [
-            Server(evaluator, message, Roster(ids, rows.within(*border)), fresh)
+            Server(evaluator, message, Roster(ids, rows.within(*border)), blocks)
             for message, border in zip(messages, borders, strict=True)
         ]
         self.read(messages)
@@ -93,10 +93,10 @@ class Local:
 
     def train(self, absent: Sequence[int] = ()) -> list[list[Upload]]:
         """What each user uploads: a piece per server."""
-        uploads, census = [], self.terms.census(self.number)
+        uploads = []
         for user in range(len(self.users)):
             if user not in absent:
-                added = self.users.update(user, user + 1, self.items, self.terms, census)
+                added = self.users.update(user, user + 1, self.items, self.terms, self.number)
                 uploads += self.users.uploads(
                     user, user + 1, self.number, added, self.key, self.terms, self.ledger.heads
                 )
@@ -109,6 +109,6 @@ class Local:
         self.tables = open_tables([share], self.terms)
         self.items: Items = self.terms.rule.read(self.tables, self.terms.setting, counted=self.number > 0)
         if news:
-            self.users.settle(share.credited)
+            self.users.settle(share.credited, self.terms, self.number - 1)
         self.users.solve(0, len(self.users), self.items, self.terms)
         self.users.open()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.messages import NOBODY, Closed, EncryptedItems, Opening, PartialSum, Upload
 from fedmf_ray.schemes import Evaluator, Tags
 
@@ -31,7 +32,8 @@ class UploadRefused(Exception):
 class Roster:
     """Who may upload to a server, and how much: users say so once, when they join.
 
-    user_ids: (users,) int64, increasing. blocks: (users,) how many blocks of its range each will name.
+    user_ids: (users,) int64, increasing. blocks: (users,) how many blocks of its range each will name, those
+    of shared tables left out.
     """
 
     user_ids: Integers
@@ -52,14 +54,12 @@ class Server:
     """
 
     def __init__(
-        self, evaluator: Evaluator, items: EncryptedItems, roster: Roster, fresh: Integers = NOBODY
+        self, evaluator: Evaluator, items: EncryptedItems, roster: Roster, blocks: Blocks | None = None
     ) -> None:
-        """fresh: blocks, of all servers, that start each round from zero."""
-        self._evaluator, self._roster = evaluator, roster
-        self._round, self._first, self._shape = items.round, items.first, items.ciphertexts.shape
-        inside = (fresh >= self._first) & (fresh < self._first + self._shape[0])
-        self._fresh = fresh[inside] - self._first
-        self._sum = evaluator.aggregate(self._reset(items.ciphertexts))
+        """blocks: how tables are cut, if some are shared."""
+        self._evaluator, self._roster, self._blocks = evaluator, roster, blocks
+        self._round, self._first = items.round, items.first
+        self._sum = evaluator.aggregate(self._start(items.ciphertexts))
         self._tags: Tags | None = None if items.tag is None else evaluator.tags(items.tag)
         self._head = items.head
         self._added = np.zeros(len(roster.user_ids), bool)
@@ -70,6 +70,11 @@ class Server:
     @property
     def round(self) -> int:
         return self._round
+
+    @property
+    def blocks(self) -> int:
+        """How many it holds in this round."""
+        return int(self._shape[0])
 
     @property
     def added(self) -> Integers:
@@ -92,10 +97,9 @@ class Server:
             raise UploadRefused(upload, "has uploaded already")
         if self.closed:
             raise UploadRefused(upload, f"round {self._round} is closed")
-        if blocks.dtype != np.int64 or blocks.shape != (self._roster.blocks[at],):
-            raise UploadRefused(
-                upload, f"{blocks.shape} blocks, not the {self._roster.blocks[at]} it announced"
-            )
+        announced = self._roster.blocks[at] + self._shared
+        if blocks.dtype != np.int64 or blocks.shape != (announced,):
+            raise UploadRefused(upload, f"{blocks.shape} blocks, not the {announced} it announced")
         if ciphertexts.shape != (len(blocks), *self._shape[1:]) or ciphertexts.dtype != np.uint8:
             raise UploadRefused(upload, f"{ciphertexts.shape} {ciphertexts.dtype} is not the agreed shape")
         rows, count = blocks - self._first, self._shape[0]
@@ -175,16 +179,27 @@ class Server:
         self._added[:] = False
         self.closed, self._answer = False, None
         tag, wire = None if self._tags is None else self._tags.end(), self._sum.wire()
-        if len(self._fresh):
-            self._sum = self._evaluator.aggregate(self._reset(wire))
+        start = self._start(wire)
+        if start is not wire:
+            self._sum = self._evaluator.aggregate(start)
         return EncryptedItems(self._round, self._first, wire, tag, credited, self._head, proof)
 
-    def _reset(self, wire: Wire) -> Wire:
-        """What a round starts from: the tables that opened it, without the sums of the round before."""
-        if not len(self._fresh):
+    def _start(self, wire: Wire) -> Wire:
+        """What a round starts from: the tables that opened it, without the sums of the round before. Tables
+        that come now begin with zeros, and those that go are gone."""
+        self._shape, self._shared = wire.shape, 0
+        if self._blocks is None:
             return wire
-        start = wire.copy()
-        start[self._fresh] = self._evaluator.zeros((len(self._fresh), *wire.shape[1:]))
+        layout = self._blocks.at(self._round)
+        first, stop = layout.ranges[layout.borders.index(self._first)]
+        fresh = layout.fresh[(layout.fresh >= first) & (layout.fresh < stop)] - first
+        self._shared = layout.shared_within(first, stop)
+        if stop - first == len(wire) and not len(fresh):
+            return wire
+        self._shape = (stop - first, *wire.shape[1:])
+        start = self._evaluator.zeros(self._shape)
+        kept = np.setdiff1d(np.arange(min(len(start), len(wire))), fresh)
+        start[kept] = wire[kept]
         return start
 
     def _check_tag(self, upload: Upload) -> None:
@@ -217,14 +232,15 @@ class Combiner:
     """
 
     def __init__(
-        self, evaluator: Evaluator, items: EncryptedItems, roster: Roster, fresh: Integers = NOBODY
+        self, evaluator: Evaluator, items: EncryptedItems, roster: Roster, blocks: Blocks | None = None
     ) -> None:
-        """items: of the round, only its shape matters; roster: of the users here."""
+        """items: of the round, only its shape matters; roster: of the users here; blocks: as of
+        :class:`Server`."""
         zeros = evaluator.zeros(items.ciphertexts.shape)
         tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
         start = EncryptedItems(items.round, items.first, zeros, tag, NOBODY, items.head)
-        self._server, self._first = Server(evaluator, start, roster, fresh), items.first
-        self._touched = np.zeros(len(zeros), bool)
+        self._server, self._first = Server(evaluator, start, roster, blocks), items.first
+        self._touched = np.zeros(self._server.blocks, bool)
 
     def receive(self, upload: Upload) -> None:
         self._server.receive(upload)

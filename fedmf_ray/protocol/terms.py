@@ -43,6 +43,14 @@ class Terms:
         follow."""
         return self.rule.learns(self.items)
 
+    def layout(self, round_number: int) -> Blocks:
+        """What users add to in a round, and how it is cut."""
+        return self.blocks.at(round_number)
+
+    def paused(self, round_number: int) -> bool:
+        """Whether users add to passing tables alone in this round, and leave item rows as they are."""
+        return self.rule.pauses and any(not table.always for table in self.layout(round_number).present)
+
     def census(self, round_number: int) -> bool:
         """Whether users only count themselves in this round: nobody may learn before counts are known."""
         return (self.setting.min_raters > 1 or self.rule.census) and round_number == 0

@@ -24,51 +24,69 @@ Integers = NDArray[np.int64]
 class UploadRows:
     """Rows and blocks of some users, the same every round.
 
-    decoys: the rows without ratings that each uploads. counts, block_counts: (users,) how many rows each
-    uploads, rated ones and decoys, and how many blocks these are in, those of shared tables included.
+    decoys: the rows without ratings that each uploads. counts, named_counts: (users,) how many rows each
+    uploads, rated ones and decoys, and how many blocks these are in.
     """
 
     def __init__(self, train: RatingBlock, decoys: Sequence[Integers], blocks: Blocks) -> None:
-        self.decoys, self._layout, self._train = decoys, blocks, train
+        self.decoys, self._train = decoys, train
         counts, named = [], []
         for mine in self._rows():  # one at a time: all of them are as large as the ratings
             counts.append(len(mine))
-            named.append(np.concatenate([np.unique(mine // blocks.rows), blocks.shared]))
+            named.append(np.unique(mine // blocks.rows))
         self.counts = np.array(counts, np.int64)
-        self._blocks = _Ragged.of(named)
-        self.block_counts = np.diff(self._blocks.starts)
-        self._row_of_rating = self._find_rows()
+        self._named = _Ragged.of(named)
+        self.named_counts = np.diff(self._named.starts)
+        self._cuts = dict[int, Cut]()
 
     def _rows(self) -> Iterator[Integers]:
         """Of each user, increasing."""
         for user, decoys in enumerate(self.decoys):
             yield np.union1d(self._train.part(user, user + 1).items, decoys)
 
+    def at(self, layout: Blocks) -> Cut:
+        """What they are in a round of this layout: which shared tables are there may differ."""
+        if layout.count not in self._cuts:
+            self._cuts[layout.count] = Cut(self._train, self._named, layout)
+        return self._cuts[layout.count]
+
+    def within(self, first: int, stop: int) -> Integers:
+        """(users,) how many of their item rows' blocks are in a range of blocks."""
+        inside = np.concatenate([[0], np.cumsum((self._named.values >= first) & (self._named.values < stop))])
+        return np.diff(inside[self._named.starts])
+
+    def rated(self, blocks: Blocks) -> Integers:
+        """(users,) how many blocks hold item rows that each rated, if they are cut so."""
+        users = range(len(self.decoys))
+        counts = [len(np.unique(self._train.part(at, at + 1).items // blocks.rows)) for at in users]
+        return np.array(counts, np.int64)
+
+    def under(self, blocks: Blocks) -> Integers:
+        """(users,) how many blocks of item rows each would upload if they were cut otherwise."""
+        counts = [len(np.unique(mine // blocks.rows)) for mine in self._rows()]
+        return np.array(counts, np.int64)
+
+
+class Cut:
+    """The blocks that these rows and the shared tables are in.
+
+    block_counts: (users,) how many each uploads.
+    """
+
+    def __init__(self, train: RatingBlock, named: _Ragged, layout: Blocks) -> None:
+        """named: blocks of the item table, of each user."""
+        self._layout, self._train = layout, train
+        self._blocks = named.followed_by(layout.shared)
+        self.block_counts = np.diff(self._blocks.starts)
+        self._row_of_rating = self._find_rows()
+
     def _find_rows(self) -> Integers:
         """(ratings,) where each rating's item row is among all rows of all blocks that users upload."""
-        layout, train, users = self._layout, self._train, np.arange(len(self.decoys))
+        layout, train, users = self._layout, self._train, np.arange(len(self.block_counts))
         # One number per (user, block), and they increase.
         places = np.repeat(users, self.block_counts) * layout.count + self._blocks.values
         rated = np.repeat(users, np.diff(train.starts)) * layout.count + train.items // layout.rows
         return np.searchsorted(places, rated) * layout.rows + train.items % layout.rows
-
-    def within(self, first: int, stop: int) -> Integers:
-        """(users,) how many blocks of a range each uploads."""
-        inside = np.concatenate(
-            [[0], np.cumsum((self._blocks.values >= first) & (self._blocks.values < stop))]
-        )
-        return np.diff(inside[self._blocks.starts])
-
-    def rated(self, blocks: Blocks) -> Integers:
-        """(users,) how many blocks hold rows that each rated, or are of shared tables, if rows are cut so."""
-        users = range(len(self.decoys))
-        counts = [len(np.unique(self._train.part(at, at + 1).items // blocks.rows)) for at in users]
-        return np.array(counts, np.int64) + len(blocks.shared)
-
-    def under(self, blocks: Blocks) -> Integers:
-        """(users,) how many blocks each would upload if rows were cut otherwise."""
-        counts = [len(np.unique(mine // blocks.rows)) for mine in self._rows()]
-        return np.array(counts, np.int64) + len(blocks.shared)
 
     def filled(
         self, first: int, stop: int, ratings: slice, steps: Floats, shared: Integers | None = None
@@ -132,6 +150,13 @@ class _Ragged:
     def of(cls, arrays: Sequence[Integers]) -> _Ragged:
         starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays])])
         return cls(starts, np.concatenate(arrays).astype(np.int64, copy=False))
+
+    def followed_by(self, others: Integers) -> _Ragged:
+        """Each with the same numbers after its own."""
+        if not len(others):
+            return self
+        each = zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)
+        return self.of([np.concatenate([self.values[begin:end], others]) for begin, end in each])
 
     def part(self, first: int, stop: int) -> _Ragged:
         begin, end = self.starts[first], self.starts[stop]

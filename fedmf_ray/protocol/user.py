@@ -26,7 +26,7 @@ from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.upload_rows import UploadRows, draw_decoys
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.schemes import KeyHolder
-from fedmf_ray.tables import RATERS
+from fedmf_ray.tables import RATERS, Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -77,9 +77,10 @@ class Users:
         self._offered = self.parts.copy()
         self.upload_rows = UploadRows(self.train, decoys, terms.blocks)
 
-    def settle(self, credited: Integers) -> None:
-        """Learn whose uploads are in the matrix that opens a round; credited: ids of users, ours or
-        others'."""
+    def settle(self, credited: Integers, terms: Terms, round_number: int) -> None:
+        """Learn whose uploads of a round are in the matrix; credited: ids of users, ours or others'."""
+        if terms.paused(round_number):
+            return
         mine = np.isin(self.user_ids, credited)
         self.counted[mine] = 1.0
         if self.parts.size:
@@ -113,16 +114,20 @@ class Users:
             digests.append(hashlib.blake2b(joined, digest_size=16).digest())
         return np.frombuffer(b"".join(digests), np.uint8).reshape(len(self), 16)
 
-    def update(self, first: int, stop: int, items: Items, terms: Terms, census: bool = False) -> Contribution:
-        """Move the vectors of a contiguous range of users; returns what they add.
+    def update(self, first: int, stop: int, items: Items, terms: Terms, round_number: int) -> Contribution:
+        """Move the vectors of a contiguous range of users in a round; returns what they add.
 
-        census: they only count themselves. Raises :class:`DivergenceError` if a step exceeds
+        In a census they only count themselves. Raises :class:`DivergenceError` if a step exceeds
         ``update_bound`` or a vector is no longer finite.
         """
-        block = self.train.part(first, stop)
+        block, census = self.train.part(first, stop), terms.census(round_number)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow is reported below, with a name
-            learned = self._learn(first, stop, items, block, terms, census)
-            steps = self._row_steps(first, stop, learned, items, block, terms, census)
+            learned = self._learn(first, stop, items, block, terms, round_number)
+            shared = self._shared(learned, items, block, terms, round_number)
+            if terms.paused(round_number):
+                steps = np.zeros((len(block.items), terms.items.width))
+            else:
+                steps = self._row_steps(first, stop, learned, items, block, terms, census)
             beyond = first_beyond(steps, terms.items.update_bounds)
         if beyond is not None:
             at = beyond[0]
@@ -134,7 +139,7 @@ class Users:
                 f"a step is over protocol.update_bound {bound:g}: raise it; if errors have grown from round "
                 f"to round, training diverges: {terms.rule.calmer}",
             )
-        self._check_shared(first, learned.shared, terms)
+        self._check_shared(first, shared, terms.layout(round_number).present[1:], terms)
         finite = np.isfinite(learned.vectors).all(axis=1)
         if not finite.all():
             raise DivergenceError(
@@ -142,22 +147,33 @@ class Users:
                 f"its vector is no longer finite: {terms.rule.calmer}",
             )
         self.vectors[first:stop] = learned.vectors
-        return Contribution(steps, learned.shared)
+        return Contribution(steps, shared)
 
     def _learn(
-        self, first: int, stop: int, items: Items, block: RatingBlock, terms: Terms, census: bool
+        self, first: int, stop: int, items: Items, block: RatingBlock, terms: Terms, round_number: int
     ) -> Learned:
         vectors = self.opened[first:stop]
-        if not census:
+        if terms.paused(round_number):
+            return Learned(vectors, np.zeros((len(block.items), 0)))
+        if not terms.census(round_number):
             mine = slice(self.train.starts[first], self.train.starts[stop])
             memory = Memory(self.counted[first:stop], self.parts[mine])
             return terms.rule.learn(vectors, items, block, memory, terms.setting)
         missing = np.repeat(1.0 - self.counted[first:stop], np.diff(block.starts))
         steps = terms.rule.hold(items, block, missing, terms.setting)
-        none = {
-            table.name: np.zeros((stop - first, table.rows, table.width)) for table in terms.blocks.tables[1:]
-        }
+        tables = terms.layout(round_number).present[1:]
+        none = {table.name: np.zeros((stop - first, table.rows, table.width)) for table in tables}
         return Learned(vectors, steps, shared=none)
+
+    def _shared(
+        self, learned: Learned, items: Items, block: RatingBlock, terms: Terms, round_number: int
+    ) -> Mapping[str, Floats]:
+        """What users add to shared tables, passing ones too."""
+        rule, shared = terms.rule, dict(learned.shared)
+        for table in terms.layout(round_number).present[1:]:
+            if table.name not in shared:
+                shared[table.name] = rule.passing(table.name, learned.vectors, items, block, terms.setting)
+        return shared
 
     def _row_steps(
         self,
@@ -189,8 +205,10 @@ class Users:
             steps[:, -1] = np.repeat(1.0 - self.counted[first:stop], ratings)
         return steps
 
-    def _check_shared(self, first: int, shared: Mapping[str, Floats], terms: Terms) -> None:
-        for table in terms.blocks.tables[1:]:
+    def _check_shared(
+        self, first: int, shared: Mapping[str, Floats], tables: Sequence[Table], terms: Terms
+    ) -> None:
+        for table in tables:
             values = shared[table.name].reshape(-1, table.width)
             beyond = first_beyond(values, table.update_bounds)
             if beyond is not None:
@@ -215,12 +233,13 @@ class Users:
         server, where schemes keep heads.
         """
         mine, shared = slice(self.train.starts[first], self.train.starts[stop]), None
-        if len(terms.blocks.tables) > 1:
-            names = [table.name for table in terms.blocks.tables[1:]]
+        layout = terms.layout(round_number)
+        cut, names = self.upload_rows.at(layout), [table.name for table in layout.present[1:]]
+        if names:
             users = zip(*(added.shared[name] for name in names), strict=True)
-            shared = np.stack([terms.blocks.join_shared(values) for values in users])
-        blocks, integers = self.upload_rows.filled(first, stop, mine, added.steps, shared)
-        pieces = self.upload_rows.pieces(first, stop, self.user_ids[first:stop].tolist())
+            shared = np.stack([layout.join_shared(values) for values in users])
+        blocks, integers = cut.filled(first, stop, mine, added.steps, shared)
+        pieces = cut.pieces(first, stop, self.user_ids[first:stop].tolist())
         full_text = terms.part_text_sparsity == 0
         wire, tags = key.protect(round_number, integers, blocks, pieces, heads, full_text)
         each: Sequence[Wire | None] = tags or [None] * len(pieces)
@@ -263,5 +282,12 @@ class Users:
 
     def errors(self, items: Items, terms: Terms) -> ErrorSums:
         """Each user's errors under the given items, as sums."""
-        vectors = user_side(self.vectors, terms.setting.biases)
-        return error_sums(vectors, items.vectors, self.train, self.test, terms.clip)
+        rule, vectors = terms.rule, user_side(self.vectors, terms.setting.biases)
+        more = None
+        if rule.corrects(items):
+
+            def more(user: int, rows: Integers) -> Floats:
+                block = self.train.part(user, user + 1)
+                return rule.corrections(self.vectors[user], items, block, rows, terms.setting)
+
+        return error_sums(vectors, items.vectors, self.train, self.test, terms.clip, more)

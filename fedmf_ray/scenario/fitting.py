@@ -5,14 +5,17 @@ from __future__ import annotations
 from fedmf_ray.learning.rules import Rule
 
 
-def rule_problem(rule: Rule, rounds: int, min_raters: int, popularity: float) -> str | None:
+def rule_problem(rule: Rule, rounds: int, early: bool, min_raters: int, popularity: float) -> str | None:
     """Why a rule cannot run for so many rounds, with lists sorted by so many stars for popularity, in words
-    that name keys; None if it can."""
+    that name keys; None if it can. early: it may end before."""
     if rule.census and rounds < 2:
         return (
             f"stop.rounds: rule {rule.name} needs 2 or more: the first is a census, in which raters are "
             "counted and nothing is learned"
         )
+    problem = rule.too_short(rounds, early)
+    if problem:
+        return f"model.{problem}"
     if popularity and not rule.predicts:
         return f"metrics.popularity: is in stars, and the scores of rule {rule.name} are not: set it to 0"
     if popularity and not (min_raters > 1 or rule.counts):

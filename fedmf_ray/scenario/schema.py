@@ -249,7 +249,8 @@ class Scenario(Section):
                 )
             return self
         rule, least, popularity = self.model.rule_object, self.protocol.min_raters, self.metrics.popularity
-        problem = rule_problem(rule, self.stop.rounds, least, popularity)
+        early = self.stop.tolerance is not None or self.stop.patience is not None
+        problem = rule_problem(rule, self.stop.rounds, early, least, popularity)
         if self.protocol.reads_rated:
             problem = problem or rated_problem(rule, self.stop.tolerance is not None)
         if problem:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from fedmf_ray.planning.layout import layout_line
 from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Attendance, Fates
 from fedmf_ray.planning.placement import Memory, memory_of
 from fedmf_ray.planning.plan import Plan
+from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.study.cells import table_value
 
@@ -74,8 +75,9 @@ class Work:
 class Estimate:
     """What a scenario will cost.
 
-    row: the cost columns of ``rounds.csv``. rounds: how many at most. users, actors: in this placement.
-    deployed_cpu_s: a round's CPU seconds of all users' devices (of this machine's speed) and the server.
+    row: the cost columns of ``rounds.csv``, of most rounds. rounds: how many at most. users, actors: in this
+    placement. deployed_cpu_s: a round's CPU seconds of all users' devices (of this machine's speed) and the
+    server.
     """
 
     row: dict[str, Any]
@@ -89,23 +91,30 @@ class Estimate:
     unit: UnitCosts
     steps: tuple[Step, ...] = ()
     """What a round's CPU seconds are made of: they add up to ``deployed_cpu_s``."""
+    first: int = 0
+    """The first round of those that this is of."""
+    others: tuple[Estimate, ...] = ()
+    """Rounds in which other shared tables are there; ``rounds`` of each says how many."""
 
     @property
     def totals(self) -> dict[str, float]:
         """Of all rounds: CPU where users are devices, and in this simulation; its memory as placed."""
+        alike = self.rounds - sum(other.rounds for other in self.others)
+        kinds = [(alike, self), *((other.rounds, other) for other in self.others)]
         return {
-            "deployed_cpu_s": self.rounds * self.deployed_cpu_s,
-            "simulation_cpu_s": self.rounds * self.work.cpu_s(self.actors),
-            "simulation_wall_s": self.rounds * self.row["wall_s"],
+            "deployed_cpu_s": sum(count * one.deployed_cpu_s for count, one in kinds),
+            "simulation_cpu_s": sum(count * one.work.cpu_s(self.actors) for count, one in kinds),
+            "simulation_wall_s": sum(count * one.row["wall_s"] for count, one in kinds),
             "simulation_memory_bytes": self.memory.total(self.actors, self.users),
         }
 
     def machines(self, cpus: int, memory_gb: float, within_s: float) -> int:
-        """How many machines of so many CPUs and so much memory simulate a round within a time.
+        """How many machines of so many CPUs and so much memory simulate any round within a time.
 
         There is one actor per CPU, which also checks and adds up its users' uploads; each server has a CPU
         of its own. Raises :class:`FedMFError` with the reason if no number of machines can.
         """
+        each = [other.machines(cpus, memory_gb, within_s) for other in self.others]
         work, memory = self.work, self.memory
         alone = work.publish_s / work.servers + (0.0 if work.shared else work.decrypt_s)
         if alone >= within_s:
@@ -125,7 +134,7 @@ class Estimate:
                 f"{memory_gb:g} GB hold neither an actor ({memory.actor / 1e9:.2g} GB) nor the server "
                 f"({memory.server / 1e9:.2g} GB)"
             )
-        return min(choices)
+        return max(min(choices), *each, 1)
 
 
 def estimate(scenario: Scenario, backend: Backend) -> Estimate:
@@ -143,40 +152,56 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     actors = placement.actor_count(users, scenario.cluster.users_per_actor, backend.cpus)
     attendance = Attendance(scenario.participation, users, scenario.seed)
     prices, fates = tariff(costed, actors, attendance.asked, backend), attendance.fates(0)
-    costs, deployed, steps = _priced(costed, prices, scenario, fates, actors)
     # A calibrated run simulates in the clear: what it takes here is not what it charges.
-    here = deployed
-    if plan.charged:
-        here = _priced(plan, tariff(plan, actors, attendance.asked, backend), scenario, fates, actors)[1]
-    server_cpu_s = deployed.receive_s + deployed.publish_s
-    arriving = {"uploads": int((fates == IN_TIME).sum()), "refused": int((fates == LATE).sum())}
-    in_time = np.flatnonzero(fates == IN_TIME)
-    opener = plan.population.user_ids[int(in_time[0])] if len(in_time) else 0
+    own = tariff(plan, actors, attendance.asked, backend) if plan.charged else prices
     deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
-    open_s = deployment.opening_s(opener, deployed.opening) if deployed.opening.messages else 0.0
-    row = costs.row(server_cpu_s, ESTIMATED, deployed.opening, open_s) | arriving
-    return Estimate(
-        row={**row, "user_actors": actors, "wall_s": here.wall_s(actors, backend.cpus)},
-        rounds=scenario.stop.rounds,
-        users=users,
-        actors=actors,
-        deployed_cpu_s=costs.user_cpu_s + server_cpu_s + deployed.opening.cpu_s,
-        work=here,
-        memory=memory_of(plan),
-        layout=layout_line(costed),
-        unit=prices.unit,
-        steps=tuple(steps),
-    )
+
+    def of(rounds: list[int]) -> Estimate:
+        """Of rounds that are alike."""
+        at = rounds[0]
+        costs, deployed, steps = _priced(costed, prices.at(at), deployment, fates, actors)
+        here = _priced(plan, own.at(at), deployment, fates, actors)[1] if plan.charged else deployed
+        server_cpu_s = deployed.receive_s + deployed.publish_s
+        arriving = {"uploads": int((fates == IN_TIME).sum()), "refused": int((fates == LATE).sum())}
+        in_time = np.flatnonzero(fates == IN_TIME)
+        opener = plan.population.user_ids[int(in_time[0])] if len(in_time) else 0
+        open_s = deployment.opening_s(opener, deployed.opening) if deployed.opening.messages else 0.0
+        row = costs.row(server_cpu_s, ESTIMATED, deployed.opening, open_s) | arriving
+        return Estimate(
+            row={**row, "user_actors": actors, "wall_s": here.wall_s(actors, backend.cpus)},
+            rounds=len(rounds),
+            users=users,
+            actors=actors,
+            deployed_cpu_s=costs.user_cpu_s + server_cpu_s + deployed.opening.cpu_s,
+            work=here,
+            memory=memory_of(plan),
+            layout=layout_line(costed),
+            unit=prices.unit,
+            steps=tuple(steps),
+            first=at,
+        )
+
+    *others, most = sorted(_alike(costed.terms.blocks, scenario.stop.rounds), key=len)
+    return replace(of(most), rounds=scenario.stop.rounds, others=tuple(map(of, others)))
+
+
+def _alike(blocks: Blocks, rounds: int) -> list[list[int]]:
+    """Rounds in which the same tables are read, and the same added to."""
+    kinds: dict[tuple[int, int], list[int]] = {}
+    for number in range(rounds):
+        kinds.setdefault((blocks.opening(number).count, blocks.at(number).count), []).append(number)
+    return list(kinds.values())
 
 
 def _priced(
-    plan: Plan, prices: Tariff, scenario: Scenario, fates: Fates, actors: int
+    plan: Plan, prices: Tariff, deployment: Deployment, fates: Fates, actors: int
 ) -> tuple[RoundCosts, Work, list[Step]]:
     """A round of a plan at these prices: what users are charged, the work that it is, and its parts."""
-    deployment = Deployment(scenario.network, scenario.devices, scenario.seed)
     costs, receive_cpu_s, done, blocks, ratings = RoundCosts(), 0.0, 0, list[Any](), 0
     rated_blocks, reading_cpu_s = 0, 0.0
-    for some in plan.population.uploads(plan.terms.blocks, plan.terms.part_text_sparsity):
+    passing = len((prices.read or prices.blocks).shared) - len(prices.blocks.shared)
+    for some in plan.population.uploads(prices.blocks, plan.terms.part_text_sparsity):
+        some = some._replace(rated_blocks=some.rated_blocks + passing)  # of the tables that are read
         asked = fates[done : done + len(some.user_ids)] != ABSENT
         done += len(some.user_ids)
         if not asked.any():

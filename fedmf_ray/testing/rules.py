@@ -241,7 +241,15 @@ def _learn(local: Local, first: int = 0, stop: int | None = None) -> Learned:
     users, stop = local.users, len(local.users) if stop is None else stop
     mine = slice(users.train.starts[first], users.train.starts[stop])
     memory, block = Memory(users.counted[first:stop], users.parts[mine]), users.train.part(first, stop)
-    return local.terms.rule.learn(users.opened[first:stop], local.items, block, memory, local.terms.setting)
+    rule, setting = local.terms.rule, local.terms.setting
+    learned = rule.learn(users.opened[first:stop], local.items, block, memory, setting)
+    passing = {
+        table.name: rule.passing(table.name, learned.vectors, local.items, block, setting)
+        for table in rule.shared(setting)
+        if not table.always
+    }
+    assert not passing.keys() & learned.shared.keys(), "`learn` says nothing of tables that are passing"
+    return dataclasses.replace(learned, shared={**learned.shared, **passing})
 
 
 def _results(local: Local, user: int) -> list[NDArray[np.float64]]:

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fedmf_ray.learning.rules.item_item import PAIRS, ItemItem, top
+from fedmf_ray.learning.rules.item_item import PAIRS, ItemItem
+from fedmf_ray.learning.rules.most_rated import top
 from fedmf_ray.testing.federations import STEPS, federation, setting_of
 
 COUNTS = (0, 1, 9, 4, 7, 2, 8, 8, 5, 11)

@@ -52,7 +52,7 @@ class Planted:
         self.users.open()
         read = self.terms.rule.read([before], self.terms.setting, counted=True)
         for user, mine in enumerate(self.people):
-            added = self.users.update(user, user + 1, read, self.terms)
+            added = self.users.update(user, user + 1, read, self.terms, 0)
             order = np.argsort(mine.items)
             rows, values = mine.items[order], self.round_off(added.steps)[order]
             self.items[rows] += values

@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from fedmf_ray.cli.main import cli
-from fedmf_ray.learning.rules.item_item import PAIRS, ItemItem, places_of, top
+from fedmf_ray.learning.rules.item_item import PAIRS, ItemItem
+from fedmf_ray.learning.rules.most_rated import places_of, square, top
 from fedmf_ray.privacy import pairs
 from fedmf_ray.testing.federations import federation, setting_of
 
@@ -21,7 +22,7 @@ def played(cap=None, rounds=2):
 
 
 def table(local):
-    return pairs.square(local.items.shared[PAIRS][:, 0], SIZE)
+    return square(local.items.shared[PAIRS][:, 0], SIZE)
 
 
 def truth(local):
@@ -64,7 +65,7 @@ def test_two_who_are_missing_are_not_read_as_one():
 def test_a_sum_of_one_is_one_user():
     levels = np.random.default_rng(0).choice([0, 0, 0, 1, 1, 2, 3], (6, 20)).astype(float)
     sums = (levels.T @ levels)[np.triu_indices(20)]
-    found = pairs.lone(pairs.square(sums, 20))
+    found = pairs.lone(square(sums, 20))
     assert len(found)
     for first, second in found:
         (user,) = np.flatnonzero(levels[:, first] * levels[:, second])

@@ -126,7 +126,7 @@ class TestDivergence:
             DivergenceError,
             match=r"user \d, item \d?0 \(up to 0.09.*: 0.1024 would do\): a step is over .*bound 0.0001",
         ):
-            users.update(0, USERS, items, terms)
+            users.update(0, USERS, items, terms, 0)
 
     def test_an_item_over_its_bound_is_found_on_opening(self):
         wide, narrow = agreed_terms(), agreed_terms(value_bound=0.5)

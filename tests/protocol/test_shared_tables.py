@@ -64,7 +64,8 @@ def test_a_server_and_users_take_over_from_what_was_saved():
 def keep_what_should_start_from_zero(federation):
     """The round before was left with fresh blocks as they were."""
     (server,) = federation.servers
-    server._sum.add(server._fresh, federation.messages[0].ciphertexts[server._fresh])
+    fresh = federation.terms.blocks.fresh
+    server._sum.add(fresh, federation.messages[0].ciphertexts[fresh])
 
 
 def add_a_fresh_block_twice(federation):

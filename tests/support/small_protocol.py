@@ -96,7 +96,7 @@ class Federation:
         return [self._receiver(Combiner, at) for at in range(len(self.messages))]
 
     def _receiver(self, kind, at):
-        return kind(self.evaluator, self.messages[at], self.rosters[at], self.terms.blocks.fresh)
+        return kind(self.evaluator, self.messages[at], self.rosters[at], self.terms.blocks)
 
     @property
     def round(self):
@@ -113,14 +113,15 @@ class Federation:
         counted = self.round > 0
         self.items = self.terms.rule.read(self.tables, self.terms.setting, counted)
         if news:
-            self.users.settle(np.concatenate([share.credited for share in shares]))
+            self.users.settle(
+                np.concatenate([share.credited for share in shares]), self.terms, self.round - 1
+            )
         self.users.solve(0, len(self.users), self.items, self.terms)
         self.users.open()
 
     def contribution(self):
         """What all users add in the open round."""
-        census = self.terms.census(self.round)
-        return self.users.update(0, len(self.users), self.items, self.terms, census)
+        return self.users.update(0, len(self.users), self.items, self.terms, self.round)
 
     def uploads(self):
         """Of all users in the open round: a list of pieces each."""
@@ -132,7 +133,7 @@ class Federation:
     def steps_of(self, user):
         """(rows, columns) integers that a user, by position, uploads in the open round."""
         _, clear = Plain().sides(self.terms.blocks.shape)
-        added = self.users.update(user, user + 1, self.items, self.terms, self.terms.census(self.round))
+        added = self.users.update(user, user + 1, self.items, self.terms, self.round)
         (pieces,) = self.users.uploads(user, user + 1, self.round, added, clear, self.terms, {})
         return np.concatenate([clear.decrypt(piece.ciphertexts) for piece in pieces])
 

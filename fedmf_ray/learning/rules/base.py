@@ -24,6 +24,7 @@ from fedmf_ray.learning.items import Items, item_side, mean_change, user_side
 from fedmf_ray.tables import BIAS, FACTORS, ITEMS, RATERS, Column, Table
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 SCALE = 0.5, 5.0
@@ -77,7 +78,7 @@ class Learned:
     vectors: (users, predictors) where they are now. steps: (ratings, k) what each rating adds to the k
     numbers of its item's row that stand before the rule's ``parts`` and the raters. parts: (ratings, k) what
     the rule's ``parts`` columns should hold of each rating from now on: users add the difference. shared:
-    what each user adds to a shared table, by its name: (users, rows, width).
+    what each user adds to a shared table that is there in every round, by its name: (users, rows, width).
     """
 
     vectors: Floats
@@ -140,6 +141,10 @@ class Rule(ABC):
     unit_items: ClassVar[int] = 0
     """How many items there must be for a user's work to take what it takes in a run."""
 
+    pauses: ClassVar[bool] = False
+    """In rounds that a table passes through, users add to that alone: no item row changes, nobody counts
+    itself."""
+
     parts: ClassVar[tuple[str, ...]] = ()
     """Columns in which each rating's part stands once, and is replaced by its rater when it changes. They
     are the last ones of a row but for the raters. What :meth:`learn` says of them must be on their grids."""
@@ -162,6 +167,15 @@ class Rule(ABC):
         """The same for the items and users that there are: ``key: what is wrong``; None if it can run."""
         return None
 
+    def settled(self, rounds: int) -> dict[str, object]:
+        """Its own settings that were left to the number of rounds, by name."""
+        return {}
+
+    def too_short(self, rounds: int, early: bool) -> str | None:
+        """Why so many rounds, which may end early, are not enough, in words that name keys of ``model``; None
+        if they are."""
+        return None
+
     def columns(self, setting: Setting) -> tuple[Column, ...]:
         """The columns of an item row: factors, the bias if there is one, raters if anybody needs them."""
         values = [Column(FACTORS, setting.factors, setting.point)]
@@ -170,7 +184,7 @@ class Rule(ABC):
         return (*values, setting.counter()) if setting.min_raters > 1 else tuple(values)
 
     def shared(self, setting: Setting) -> tuple[Table, ...]:
-        """Small tables to which every user adds in every round."""
+        """Tables to which every user adds, in every round or in those that they are there in."""
         return ()
 
     def tables(self, setting: Setting) -> tuple[Table, ...]:
@@ -238,10 +252,31 @@ class Rule(ABC):
     ) -> Learned:
         """One round of a block of users. vectors: (users, predictors) as they were when it opened."""
 
+    def passing(
+        self, table: str, vectors: Floats, items: Items, block: RatingBlock, setting: Setting
+    ) -> Floats:
+        """(users, rows, width) what each user adds to a shared table that is there in some rounds only. It is
+        asked in these alone. vectors: (users, predictors) as :meth:`learn` has left them."""
+        raise NotImplementedError(f"rule {self.name} has no table {table}")
+
     def scores(self, vector: Floats, items: Items, block: RatingBlock, setting: Setting) -> Floats:
         """(items,) what one user's list is sorted by: the ratings that it expects, less the mean. vector:
         (predictors,) its own. block: its training ratings."""
-        return inner(user_side(vector[None], setting.biases), items.vectors)
+        expected = inner(user_side(vector[None], setting.biases), items.vectors)
+        if self.corrects(items):
+            expected += self.corrections(vector, items, block, np.arange(len(expected)), setting)
+        return expected
+
+    def corrects(self, items: Items) -> bool:
+        """Whether what users expect under these items is more than an inner product: :meth:`corrections`."""
+        return False
+
+    def corrections(
+        self, vector: Floats, items: Items, block: RatingBlock, rows: Integers, setting: Setting
+    ) -> Floats:
+        """(n,) what one user adds to the inner products with items ``rows``, each with the same bits in any
+        company. vector: (predictors,) its own. block: its training ratings."""
+        return np.zeros(len(rows))
 
     def change(self, before: Items, after: Items, setting: Setting) -> float:
         """Mean absolute change of what users read of items, for ``stop.tolerance``."""

@@ -28,6 +28,7 @@ from fedmf_ray.learning.blocks import RatingBlock, Steps
 from fedmf_ray.learning.items import Items
 from fedmf_ray.learning.likings import likings, user_means
 from fedmf_ray.learning.rules.base import Learned, Memory, Rule, Setting
+from fedmf_ray.learning.rules.most_rated import pair_rows, places_of, square, top
 from fedmf_ray.tables import RATERS, Column, Table
 
 Floats = NDArray[np.float64]
@@ -127,7 +128,8 @@ class ItemItem(Rule):
     def shared(self, setting: Setting) -> tuple[Table, ...]:
         size, users, most = self.size(setting), setting.point.contributors, float(self._most**2)
         point = FixedPoint(0, users * most, most, users)
-        return (Table(PAIRS, size * (size + 1) // 2, (Column("products", 1, point, "fresh"),)),)
+        # T is not known before the census is over.
+        return (Table(PAIRS, size * (size + 1) // 2, (Column("products", 1, point, "fresh"),), since=1),)
 
     def start(self, vectors: Floats, table: Table, setting: Setting) -> Floats:
         return np.zeros((table.rows, table.width))
@@ -147,19 +149,25 @@ class ItemItem(Rule):
     def learn(
         self, vectors: Floats, items: Items, block: RatingBlock, memory: Memory, setting: Setting
     ) -> Learned:
-        """Vectors stay as they are; everything is in the pairs. Before anybody is counted, they are zeros."""
+        """Vectors stay as they are; everything is in the pairs."""
+        return Learned(vectors.copy(), np.zeros((len(block.items), 0)))
+
+    def passing(
+        self, table: str, vectors: Floats, items: Items, block: RatingBlock, setting: Setting
+    ) -> Floats:
+        """The products of levels. Before anybody is counted, they are zeros."""
         users, size = len(vectors), self.size(setting)
         products = np.zeros((users, size * (size + 1) // 2, 1))
         if items.raters is not None:
-            places, triangle = places_of(top(items, size), setting.items), np.triu_indices(size)
+            places = places_of(top(items, size), setting.items)
             for user in range(users):
                 mine = block.part(user, user + 1)
                 levels = self.capped(self.levels_of(mine.values, setting), places[mine.items])
-                row = np.zeros(size)
-                kept = levels > 0
-                row[places[mine.items][kept]] = levels[kept]
-                products[user, :, 0] = np.outer(row, row)[triangle]
-        return Learned(vectors.copy(), np.zeros((len(block.items), 0)), shared={PAIRS: products})
+                kept = np.flatnonzero(levels > 0)
+                kept = kept[np.argsort(places[mine.items[kept]])]
+                rows, left, right = pair_rows(places[mine.items[kept]], size)
+                products[user, rows, 0] = levels[kept][left] * levels[kept][right]
+        return products
 
     def liking(self, values: Floats, setting: Setting) -> Floats:
         """(n,) x, from 0 a third up the scale or below to 1 at its top. values: ratings less the mean."""
@@ -223,30 +231,11 @@ class ItemItem(Rule):
         return counts + pairs
 
 
-def top(items: Items, size: int) -> Integers:
-    """(M or fewer,) rows of T: the most-rated items, of equal ones the first row first. Those that nobody
-    rated, or fewer than ``min_raters``, are not among them."""
-    assert items.raters is not None
-    best = np.argsort(-items.raters, kind="stable")[:size]
-    allowed = items.raters[best] > 0
-    return best[allowed if items.learned is None else allowed & items.learned[best]]
-
-
-def places_of(rows: Integers, items: int) -> Integers:
-    """(items,) the place of each row in T, -1 if it is not there."""
-    places = np.full(items, -1)
-    places[rows] = np.arange(len(rows))
-    return places
-
-
 def inverse(sums: Floats, size: int, known: int, levels: int, reg: float) -> Floats | None:
     """P = (G + reg I)^-1 of the first ``known`` items of T, from the sums of pairs of levels of ``size``
     items; None if all are zero."""
     if not sums.any():
         return None
-    gram = np.zeros((size, size))
-    gram[np.triu_indices(size)] = sums / levels**2
-    gram += np.triu(gram, 1).T
-    gram = gram[:known, :known]
+    gram = square(sums / levels**2, size)[:known, :known]
     gram[np.diag_indices(known)] += reg
     return np.asarray(np.linalg.inv(gram))
