@@ -200,6 +200,10 @@ class Tariff:
         """What the server is charged for adding these users' uploads."""
         return float(self.unit.receive(upload_blocks * self.pieces).sum())
 
+    def server_cpu_s(self, upload_blocks: Integers) -> float:
+        """What the server is charged for a round of these users."""
+        return self.receive_cpu_s(upload_blocks) + self.publish_cpu_s
+
     def opening(self, upload_blocks: Integers) -> OpeningCosts:
         """What the user who opens the sums of these users' uploads is charged."""
         if not self.scheme.opens:

@@ -219,15 +219,15 @@ class Federation:
         opening = self._summed(self._healing(number + 1, lambda: crew.open(number + 1)))
         costs = UserCosts.join(work.costs.values())
         parts = self._deployment.seconds(costs)
-        charged = self._charged(costs, parts, fates)
         charge = self._tariff and self._tariff.at(number)
         opened = opening_of(work.openings, self._user_ids, costs, charge, self._deployment)
+        server_cpu_s = charge.server_cpu_s(costs.upload_blocks) if charge else work.server_cpu_s
         wall_s = time.perf_counter() - started
         gauges.set(phase=0, users_per_second=len(costs.user_id) / wall_s, train_mse=opening.losses.train_mse)
         row: Row = {
             "round": number,
             **opening.losses._asdict(),
-            **charged.row(self._server_cpu_s(work, costs, charge), self._basis, *opened),
+            **self._charged(costs, parts, fates).row(server_cpu_s, self._basis, *opened),
             "uploads": work.added,
             "refused": len(work.refused),
             "user_actors": len(crew.users),
@@ -248,11 +248,6 @@ class Federation:
         charged = RoundCosts()
         charged.add(costs, parts, in_time)
         return charged
-
-    def _server_cpu_s(self, work: Training, costs: UserCosts, charge: Tariff | None) -> float:
-        if charge:
-            return charge.receive_cpu_s(costs.upload_blocks) + charge.publish_cpu_s
-        return work.server_cpu_s
 
     def _healing(self, number: int, phase: Any) -> Any:
         """A phase between rounds; dead processes are replaced, and it is repeated."""
