@@ -1,4 +1,5 @@
-"""What sums of pairs (rule ``item_item``) tell whoever reads them: any user, and a server with a user's help.
+"""What sums of pairs tell whoever reads them: any user, and a server with a user's help. Rule ``item_item``
+has those of likings, co-ratings under ``ridge`` those of errors.
 
 Each is a sum of products of levels over users, so a small one points to few people:
 
@@ -7,6 +8,8 @@ Each is a sum of products of levels over users, so a small one points to few peo
   sum of 0 with any of them says so, and what it may like.
 * :func:`of_one_user`: the difference of two tables of which one has one user more is that user's own product
   of levels, from which all of them follow. This is why pairs should be added up once (``stop.rounds: 2``).
+* :func:`triangles`: co-ratings come with how many users rated both. Three items, each two of which one user
+  alone rated, are often of the same user: its errors on the three follow from the products, but for a sign.
 """
 
 from __future__ import annotations
@@ -52,3 +55,26 @@ def of_one_user(before: Floats, after: Floats) -> Floats | None:
     difference = np.abs(before - after)
     levels = np.rint(np.sqrt(np.diag(difference)))
     return levels if levels.any() and np.array_equal(np.outer(levels, levels), difference) else None
+
+
+def triangles(products: Floats, raters: Floats, count: int, seed: int = 0) -> tuple[Integers, Floats]:
+    """(k, 3) places of three items, each two of which exactly one user rated both of, and (k, 3) the absolute
+    levels of error that one user alone would have had on them; those whose products fit one user.
+
+    products, raters: (M, M) G and N of co-ratings. count: how many such triples are drawn at random.
+    """
+    alone, random = np.triu(raters == 1, 1), np.random.default_rng(seed)
+    alone |= alone.T
+    edges, found = np.argwhere(np.triu(alone)), list[list[int]]()
+    for a, b in edges[random.permutation(len(edges))[:count]].tolist():
+        third = np.flatnonzero(alone[a] & alone[b])
+        if len(third):
+            found.append(sorted((a, b, int(random.choice(third)))))
+    triples = np.array(found, np.int64).reshape(-1, 3)
+    pairs = [products[triples[:, i], triples[:, j]] for i, j in ((0, 1), (0, 2), (1, 2))]
+    first, second, third = pairs
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squares = np.stack([first * second / third, first * third / second, second * third / first], axis=1)
+    levels = np.rint(np.sqrt(np.abs(squares)))
+    fits = (squares == levels**2).all(axis=1)  # never where a product is 0: nothing is known of the others
+    return triples[fits], levels[fits]
