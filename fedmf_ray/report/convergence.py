@@ -20,15 +20,23 @@ from fedmf_ray.report.runs import Run, need
 
 _PANELS = (("train_mse", "training MSE (stars²)"), ("test_rmse", "test RMSE (stars)"))
 
+_LISTS = ("ndcg", "NDCG of lists")
+"""Where lists are measured after rounds (``metrics.every``), not after the last one alone."""
+
 _WITH_LEARNING_RATE = ("sequential", "batch")
 
 
 @styled
 def convergence(runs: Sequence[Run], title: str | None = None, width: float = PAGE_INCHES) -> Figure:
-    """Training MSE and test RMSE after each round, one line per run; panels without data are left out."""
+    """Training MSE, test RMSE and NDCG of lists after each round, one line per run; panels without data are
+    left out."""
     for run in runs:
         need(run.rounds, [column for column, _ in _PANELS])
     panels = [panel for panel in _PANELS if any(run.rounds[panel[0]].notna().any() for run in runs)]
+    if all(_LISTS[0] in run.rounds for run in runs):
+        # Rules of lists predict no ratings: their errors never change.
+        panels = [panel for panel in panels if any(run.rounds[panel[0]].nunique() > 1 for run in runs)]
+        panels.append(_LISTS)
     if not panels:
         raise FedMFError(f"{runs[0].path}: no run has a loss to draw")
     names = distinct([run.label for run in runs], [run.path for run in runs])

@@ -32,6 +32,18 @@ def test_a_run_without_a_test_set_has_one_panel(make_run):
     assert len(convergence([read_run(make_run("r", [(4, "nan"), (3, "nan")]))]).axes) == 1
 
 
+def test_lists_that_were_measured_after_rounds_have_a_panel(make_run):
+    learning, listing = (read_run(make_run(name, [(4, 2), (3, 1)])) for name in ("ratings", "lists"))
+    listing.rounds[["train_mse", "test_rmse"]] = 1.0  # a rule that predicts no ratings
+    for run in (learning, listing):
+        run.rounds["ndcg"] = [0.1, 0.3]
+    (lists,) = convergence([listing]).axes
+    assert lists.get_title(loc="left") == "NDCG of lists"
+    assert lists.lines[0].get_ydata().tolist() == [0.1, 0.3]
+    assert len(convergence([learning]).axes) == 3
+    assert len(convergence([learning, read_run(make_run("without", [(4, 2), (3, 1)]))]).axes) == 2
+
+
 def test_an_error_that_falls_by_little_is_no_flat_line(make_run):
     falling, little = convergence([read_run(make_run("r", [(4, 0.90), (3, 0.86), (1, 0.85)]))]).axes
     assert falling.get_ylim() == (0, pytest.approx(4.2))

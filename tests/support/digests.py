@@ -90,6 +90,9 @@ def _cut(scenario):
     pairs = tree["model"].get("item_item") or {}
     if pairs.get("top_items"):
         pairs["top_items"] = min(pairs["top_items"], 20)
+    ridge = tree["model"].get("ridge") or {}
+    if ridge.get("co_ratings"):
+        ridge["co_ratings"] = min(ridge["co_ratings"], 20)
     tree["protocol"]["key_bits"] = 1024
     tree["stop"]["rounds"] = min(tree["stop"]["rounds"], 3)
     tree["cluster"] |= {"backend": "serial", "users_per_actor": 3, "checkpoint_every": "never"}
