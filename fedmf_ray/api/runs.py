@@ -69,11 +69,18 @@ class Run:
 
     @cached_property
     def users(self) -> pd.DataFrame:
-        """``users.csv.gz``: a row per user and round with its costs; empty for central baselines, and
-        where ``results.users`` is ``sums``."""
+        """``users.csv.gz``, or the Parquet files in ``users``: a row per user and round with its costs; empty
+        for central baselines, and where ``results.users`` is ``sums``."""
         import pandas as pd
 
-        file = self.path / "users.csv.gz"
+        file, folder = self.path / "users.csv.gz", self.path / "users"
+        if folder.is_dir():
+            try:
+                return pd.concat(map(pd.read_parquet, sorted(folder.glob("*.parquet"))), ignore_index=True)
+            except ImportError:
+                raise FedMFError(f"{folder}: needs pyarrow: pip install 'fedmf-ray[parquet]'") from None
+            except (OSError, ValueError) as error:
+                raise FedMFError(f"{folder}: cannot be read: {_line(error)}") from error
         if not file.is_file():
             return pd.DataFrame()
         try:

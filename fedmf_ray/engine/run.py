@@ -29,6 +29,7 @@ from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.storage.checkpoints import Checkpoints
 from fedmf_ray.storage.ownership import held, run_name
+from fedmf_ray.storage.parquet_rounds import need_pyarrow
 from fedmf_ray.storage.run_folder import (
     RunFolder,
     check_own_files,
@@ -187,7 +188,7 @@ def _drive(
     started, ranking = time.perf_counter(), Row()
     try:
         for row, users, view in experiment.rounds():
-            folder.append_round(row, users)
+            folder.append_round(row, users, scenario.results.users == "parquet")
             if view is not None and experiment.agreed is not None:
                 views.save(view, experiment.agreed, folder.path / "view")
             summary["rounds"] += 1
@@ -248,6 +249,8 @@ def _experiment(
 ) -> Iterator[Experiment]:
     """population: who takes part, if that is known already. holding: entered when the input has been checked,
     and left when no process of the run is left."""
+    if scenario.results.users == "parquet":
+        need_pyarrow()
     if scenario.model.central:
         central = Central(scenario, population)
         _show_notes(central.population, progress)

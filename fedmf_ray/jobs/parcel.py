@@ -24,7 +24,7 @@ LARGEST_BYTES = 250 * 10**6
 
 MARK = "fedmf-parcel"
 _LINE_BYTES = 48 * 1024  # 64 KiB of text: a log is followed line by line, and one message holds at most 4 MiB
-_KINDS = (".csv", ".csv.gz", ".json", ".jsonl", ".yaml", ".png", ".svg", ".html")
+_KINDS = (".csv", ".csv.gz", ".parquet", ".json", ".jsonl", ".yaml", ".png", ".svg", ".html")
 
 
 def transferable(path: PurePosixPath) -> bool:

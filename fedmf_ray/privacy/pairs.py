@@ -67,9 +67,9 @@ def triangles(products: Floats, raters: Floats, count: int, seed: int = 0) -> tu
     alone |= alone.T
     edges, found = np.argwhere(np.triu(alone)), list[list[int]]()
     for a, b in edges[random.permutation(len(edges))[:count]].tolist():
-        third = np.flatnonzero(alone[a] & alone[b])
-        if len(third):
-            found.append(sorted((a, b, int(random.choice(third)))))
+        others = np.flatnonzero(alone[a] & alone[b])
+        if len(others):
+            found.append(sorted((a, b, int(random.choice(others)))))
     triples = np.array(found, np.int64).reshape(-1, 3)
     pairs = [products[triples[:, i], triples[:, j]] for i, j in ((0, 1), (0, 2), (1, 2))]
     first, second, third = pairs

@@ -160,13 +160,14 @@ MOST_WRITTEN = 100_000
 class Results(Section):
     """What a run writes down."""
 
-    users: Literal["csv", "sums"] | None = None
-    """``csv``: a row per user and round in ``users.csv.gz``. ``sums``: none; the sums, means and maxima over
-    users are in ``rounds.csv``, as always. If not given: csv for up to 100,000 users, sums for more."""
+    users: Literal["csv", "parquet", "sums"] | None = None
+    """``csv``: a row per user and round in ``users.csv.gz``. ``parquet``: the same, with all bits, in a file
+    per round in the folder ``users``; needs pyarrow. ``sums``: none; the sums, means and maxima over users
+    are in ``rounds.csv``, as always. If not given: csv for up to 100,000 users, sums for more."""
 
     def each_user(self, users: int) -> bool:
         """Whether each of so many users has a row."""
-        return self.users == "csv" or (self.users is None and users <= MOST_WRITTEN)
+        return self.users in ("csv", "parquet") or (self.users is None and users <= MOST_WRITTEN)
 
 
 class Scenario(Section):

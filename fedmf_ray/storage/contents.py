@@ -80,7 +80,8 @@ ROUNDS = File(
 USERS = File(
     "users.csv.gz",
     "A row per user and round. Central baselines have none; nor has a run of more than 100,000 users, or one "
-    "with `results.users: sums`.",
+    "with `results.users: sums`. With `results.users: parquet` the same columns are in `users/`, a file per "
+    "round.",
     {
         "round": "As in `rounds.csv`.",
         "basis": "As in `rounds.csv`.",

@@ -4,7 +4,7 @@
         scenario.yaml     resolved, every key spelled out
         environment.json  versions, CPU, kernel, users per actor, layout
         rounds.csv        a row per round
-        users.csv.gz      a row per user and round
+        users.csv.gz      a row per user and round, or users/, a Parquet file per round
         summary.json      status, final losses, totals, set-up
         events.jsonl      a line per failure that was handled, if there were any
         plots/
@@ -100,9 +100,11 @@ class RunFolder:
         """Add one line to ``events.jsonl``."""
         append(self.path / "events.jsonl", (json.dumps(event) + "\n").encode())
 
-    def append_round(self, row: Mapping[str, Any], users: Mapping[str, NDArray[Any]]) -> None:
+    def append_round(
+        self, row: Mapping[str, Any], users: Mapping[str, NDArray[Any]], parquet: bool = False
+    ) -> None:
         """Add the row of a round, and one per user: :meth:`RunTables.append`."""
-        self._tables.append(row, users)
+        self._tables.append(row, users, parquet)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write how it ended; raises :class:`FedMFError`."""

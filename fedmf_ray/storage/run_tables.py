@@ -23,8 +23,12 @@ from numpy.typing import NDArray
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.files import append, sync_folder, writing
 from fedmf_ray.storage.checkpoint_files import CheckpointError
+from fedmf_ray.storage.parquet_rounds import RoundFiles
 
-ROUNDS, USERS = "rounds.csv", "users.csv.gz"
+ROUNDS, USERS, USER_FILES = "rounds.csv", "users.csv.gz", "users"
+
+_NONE = [0, hashlib.sha256().hexdigest()]
+"""Of a table without rows."""
 
 Mark = dict[str, Any]
 """How the tables were when a round opened: ``rows``, ``files`` (name to size and SHA-256), ``last`` (the
@@ -32,23 +36,30 @@ latest row as JSON has it)."""
 
 
 class RunTables:
-    """``rounds.csv`` and ``users.csv.gz`` of one run folder, which need not exist before the first row."""
+    """``rounds.csv``, and ``users.csv.gz`` or the folder ``users`` of one run folder, which need not exist
+    before the first row."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._tables = {name: _Table(folder / name) for name in (ROUNDS, USERS)}
+        self._user_files = RoundFiles(folder / USER_FILES)
+        self._grown: dict[str, _Table | RoundFiles] = {**self._tables, USER_FILES: self._user_files}
         self._known: dict[int, Mark] = {0: self._now(0, None)}
         self.rows = 0
 
-    def append(self, row: Mapping[str, Any], users: Mapping[str, NDArray[Any]]) -> None:
-        """Add one row to ``rounds.csv`` and one per user to ``users.csv.gz``.
+    def append(
+        self, row: Mapping[str, Any], users: Mapping[str, NDArray[Any]], parquet: bool = False
+    ) -> None:
+        """Add one row to ``rounds.csv`` and one per user to ``users.csv.gz``, or as Parquet to ``users``.
 
         users: columns, an entry per user; none for an algorithm without users. Raises :class:`FedMFError` if
         it is not the next row, or cannot be written.
         """
         if row["round"] != self.rows:
             raise FedMFError(f"{self._folder / ROUNDS}: the row of round {self.rows} is missing")
-        if users:
+        if users and parquet:
+            self._user_files.append(self.rows, users)
+        elif users:
             table = self._tables[USERS]
             header = "" if table.size else ",".join(users) + "\n"
             # Each round is a gzip member of its own: readers see one file, a killed run loses nothing.
@@ -84,7 +95,7 @@ class RunTables:
     def sync(self) -> None:
         """Every row is on disk on return. Raises :class:`CheckpointError`."""
         try:
-            changed = [table.sync() for table in self._tables.values()]
+            changed = [table.sync() for table in self._grown.values()]
             if any(changed):
                 sync_folder(self._folder)
         except OSError as error:
@@ -94,17 +105,25 @@ class RunTables:
         """Raise :class:`CheckpointError` unless the tables begin as a checkpoint says."""
         for name, table in self._tables.items():
             table.digest_of(mark, name)
+        self._user_files.digest_of(*_marked(mark, USER_FILES), mark["rows"])
 
     def cut(self, mark: Mark) -> None:
         """Go on from a checkpoint: what follows its rows is removed. Raises :class:`FedMFError`."""
         for name, table in self._tables.items():
             table.cut(mark, name)
+        self._user_files.cut(*_marked(mark, USER_FILES), mark["rows"])
         self.rows = mark["rows"]
         self._known = {self.rows: mark}
 
     def _now(self, rows: int, last: Mapping[str, Any] | None) -> Mark:
-        files = {name: [table.size, table.digest.hexdigest()] for name, table in self._tables.items()}
+        files = {name: [table.size, table.digest.hexdigest()] for name, table in self._grown.items()}
         return {"rows": rows, "files": files, "last": last}
+
+
+def _marked(mark: Mark, name: str) -> tuple[int, str]:
+    """Size and SHA-256 of a table as a checkpoint has them; of one without rows where it has none."""
+    size, digest = mark["files"].get(name, _NONE)
+    return size, digest
 
 
 class _Table:
@@ -134,7 +153,7 @@ class _Table:
 
     def digest_of(self, mark: Mark, name: str) -> Any:
         """The digest object of the bytes up to a mark; raises :class:`CheckpointError` if it is another."""
-        size, expected = mark["files"][name]
+        size, expected = _marked(mark, name)
         digest, left = hashlib.sha256(), size
         try:
             if size:
@@ -153,7 +172,7 @@ class _Table:
 
     def cut(self, mark: Mark, name: str) -> None:
         self.digest = self.digest_of(mark, name)
-        self.size = self._synced = size = mark["files"][name][0]
+        self.size = self._synced = size = _marked(mark, name)[0]
         with writing(self._path):
             if not size:
                 self._path.unlink(missing_ok=True)

@@ -96,3 +96,15 @@ def test_more_rounds_than_needed_are_warned_of(tmp_path):
         words = ["run", str(file), f"stop.rounds={rounds}", "--results", str(tmp_path)]
         printed = CliRunner().invoke(cli, words).output
         assert ("their difference is what that user likes" in printed) is warned
+
+
+def test_three_items_of_one_user_tell_its_errors():
+    """User 0 alone rated any two of the first three; two others rated one of these each."""
+    levels = np.array([[4.0, -3.0, 2.0, 1.0], [5.0, 0.0, 0.0, 7.0], [0.0, 0.0, 6.0, 7.0]])
+    rated = np.array([[1, 1, 1, 1], [1, 0, 0, 1], [0, 0, 1, 1]], float)
+    triples, found = pairs.triangles(levels.T @ levels, rated.T @ rated, 50)
+    assert {tuple(three) for three in triples.tolist()} == {(0, 1, 2)}
+    assert (found == [4, 3, 2]).all()
+    spoiled = levels.T @ levels
+    spoiled[0, 1] = spoiled[1, 0] = 7.0
+    assert not len(pairs.triangles(spoiled, rated.T @ rated, 50)[0]), "no one user has these products"
