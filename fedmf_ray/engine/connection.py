@@ -48,6 +48,9 @@ def connect(address: str | None) -> None:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if address != "local":
         _check_address(address, told)
+    if address == "local":
+        # Nobody can ask this instance for its tasks, of which Ray would keep a record, 37 KB a round.
+        os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     ray = import_ray()
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
