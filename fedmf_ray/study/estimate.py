@@ -54,7 +54,8 @@ class Work:
     def wall_s(self, actors: int, cpus: int) -> float:
         """Seconds of a round with actors that run on so many CPUs; servers add while users train."""
         busy = min(actors, cpus)
-        opening = self.decrypt_s / busy if self.shared else self.decrypt_s * max(1.0, actors / cpus)
+        readers = min(busy, placement.MOST_READERS)
+        opening = self.decrypt_s / readers if self.shared else self.decrypt_s * max(1.0, actors / cpus)
         if self.combined:
             working = (self.train_s + self.receive_s) / busy
         else:
