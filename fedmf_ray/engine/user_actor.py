@@ -40,7 +40,7 @@ from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_CALL_RATINGS, _CALL_BLOCKS = 1 << 16, 1 << 10
+CALL_RATINGS, CALL_BLOCKS = 1 << 16, 1 << 10
 """A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
 uploads while later users still train, and an actor's memory does not grow with its number of users."""
 
@@ -81,7 +81,7 @@ class UserActor(Charging, Lister, Seats):
         uploaded = users.upload_rows.block_counts
         # What each adds to shared tables takes as much memory as so many ratings.
         self._work = users.rating_counts + self._terms.blocks.shared_numbers
-        work, most = (self._work, _CALL_RATINGS) if self._hosting.together else (uploaded, _CALL_BLOCKS)
+        work, most = (self._work, CALL_RATINGS) if self._hosting.together else (uploaded, CALL_BLOCKS)
         self._calls = cut(work, most)
         self._count_blocks()
         self._roster = [Roster(users.user_ids, column) for column in blocks.T]

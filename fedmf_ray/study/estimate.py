@@ -90,6 +90,9 @@ class Estimate:
     unit: UnitCosts
     steps: tuple[Step, ...] = ()
     """What a round's CPU seconds are made of: they add up to ``deployed_cpu_s``."""
+    plan: Plan | None = None
+    """Of the simulation itself, and its unit costs: those of a calibrated run are not what it charges."""
+    simulated: UnitCosts | None = None
 
     @property
     def totals(self) -> dict[str, float]:
@@ -146,9 +149,10 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
     prices, fates = tariff(costed, actors, attendance.asked, backend), attendance.fates(0)
     costs, deployed, steps = _priced(costed, prices, scenario, fates, actors)
     # A calibrated run simulates in the clear: what it takes here is not what it charges.
-    here = deployed
+    here, own = deployed, prices
     if plan.charged:
-        here = _priced(plan, tariff(plan, actors, attendance.asked, backend), scenario, fates, actors)[1]
+        own = tariff(plan, actors, attendance.asked, backend)
+        here = _priced(plan, own, scenario, fates, actors)[1]
     server_cpu_s = deployed.receive_s + deployed.publish_s
     arriving = {"uploads": int((fates == IN_TIME).sum()), "refused": int((fates == LATE).sum())}
     in_time = np.flatnonzero(fates == IN_TIME)
@@ -167,6 +171,8 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
         layout=layout_line(costed),
         unit=prices.unit,
         steps=tuple(steps),
+        plan=plan,
+        simulated=own.unit,
     )
 
 
