@@ -2,12 +2,14 @@
 
     python benchmarks/nodes.py placement   where actors without CPUs land: Ray's SPREAD, and placed by node
     python benchmarks/nodes.py traffic     bytes between nodes: what a run counts, beside Ray's own counters
+    python benchmarks/nodes.py study       scenarios/study-workers.yaml, one node per worker
 
-Nodes of one machine share its CPUs, so seconds here say nothing about a cluster; numbers of bytes do.
+Nodes of one machine share its CPUs: more workers than these gain nothing here, whatever a cluster would show.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import tempfile
@@ -20,13 +22,20 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 
+from fedmf_ray.cli.screens import StudyLog
 from fedmf_ray.engine.connection import import_ray
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.ray_backend import RayBackend
 from fedmf_ray.engine.run import run
 from fedmf_ray.engine.server_actor import ServerActor
 from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.scenario.schema import Scenario
+from fedmf_ray.study import cells
+from fedmf_ray.study.sweep import run_study
+
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 _EXPORTED_S = 21.0
 """Ray's nodes export their counters every ten seconds."""
@@ -116,6 +125,34 @@ def traffic(nodes: str, schemes: str, items: int) -> None:
             print(f"by Ray {after - before:12,.0f}")
             print("         " + ", ".join(f"{name} {count:,}" for name, count in counted.items()), flush=True)
             before = after
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), default=SCENARIOS / "study-workers.yaml")
+@click.option("--most", default=4, show_default=True, help="Leave out cells with more workers.")
+@click.option("--nodes", default="1,1,1,1", show_default=True, help="CPUs of each node.")
+@click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
+def study(file: Path, most: int, nodes: str, results: Path) -> None:
+    """Run a study; print seconds per round of each cell, and the bytes per round that moved between nodes."""
+    whole = cells.load(file)
+    few = tuple(cell for cell in whole.cells if _workers(cell.scenario) <= most)
+    with cluster(nodes):
+        path = run_study(dataclasses.replace(whole, cells=few), results, StudyLog(whole.name)).path
+    print(path)
+    for cell in few:
+        folder = path / "cells" / cell.name
+        seconds = pd.read_csv(folder / "rounds.csv")["wall_s"].median()
+        summary = json.loads((folder / "summary.json").read_text())
+        moved = summary.get("between_nodes", {}).get("total_bytes", 0) / summary["rounds"]
+        print(
+            f"{summary['last_round']['users']:6,} users, {_workers(cell.scenario):3} workers: "
+            f"{seconds:7.3f} s per round, {moved:12,.0f} bytes between nodes per round"
+        )
+
+
+def _workers(scenario: Scenario) -> int:
+    """Of one cell; the studies over workers give both numbers."""
+    return -(-scenario.ratings.users // scenario.cluster.users_per_actor)  # type: ignore[attr-defined]
 
 
 def _received(ray: Any) -> float:
