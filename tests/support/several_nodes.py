@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("RAY_health_check_initial_delay_ms", "5000")
@@ -18,6 +19,7 @@ os.environ.setdefault("RAY_health_check_failure_threshold", "4")
 
 import numpy
 import ray
+from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.cluster_utils import Cluster
 
 from fedmf_ray.engine.backends import SerialBackend
@@ -44,13 +46,16 @@ class Recording(RayBackend):
 
     def __init__(self, **options):
         super().__init__(None, **options)
-        self.placed = Counter()
+        self.started, self.placed = [], Counter()
 
     def start(self, kind, *args):
-        actor = super().start(kind, *args)
-        node_id = self._nodes.of(actor) or self._ray.get(self._placed[actor])
-        self.placed[kind.__name__, node_id] += 1
-        return actor
+        self.started.append((kind.__name__, super().start(kind, *args)))
+        return self.started[-1][1]
+
+    def call_split(self, returns, actor, method, *args):
+        if method == "close":  # by then all have answered
+            self.placed = Counter((name, self._nodes.of(one)) for name, one in self.started)
+        return super().call_split(returns, actor, method, *args)
 
 
 class Newcomers(FaultyBackend):
@@ -81,26 +86,45 @@ def counts(placed, ray_nodes):
     }
 
 
+def demand():
+    """How many CPUs the cluster lacks, by what an autoscaler reads; waits until it lacks some."""
+    for _ in range(60):
+        status = get_cluster_status(ray.get_runtime_context().gcs_address)
+        bundles = [
+            bundle
+            for asked in status.resource_demands.ray_task_actor_demand
+            for bundle in asked.bundles_by_count
+        ]
+        if bundles:
+            return sum(bundle.bundle["CPU"] * bundle.count for bundle in bundles)
+        time.sleep(0.5)
+    return 0
+
+
 def main(folder: Path) -> None:
     undisturbed = train(
         small(**SCENARIO | {"cluster__backend": "serial"}), SerialBackend(), folder / "undisturbed"
     )
     import_ray()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=2)
-    largest = cluster.add_node(num_cpus=3)
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    told, nodes = {"numpy": ".".join(numpy.__version__.split(".")[:2])}, ray.nodes()
+    told = {"numpy": ".".join(numpy.__version__.split(".")[:2])}
 
     def same(outcome):
         return bool((outcome[0] == undisturbed[0]).all()) and outcome[1] == undisturbed[1]
 
-    for name, shards, asked in (("apart", 2, None), ("asking", 1, 1.0)):
-        backend = Recording(actor_cpus=asked)
-        told[f"{name}_same"] = same(
-            train(small(**SCENARIO, cluster__server_shards=shards), backend, folder / name)
-        )
-        told[name], told[f"{name}_moved"] = counts(backend.placed, nodes), backend.moved()
+    asking = Recording(actor_cpus=1.0)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(train, small(**SCENARIO, cluster__actor_cpus=1.0), asking, folder / "asking")
+        told["demand"] = demand()
+        cluster.add_node(num_cpus=2)
+        largest = cluster.add_node(num_cpus=3)
+        told["asking_same"] = same(running.result())
+    told["asking"] = counts(asking.placed, ray.nodes())
+
+    apart = Recording()
+    told["apart_same"] = same(train(small(**SCENARIO, cluster__server_shards=2), apart, folder / "apart"))
+    told["apart"], told["apart_moved"] = counts(apart.placed, ray.nodes()), apart.moved()
 
     backend = Newcomers(cluster, largest, lambda: cluster.add_node(num_cpus=3))
     outcome = train(small(**SCENARIO), backend, folder / "joined")
