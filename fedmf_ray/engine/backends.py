@@ -8,7 +8,7 @@ processes of a machine map: what users alone may see is sealed (:mod:`fedmf_ray.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from fedmf_ray.engine.gauges import Gauges, NoGauges
@@ -88,6 +88,9 @@ class Backend(Protocol):
         """Make calls with at most ``limit`` under way; yield each as it ends, with a reference to each value
         that it returns."""
 
+    def by_node(self, actors: Sequence[Handle]) -> list[list[Handle]]:
+        """Actors in groups that share a machine among several; each by itself where there is one machine."""
+
     def refused(self) -> list[str]:
         """What there is to say of machines that have joined and cannot be used; each is named once."""
 
@@ -147,6 +150,9 @@ class SerialBackend:
 
     def silent(self, actor: Handle) -> bool:
         return False
+
+    def by_node(self, actors: Sequence[Handle]) -> list[list[Handle]]:
+        return [[actor] for actor in actors]
 
     def refused(self) -> list[str]:
         return []

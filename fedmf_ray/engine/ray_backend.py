@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from fedmf_ray.engine.backends import Call, Handle, Reference, make
@@ -117,6 +117,12 @@ class RayBackend:
                 self._nodes.put(actor, object, self._ray.get(self._placed.pop(actor), timeout=1))
         if (node_id := self._nodes.of(actor)) is not None:
             self._traffic.used(method, node_id, needed)
+
+    def by_node(self, actors: Sequence[Handle]) -> list[list[Handle]]:
+        groups: dict[Any, list[Handle]] = {}
+        for actor in actors:
+            groups.setdefault(self._nodes.of(actor) or actor, []).append(actor)
+        return list(groups.values())
 
     def refused(self) -> list[str]:
         return self._nodes.refused()

@@ -30,7 +30,7 @@ from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
-from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
+from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver, join_sums
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.users import GeneratedMembers, Members
@@ -226,6 +226,18 @@ class UserActor(Charging, Lister, Seats):
             self._partial = [combiner.finish() for combiner in self._combiners]
             self._combiners = []
         return (*self._partial, len(self._partial[0].user_ids) if self._partial else 0)
+
+    def joined_sums(self, messages: int, *values: Any) -> tuple[Any, ...]:
+        """The same with what other actors of this node have added up: one sum leaves it for each server.
+
+        values: so many messages of the round, then the others' partial sums for each server, actor by actor.
+        """
+        (*own, _), others = self.partial_sums(), values[messages:]
+        joined = [
+            join_sums(self._evaluator, message, [mine, *others[at::messages]])
+            for at, (message, mine) in enumerate(zip(values[:messages], own, strict=True))
+        ]
+        return (*joined, len(joined[0].user_ids))
 
     def save(self, part: Part, round_number: int) -> str:
         """Write the users as they were when the open round opened; returns the file's digest."""

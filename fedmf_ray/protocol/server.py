@@ -220,11 +220,11 @@ class Combiner:
         self, evaluator: Evaluator, items: EncryptedItems, roster: Roster, fresh: Integers = NOBODY
     ) -> None:
         """items: of the round, only its shape matters; roster: of the users here."""
-        zeros = evaluator.zeros(items.ciphertexts.shape)
-        tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
-        start = EncryptedItems(items.round, items.first, zeros, tag, NOBODY, items.head)
-        self._server, self._first = Server(evaluator, start, roster, fresh), items.first
-        self._touched = np.zeros(len(zeros), bool)
+        self._server, self._first = (
+            Server(evaluator, _from_zeros(evaluator, items), roster, fresh),
+            items.first,
+        )
+        self._touched = np.zeros(len(items.ciphertexts), bool)
 
     def receive(self, upload: Upload) -> None:
         self._server.receive(upload)
@@ -236,6 +236,28 @@ class Combiner:
     def finish(self) -> PartialSum:
         """The sum of everything received, of the blocks that it touches."""
         return self._server.partial(np.flatnonzero(self._touched))
+
+
+def join_sums(evaluator: Evaluator, items: EncryptedItems, sums: Sequence[PartialSum]) -> PartialSum:
+    """One partial sum of those of several combiners, whose users are different ones.
+
+    items: of the round, only its shape matters.
+    """
+    user_ids = np.sort(np.concatenate([one.user_ids for one in sums]))
+    roster = Roster(user_ids, np.zeros(len(user_ids), np.int64))
+    server = Server(evaluator, _from_zeros(evaluator, items), roster)
+    for one in sums:
+        server.merge(one)
+    blocks = np.unique(np.concatenate([one.blocks for one in sums]))
+    return server.partial(blocks - items.first)
+
+
+def _from_zeros(evaluator: Evaluator, items: EncryptedItems) -> EncryptedItems:
+    """What sums of a round start from, if they are not the tables themselves: zeros that anybody can
+    encrypt."""
+    zeros = evaluator.zeros(items.ciphertexts.shape)
+    tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
+    return EncryptedItems(items.round, items.first, zeros, tag, NOBODY, items.head)
 
 
 def deliver(pieces: Sequence[Upload], servers: Sequence[Server | Combiner]) -> None:

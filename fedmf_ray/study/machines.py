@@ -1,8 +1,8 @@
 """A dry plan: how long a round of a simulation would take on many machines, from unit costs of this one.
 
 A round is the sum of its phases. Some shrink with the number of machines, some do not, and some grow: every
-actor hands its sum to the servers, every machine gets the item matrix, and one driver makes all calls.
-Nothing here was run on so many machines: every figure is estimated.
+machine hands a sum to the servers and gets the item matrix, and one driver makes all calls. Nothing here was
+run on so many machines: every figure is estimated.
 """
 
 from __future__ import annotations
@@ -157,18 +157,20 @@ class DryPlan:
         if readers:
             reading = min(readers, machines)
             spread = (reading - 1) * self.matrix_bytes / senders + (machines - 1) * self.read_bytes / reading
-        passed = actors * (readers or shards) + actors * shards + readers * shards
+        sums = machines if 1 < machines < actors else actors  # of a machine among several, one sum
+        passed = actors * (readers or shards) + (actors + sums) * shards + readers * shards
         train, gather, adding = work.train_s, self.upload_bytes / senders, work.receive_s / senders
-        calls: float = max(self.calls, actors) + actors * (1 + shards) + readers + 3 * shards
+        calls: float = max(self.calls, actors) + 2 * actors + sums * (1 + shards) + readers + 3 * shards
         if work.combined and actors < self.users:  # else each actor has one user, whose upload goes as it is
             train += work.receive_s
-            gather = actors * self.sum_bytes / senders
-            adding = actors * self._add_s(shards)
+            here = min(self.cpus, -(-actors // machines)) if sums < actors else 0
+            gather = sums * self.sum_bytes / senders
+            adding = here * self._add_s(1) + sums * self._add_s(shards)
             if self.tree:
                 levels = max(0, math.ceil(math.log(machines, _FAN_IN)))
                 gather = levels * _FAN_IN * self.sum_bytes
                 adding = (min(self.cpus, actors) + levels * _FAN_IN) * self._add_s(1)
-                calls = max(self.calls, actors) + 2 * actors + machines * _FAN_IN / (_FAN_IN - 1)
+                calls += machines * (1 / (_FAN_IN - 1) - shards)  # fewer sums reach the servers
         reading_s = work.decrypt_s / readers if readers else work.decrypt_s * max(1.0, actors / busy)
         return Phases(
             read=reading_s,
