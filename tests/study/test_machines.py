@@ -55,6 +55,12 @@ def test_a_tree_of_combiners_moves_the_limit_of_many_sums(plan):
     assert tree.round_s < plan.on(512).round_s / 2
 
 
+def test_a_local_driver_moves_the_limit_of_many_calls(plan):
+    local = replace(plan, local=True)
+    assert local.on(100).driver < plan.on(100).driver / 3
+    assert local.on(100).gather == plan.on(100).gather
+
+
 def test_where_a_round_saturates(plan):
     saturated = plan.saturated(1000)
     assert plan.on(saturated).round_s < 1.1 * plan.on(2 * saturated).round_s
