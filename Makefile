@@ -102,12 +102,15 @@ REVISION ?= origin/main
 bench-revisions: $(VENV)/.run  ## compare each phase of a round with REVISION, in turns (a quarter of an hour)
 	$(RUN)/python benchmarks/revisions.py $(REVISION)
 
-bench-scaling: $(VENV)/.run  ## two workers or servers against one, checkpoints, 100,000 users, the sizes of MovieLens-1M and 25M (a quarter of an hour)
+bench-scaling: $(VENV)/.run  ## two workers or servers against one, checkpoints, 100,000 users, the sizes of MovieLens-1M and 25M, several nodes (twenty minutes)
 	$(RUN)/python benchmarks/scaling.py workers
 	$(RUN)/python benchmarks/scaling.py servers
 	$(RUN)/python benchmarks/scaling.py checkpoints
 	$(RUN)/python benchmarks/scaling.py memory
 	$(RUN)/python benchmarks/scaling.py sizes
+	$(RUN)/python benchmarks/nodes.py placement
+	$(RUN)/python benchmarks/nodes.py traffic
+	$(RUN)/python benchmarks/nodes.py study
 
 bench-tools: $(VENV)/.run  ## compare with phe, sf-heu and tenseal, each in an environment made for it (downloads them)
 	$(RUN)/python benchmarks/schemes.py

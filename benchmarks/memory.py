@@ -16,8 +16,8 @@ import click
 import numpy as np
 
 from fedmf_ray.engine.answers import Hosting
-from fedmf_ray.engine.backends import RayBackend
 from fedmf_ray.engine.enrolment import Enrolment, Newcomer
+from fedmf_ray.engine.ray_backend import RayBackend
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.planning.layout import layout_line
 from fedmf_ray.planning.participation import IN_TIME

@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 from orchestration.memory import PeakMemory
 
-from fedmf_ray.engine.backends import RayBackend
 from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.ray_backend import RayBackend
 from fedmf_ray.engine.run import run
 from fedmf_ray.engine.server_actor import ServerActor
 from fedmf_ray.fixed_point import FixedPoint, to_integers

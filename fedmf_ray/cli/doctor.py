@@ -131,7 +131,7 @@ def _try_keys() -> str:
 
 def _try_ray() -> str:
     """Start a local Ray, call an actor, stop Ray."""
-    from fedmf_ray.engine.backends import RayBackend
+    from fedmf_ray.engine.ray_backend import RayBackend
     from fedmf_ray.scenario.schema import Cluster
 
     backend = RayBackend(Cluster().address)

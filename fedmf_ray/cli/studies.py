@@ -59,6 +59,10 @@ def sweep(file: Path, overrides: tuple[str, ...], results: str, folder: Path | N
               help="CPUs of one such machine.")  # fmt: skip
 @click.option("--memory", type=click.FloatRange(min=0, min_open=True), default=128.0, show_default=True,
               metavar="GB", help="Memory of one such machine.")  # fmt: skip
+@click.option("--machines", type=click.IntRange(1, 100_000), metavar="NUMBER",
+              help="Also print a dry plan: a simulated round on up to so many such machines.")  # fmt: skip
+@click.option("--gbit", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True,
+              help="Network of one such machine, in Gbit/s.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the rows as CSV.")
 def estimate(
     file: Path,
@@ -66,18 +70,22 @@ def estimate(
     within: float | None,
     cpus: int,
     memory: float,
+    machines: int | None,
+    gbit: float,
     output: Path | None,
 ) -> None:
     """Estimate the costs of a scenario, or of each cell of a study.
 
     Measures unit costs on this machine; trains nothing.
     """
+    from fedmf_ray.cli.machines import show_plan
     from fedmf_ray.cli.tables import show_estimate, show_estimates
     from fedmf_ray.engine.backends import open_backend
     from fedmf_ray.scenario import file as scenario_file
     from fedmf_ray.study import cells
     from fedmf_ray.study.estimate import estimate as estimate_scenario
     from fedmf_ray.study.estimate import write_rows
+    from fedmf_ray.study.machines import DryPlan, measure_driver
 
     if "sweep" in scenario_file.read(file, overrides):
         scenarios = [(cell.keys, cell.scenario) for cell in cells.load(file, overrides).cells]
@@ -90,6 +98,7 @@ def estimate(
             name = ", ".join(map(str, keys.values())) or scenario.name
             with console.stderr.status(console.escaped(f"estimating {name}")):
                 estimates.append((keys, estimate_scenario(scenario, backend)))
+        driver = machines and measure_driver(backend)
     finally:
         backend.close()
     if len(estimates) == 1:
@@ -105,6 +114,11 @@ def estimate(
             except FedMFError as error:
                 answer = str(error)
             console.out.print(console.escaped(f"{where}a simulated round within {within:g} s: {answer}"))
+    if machines and driver:
+        for keys, estimated in estimates:
+            if keys:
+                console.out.print(console.escaped(", ".join(map(str, keys.values()))))
+            show_plan(DryPlan.of(estimated, driver, cpus, gbit), machines, gbit)
     if output:
         click.echo(write_rows(output, estimates))
 

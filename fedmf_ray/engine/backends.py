@@ -8,14 +8,10 @@ processes of a machine map: what users alone may see is sealed (:mod:`fedmf_ray.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from fedmf_ray.engine.connection import connect, disconnect, import_ray
-from fedmf_ray.engine.gauges import Gauges, NoGauges, RayGauges
-from fedmf_ray.engine.patience import Watch
-from fedmf_ray.engine.persistence import Lost
-from fedmf_ray.errors import FedMFError
+from fedmf_ray.engine.gauges import Gauges, NoGauges
 from fedmf_ray.scenario.schema import Cluster
 
 Reference = Any
@@ -52,6 +48,14 @@ class Backend(Protocol):
     def memory_bytes(self) -> float | None:
         """Memory for processes, or None where actors need none of their own."""
 
+    def prepare(self, actors: int, apart: type, number: int) -> str | None:
+        """Say what will be started: so many actors, and so many of a kind that should have machines of its
+        own. Returns a line for people if that will have to wait; raises :class:`FedMFError` if it cannot be
+        done."""
+
+    def put(self, value: Any) -> Reference:
+        """A reference to a value of this process, for calls that share it."""
+
     def run(self, function: Callable[..., Any], *args: Any) -> Reference:
         """Call a function elsewhere."""
 
@@ -84,6 +88,16 @@ class Backend(Protocol):
         """Make calls with at most ``limit`` under way; yield each as it ends, with a reference to each value
         that it returns."""
 
+    def by_node(self, actors: Sequence[Handle]) -> list[list[Handle]]:
+        """Actors in groups that share a machine among several; each by itself where there is one machine."""
+
+    def refused(self) -> list[str]:
+        """What there is to say of machines that have joined and cannot be used; each is named once."""
+
+    def moved(self) -> dict[str, int]:
+        """Bytes that calls so far have moved between machines (:meth:`~.traffic.Traffic.sums`); empty on one
+        machine."""
+
     def gauges(self) -> Gauges:
         """Where figures go that can be watched while a run goes on."""
 
@@ -94,7 +108,9 @@ class Backend(Protocol):
 def open_backend(cluster: Cluster) -> Backend:
     if cluster.backend == "serial":
         return SerialBackend()
-    return RayBackend(cluster.address, cluster.patience_s)
+    from fedmf_ray.engine.ray_backend import RayBackend  # it imports this module
+
+    return RayBackend(cluster.address, cluster.patience_s, cluster.actor_cpus)
 
 
 class SerialBackend:
@@ -104,6 +120,12 @@ class SerialBackend:
     cpus = 1
     apart = False
     memory_bytes = None
+
+    def prepare(self, actors: int, apart: type, number: int) -> str | None:
+        return None
+
+    def put(self, value: Any) -> Reference:
+        return value
 
     def run(self, function: Callable[..., Any], *args: Any) -> Reference:
         return function(*args)
@@ -129,6 +151,15 @@ class SerialBackend:
     def silent(self, actor: Handle) -> bool:
         return False
 
+    def by_node(self, actors: Sequence[Handle]) -> list[list[Handle]]:
+        return [[actor] for actor in actors]
+
+    def refused(self) -> list[str]:
+        return []
+
+    def moved(self) -> dict[str, int]:
+        return {}
+
     def gauges(self) -> Gauges:
         return NoGauges()
 
@@ -137,152 +168,14 @@ class SerialBackend:
 
     def stream(self, calls: Iterable[Call], limit: int) -> Iterator[tuple[Call, tuple[Reference, ...]]]:
         for call in calls:
-            yield call, _make(self, call)
+            yield call, make(self, call)
 
     def close(self) -> None:
         pass
 
 
-class RayBackend:
-    """Actors on a Ray cluster, or on a local instance that this process starts and ends.
-
-    If Ray is initialised already (in a notebook, a test), that cluster is used and left alone. patience_s: as
-    of :mod:`~fedmf_ray.engine.patience`.
-    """
-
-    apart = True
-
-    def __init__(self, address: str | None, patience_s: float = 600.0) -> None:
-        self._ray = ray = import_ray()
-        self._owns = not ray.is_initialized()
-        if self._owns:
-            connect(address)
-        self.name: str = ray.get_runtime_context().gcs_address
-        resources = ray.cluster_resources()
-        self.cpus = max(1, int(resources.get("CPU", 1)))
-        self.memory_bytes: float | None = resources.get("memory")
-        self._actors: list[Any] = []
-        self._watch = Watch(ray, patience_s)
-
-    def run(self, function: Callable[..., Any], *args: Any) -> Reference:
-        reference = self._task(function, 1).remote(*args)
-        self._watch.made(reference, None, args)
-        return reference
-
-    def run_split(self, returns: int, function: Callable[..., Any], *args: Any) -> tuple[Reference, ...]:
-        references = tuple(self._task(function, returns).remote(*args))
-        self._watch.made(references[-1], None, args)
-        return references
-
-    def _task(self, function: Callable[..., Any], returns: int) -> Any:
-        # Ray must not repeat it unnoticed: a second key pair would not decrypt what the first one encrypted.
-        return self._ray.remote(function).options(num_returns=returns, max_retries=0)
-
-    def start(self, kind: type, *args: Any) -> Handle:
-        # No CPU is reserved: `stream` bounds what runs, so there may be more actors than CPUs.
-        remote = cast(Any, self._ray.remote(kind)).options(num_cpus=0, scheduling_strategy="SPREAD")
-        self._actors.append(remote.remote(*args))
-        self._watch.born(self._actors[-1], args)
-        return self._actors[-1]
-
-    def call(self, actor: Handle, method: str, *args: Any) -> Reference:
-        reference = getattr(actor, method).remote(*args)
-        self._watch.made(reference, actor, args)
-        return reference
-
-    def call_split(self, returns: int, actor: Handle, method: str, *args: Any) -> tuple[Reference, ...]:
-        references = tuple(getattr(actor, method).options(num_returns=returns).remote(*args))
-        self._watch.made(references[-1], actor, args)
-        return references
-
-    def get(self, references: Any) -> Any:
-        errors = self._ray.exceptions
-        lost = (
-            errors.RayActorError,
-            errors.ObjectLostError,
-            errors.WorkerCrashedError,
-            errors.NodeDiedError,
-            errors.OutOfMemoryError,
-        )
-        self._await(references if isinstance(references, list) else [references])
-        try:
-            return self._ray.get(references)
-        except errors.RayTaskError as error:
-            if isinstance(error.cause, FedMFError):
-                raise error.cause from None  # Ray's wrapper would print the worker's traceback
-            if isinstance(error.cause, lost) or isinstance(error, lost):
-                raise Lost(self._reason(error)) from error
-            raise
-        except lost as error:
-            raise Lost(self._reason(error)) from error
-
-    def _await(self, references: list[Reference]) -> None:
-        """Until all are there or have failed."""
-        waiting = list(dict.fromkeys(references))
-        self._watch.begin()
-        while waiting:
-            done, waiting = self._ray.wait(
-                waiting, num_returns=len(waiting), timeout=self._watch.step_s, fetch_local=False
-            )
-            self._watch.ended(done)
-            if waiting:
-                self._watch.check()
-
-    def _reason(self, error: Exception) -> str:
-        return self._watch.reason if self._watch.silent else " ".join(str(error).split())[:160]
-
-    def alive(self, actor: Handle) -> bool:
-        try:
-            self._ray.get(actor.ping.remote(), timeout=self._watch.patience_s)
-        except self._ray.exceptions.GetTimeoutError:
-            self._watch.end(actor)
-            return False
-        except self._ray.exceptions.RayError:
-            return False
-        return True
-
-    def silent(self, actor: Handle) -> bool:
-        return actor in self._watch.silent
-
-    def gauges(self) -> Gauges:
-        return RayGauges()
-
-    def end(self, actor: Handle) -> None:
-        if actor in self._actors:
-            self._actors.remove(actor)
-        self._watch.forget(actor)
-        self._ray.kill(actor)
-
-    def stream(self, calls: Iterable[Call], limit: int) -> Iterator[tuple[Call, tuple[Reference, ...]]]:
-        pending: dict[Reference, tuple[Call, tuple[Reference, ...]]] = {}
-
-        def next_done() -> tuple[Call, tuple[Reference, ...]]:
-            self._watch.begin()
-            while True:
-                done, _ = self._ray.wait(
-                    list(pending), num_returns=1, timeout=self._watch.step_s, fetch_local=False
-                )
-                if done:
-                    self._watch.ended(done)
-                    return pending.pop(done[0])
-                self._watch.check()
-
-        for call in calls:
-            if len(pending) >= limit:
-                yield next_done()
-            references = _make(self, call)
-            pending[references[-1]] = call, references
-        while pending:
-            yield next_done()
-
-    def close(self) -> None:
-        for actor in self._actors:
-            self._ray.kill(actor)
-        if self._owns:
-            disconnect()
-
-
-def _make(backend: Backend, call: Call) -> tuple[Reference, ...]:
+def make(backend: Backend, call: Call) -> tuple[Reference, ...]:
+    """Make a call: a reference to each value that it gives."""
     if call.returns == 1:
         return (backend.call(call.actor, call.method, *call.arguments),)
     return backend.call_split(call.returns, call.actor, call.method, *call.arguments)

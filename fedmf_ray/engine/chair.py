@@ -80,18 +80,17 @@ class Chair:
         self.setup["member_keys_bytes"] = self._user_ids.nbytes + self._entries.nbytes
 
     def _enrol(self, which: Sequence[int]) -> list[tuple[float, int]]:
-        """Of each of some user actors: CPU seconds and downloaded bytes of a user."""
+        """Of each of some user actors: CPU seconds and downloaded bytes of a user. What is for all of them is
+        one value each, which a machine gets once."""
         crew, backend = self._crew, self._crew.backend
         mine = {at: self._entries[crew.groups[at].start : crew.groups[at].stop] for at in which}
-        public = (
-            self._user_ids,
-            np.ascontiguousarray(self._entries[:, :NAMED_BYTES]),
-            self._beacon,
-            self._appointed,
-        )
+        user_ids = backend.put(self._user_ids)
+        named = backend.put(np.ascontiguousarray(self._entries[:, :NAMED_BYTES]))
+        public = (user_ids, named, self._beacon, self._appointed)
         agreed = [backend.call(crew.users[at], "enrol", mine[at], *public) for at in which]
+        entries = backend.put(self._entries)
         seated = [
-            backend.call(self._host(number), "take_seat", number, self._user_ids, self._entries, self._beacon)
+            backend.call(self._host(number), "take_seat", number, user_ids, entries, self._beacon)
             for number, at in enumerate(map(self._actor_of, self.seats))
             if at in which
         ]

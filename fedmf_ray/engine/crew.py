@@ -26,6 +26,7 @@ from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.ranking import Lists, Ranking
 from fedmf_ray.planning.participation import Attendance
+from fedmf_ray.planning.placement import MOST_READERS
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.server import Roster
 from fedmf_ray.storage.checkpoint_files import CheckpointError
@@ -104,7 +105,7 @@ class Crew:
     def open(self, round_number: int) -> list[Report]:
         """Users decrypt the matrix that opens a round, and report. Each actor decrypts a part, or all."""
         backend, messages = self.backend, self.items[round_number]
-        readers = min(len(self.users), backend.cpus)
+        readers = min(len(self.users), backend.cpus, MOST_READERS)
         if readers == 1 or self.plan.scheme.lightweight:
             parts = messages  # nothing to decrypt that would be worth sharing
         else:

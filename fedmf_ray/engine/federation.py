@@ -18,19 +18,20 @@ from fedmf_ray.costs.tariff import Tariff
 from fedmf_ray.engine.answers import Hosting, Report
 from fedmf_ray.engine.backends import Backend
 from fedmf_ray.engine.crew import Crew, Events
+from fedmf_ray.engine.facts import facts_of, placed
 from fedmf_ray.engine.measured import of_round
 from fedmf_ray.engine.observation import agreed_of, recorded_rounds, view_of
 from fedmf_ray.engine.opening import opening_of
 from fedmf_ray.engine.persistence import Lost, persist, persist_in_round
 from fedmf_ray.engine.pricing import tariff
 from fedmf_ray.engine.progress import Progress
+from fedmf_ray.engine.server_actor import ServerActor
 from fedmf_ray.engine.stopping import Stopping
 from fedmf_ray.engine.training import Trainer, Training
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.metrics import Losses, combine
-from fedmf_ray.planning.layout import layout_line, notes
+from fedmf_ray.planning.layout import notes
 from fedmf_ray.planning.participation import ABSENT, IN_TIME, Attendance, Fates
-from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.privacy.views import Agreed, View
 from fedmf_ray.scenario.schema import Scenario
@@ -87,7 +88,9 @@ class Federation:
         self.status, self.stopping = "complete", Stopping(scenario.stop)
         self.agreed: Agreed | None = agreed_of(plan)
 
-        groups = place(plan, scenario.cluster.users_per_actor, backend.cpus, backend.memory_bytes)
+        groups = placed(plan, backend)
+        if waiting := backend.prepare(len(groups), ServerActor, plan.terms.blocks.servers):
+            progress.note(waiting)
         self._recorded = recorded_rounds(scenario, plan)
         self._tariff: Tariff | None = None
         if plan.charged:
@@ -111,32 +114,13 @@ class Federation:
             "initial_train_mse": opening.losses.train_mse,
         }
         self.setup |= self._crew.chair.setup if self._crew.chair else {}
-        self.facts = self._facts(groups, hosting)
+        self.facts = facts_of(scenario, plan, backend, groups, hosting, self._tariff) | self._crew.council()
 
     def _announce(self, progress: Progress, actors: int) -> None:
         plan = self._plan
         progress.note(f"{len(self._user_ids)} users in {actors} actors, {plan.terms.blocks.items} items")
         for note in notes(plan):
             progress.note(note)
-
-    def _facts(self, groups: list[range], hosting: Hosting) -> Row:
-        """Where and how it runs, for ``environment.json``."""
-        how = "measured per block of users, shared by ratings" if hosting.together else "measured per user"
-        facts: Row = {
-            "backend": self._scenario.cluster.backend,
-            "cluster_cpus": self._backend.cpus,
-            "users": len(self._user_ids),
-            "items": self._plan.terms.blocks.items,
-            "user_actors": len(groups),
-            "users_per_actor": max(map(len, groups)),
-            "server_shards": self._plan.terms.blocks.servers,
-            "layout": layout_line(self._plan),
-            "update_cpu_s": "charged" if self._tariff else how,
-            "uploads_combined": hosting.combine,
-        }
-        return (
-            facts | self._crew.council() | ({"unit_costs": self._tariff.unit.named()} if self._tariff else {})
-        )
 
     def _set_up(self, resume: bool) -> Opening:
         """Start all processes and open the first matrix. It may be called again after a failure."""
@@ -173,8 +157,11 @@ class Federation:
 
     def closing(self) -> Row:
         """What there is to say of a run, however it ended."""
-        saved = self._crew.checkpoints
-        return {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
+        saved, moved = self._crew.checkpoints, self._backend.moved()
+        closing: Row = {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
+        if moved:
+            closing["between_nodes"] = moved
+        return closing
 
     def ranking(self) -> Row:
         """How good users' lists are, if the scenario asks for it and users can say."""
@@ -217,6 +204,8 @@ class Federation:
         view = view_of(number, self._scenario, self._plan, crew) if number in self._recorded else None
         gauges.set(phase=2)
         opening = self._summed(self._healing(number + 1, lambda: crew.open(number + 1)))
+        for reason in self._backend.refused():
+            self._events("node_refused", round=number, reason=reason)
         costs = UserCosts.join(work.costs.values())
         parts = self._deployment.seconds(costs)
         charge = self._tariff and self._tariff.at(number)

@@ -10,8 +10,8 @@ call may take long beside others; alone, it must end within the patience.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from fedmf_ray.engine.persistence import Lost
 
@@ -21,19 +21,32 @@ Handle = Any
 _LONGEST_STEP_S = 5.0
 
 
+class _Made(NamedTuple):
+    """A call that was made. needs: references to its arguments."""
+
+    method: str
+    needs: list[Reference]
+
+
 class Watch:
     """The calls of one backend that are under way.
 
-    patience_s: seconds. silent: actors that were ended because they ended no call for so long. step_s: how
-    long to wait before the next :meth:`check`.
+    patience_s: seconds. done: told of each call of an actor that has ended, by method, with the references
+    that it needed. silent: actors that were ended because they ended no call for so long. step_s: how long to
+    wait before the next :meth:`check`.
     """
 
-    def __init__(self, ray: Any, patience_s: float) -> None:
-        self._ray, self.patience_s = ray, patience_s
+    def __init__(
+        self,
+        ray: Any,
+        patience_s: float,
+        done: Callable[[Handle, str, list[Reference]], None] = lambda *_: None,
+    ) -> None:
+        self._ray, self.patience_s, self._done = ray, patience_s, done
         self.step_s = min(_LONGEST_STEP_S, patience_s / 4)
         self.silent: list[Handle] = []
         # By actor, oldest first, or by its reference if it is a function's; with the references it needs.
-        self._calls: dict[Any, dict[Reference, list[Reference]]] = {}
+        self._calls: dict[Any, dict[Reference, _Made]] = {}
         self._owners: dict[Reference, Any] = {}
         self._births: dict[Handle, list[Reference]] = {}
         self._since = time.monotonic()
@@ -46,11 +59,13 @@ class Watch:
         """An actor is started, and answers nothing before these are there."""
         self._births[actor] = self._references(arguments)
 
-    def made(self, reference: Reference, actor: Handle | None, arguments: Iterable[Any]) -> None:
+    def made(
+        self, reference: Reference, actor: Handle | None, arguments: Iterable[Any], method: str = ""
+    ) -> None:
         """A call of an actor, or of a function, was made. reference: to any of its values."""
         owner = reference if actor is None else actor
         self._owners[reference] = owner
-        self._calls.setdefault(owner, {})[reference] = self._references(arguments)
+        self._calls.setdefault(owner, {})[reference] = _Made(method, self._references(arguments))
 
     def ended(self, references: Iterable[Reference]) -> None:
         """These are there, or will never be. So are those of earlier calls of the same actor: what is
@@ -61,7 +76,8 @@ class Watch:
                 continue
             calls = self._calls[owner]
             for earlier in list(calls):
-                del calls[earlier], self._owners[earlier]
+                self._done(owner, *calls.pop(earlier))
+                del self._owners[earlier]
                 if earlier == reference:
                     break
             if not calls:
@@ -107,7 +123,7 @@ class Watch:
         """Actors, and calls of functions, that could have gone on."""
         could = []
         for owner, calls in self._calls.items():
-            needed = [*next(iter(calls.values())), *self._births.get(owner, ())]
+            needed = [*next(iter(calls.values())).needs, *self._births.get(owner, ())]
             if len(self._ready(needed)) == len(set(needed)):
                 could.append(owner)
         functions = [owner for owner in could if isinstance(owner, self._ray.ObjectRef)]

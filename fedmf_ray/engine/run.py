@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from fedmf_ray.engine.backends import Backend, open_backend
 from fedmf_ray.engine.central import Central
 from fedmf_ray.engine.crew import Events
+from fedmf_ray.engine.facts import placed
 from fedmf_ray.engine.federation import Federation, Round
 from fedmf_ray.engine.journal import Journal
 from fedmf_ray.engine.observation import recorded_rounds
@@ -19,7 +20,6 @@ from fedmf_ray.engine.progress import Progress, StoppedError
 from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, keeps_state, new_state
 from fedmf_ray.engine.stopping import STOPPED_EARLY, Stopping
 from fedmf_ray.errors import DivergenceError, FedMFError
-from fedmf_ray.planning.placement import place
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.planning.population import Population
 from fedmf_ray.planning.resolved import resolved
@@ -233,7 +233,7 @@ def preflight(scenario: Scenario, backend: Backend) -> None:
         Central(scenario)
     else:
         plan = Plan.of(scenario)
-        place(plan, scenario.cluster.users_per_actor, backend.cpus, backend.memory_bytes)
+        placed(plan, backend)
         recorded_rounds(scenario, plan)
 
 

@@ -156,7 +156,7 @@ class Trainer:
         while adding:
             whole = self._settle(*adding.popleft(), work) and whole
         if whole and self._combine:
-            self._merge(work)
+            self._merge(work, joined=not again)
         return whole
 
     def _call(self, key: Key, work: Training, late: bool, messages: tuple[Reference, ...] = ()) -> Call:
@@ -203,12 +203,18 @@ class Trainer:
                 backend.call(self._crew.servers[at], "retract", uploads[at], elsewhere)
         return whole
 
-    def _merge(self, work: Training) -> None:
-        """Combiners hand over what they have added up; servers ignore what they have got already. No
-        call waits for this: a server does not close before it has everything."""
+    def _merge(self, work: Training, joined: bool) -> None:
+        """Combiners hand over what they have added up; servers ignore what they have got already. No call
+        waits for this: a server does not close before it has everything. joined: those of a node hand over
+        one sum; not after a failure, because servers can ignore a sum as a whole only."""
         crew, backend = self._crew, self._crew.backend
-        for trained in sorted({actor for actor, _ in work.done}):
-            *sums, _ = backend.call_split(self._servers + 1, crew.users[trained], "partial_sums")
+        trained = [crew.users[at] for at in sorted({actor for actor, _ in work.done})]
+        for first, *others in backend.by_node(trained) if joined else [[actor] for actor in trained]:
+            *sums, _ = backend.call_split(self._servers + 1, first, "partial_sums")
+            if others:
+                theirs = [backend.call_split(self._servers + 1, actor, "partial_sums") for actor in others]
+                values = (*crew.items[work.round], *(each for *those, _ in theirs for each in those))
+                *sums, _ = backend.call_split(self._servers + 1, first, "joined_sums", self._servers, *values)
             for at, (server, partial) in enumerate(zip(crew.servers, sums, strict=True)):
                 if work.published[at] is None:
                     backend.call(server, "merge", partial)

@@ -31,7 +31,7 @@ from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
-from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver
+from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver, join_sums
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.users import GeneratedMembers, Members
@@ -41,7 +41,7 @@ from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_CALL_RATINGS, _CALL_BLOCKS = 1 << 16, 1 << 10
+CALL_RATINGS, CALL_BLOCKS = 1 << 16, 1 << 10
 """A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
 uploads while later users still train, and an actor's memory does not grow with its number of users."""
 
@@ -89,8 +89,8 @@ class UserActor(Charging, Lister, Seats):
     def _calls_of(self, layout: Blocks) -> Integers:
         """Where the calls begin that train users in a round of this layout."""
         if self._hosting.together:
-            return cut(self._work(layout), _CALL_RATINGS)
-        return cut(self._users.upload_rows.at(layout).block_counts, _CALL_BLOCKS)
+            return cut(self._work(layout), CALL_RATINGS)
+        return cut(self._users.upload_rows.at(layout).block_counts, CALL_BLOCKS)
 
     def _work(self, layout: Blocks) -> Integers:
         """(users,) ratings; what each adds to shared tables takes as much memory as so many of them."""
@@ -239,6 +239,18 @@ class UserActor(Charging, Lister, Seats):
             self._partial = [combiner.finish() for combiner in self._combiners]
             self._combiners = []
         return (*self._partial, len(self._partial[0].user_ids) if self._partial else 0)
+
+    def joined_sums(self, messages: int, *values: Any) -> tuple[Any, ...]:
+        """The same with what other actors of this node have added up: one sum leaves it for each server.
+
+        values: so many messages of the round, then the others' partial sums for each server, actor by actor.
+        """
+        (*own, _), others = self.partial_sums(), values[messages:]
+        joined = [
+            join_sums(self._evaluator, message, [mine, *others[at::messages]], self._terms.blocks)
+            for at, (message, mine) in enumerate(zip(values[:messages], own, strict=True))
+        ]
+        return (*joined, len(joined[0].user_ids))
 
     def save(self, part: Part, round_number: int) -> str:
         """Write the users as they were when the open round opened; returns the file's digest."""

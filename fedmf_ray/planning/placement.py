@@ -17,6 +17,10 @@ MOST_ALONE = 32
 """Users who get an actor each if a scenario does not say (cluster.users_per_actor): each is a process, and a
 laptop has gigabytes of memory for few more."""
 
+MOST_READERS = 64
+"""User actors that read a part of the item matrix each. Every actor gets every part: with a thousand actors
+and as many parts, a round would pass on a million references, and each part would take no time to read."""
+
 WORKER_BYTES = 80 * 10**6
 """What a Ray worker with an empty `UserActor` takes (private and proportional pages), rounded up;
 `benchmarks/memory.py` measures it."""
@@ -30,10 +34,20 @@ _USER_OBJECTS_BYTES = 2000
 
 
 def place(
-    plan: Plan, users_per_actor: int | Literal["auto"] | None, cpus: int, memory_bytes: float | None
+    plan: Plan,
+    users_per_actor: int | Literal["auto"] | None,
+    cpus: int,
+    memory_bytes: float | None,
+    actor_cpus: float | None = None,
 ) -> list[range]:
-    """Which users (by position) share an actor; refuses what the cluster's memory cannot hold."""
+    """Which users (by position) share an actor; refuses what the cluster's memory cannot hold.
+
+    actor_cpus: what each actor asks for. Machines that must join for that are taken to have as much memory
+    per CPU as those that are there.
+    """
     users, memory = len(plan.population.user_ids), memory_of(plan)
+    if memory_bytes is not None and actor_cpus is not None:
+        memory_bytes *= max(1.0, actor_count(users, users_per_actor, cpus) * actor_cpus / cpus)
     if memory_bytes is None:
         check_process(memory.total(1, users) - 2 * WORKER_BYTES, users, plan.terms.blocks.items)
     else:

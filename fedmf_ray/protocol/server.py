@@ -236,9 +236,7 @@ class Combiner:
     ) -> None:
         """items: of the round, only its shape matters; roster: of the users here; blocks: as of
         :class:`Server`."""
-        zeros = evaluator.zeros(items.ciphertexts.shape)
-        tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
-        start = EncryptedItems(items.round, items.first, zeros, tag, NOBODY, items.head)
+        start = _from_zeros(evaluator, items)
         self._server, self._first = Server(evaluator, start, roster, blocks), items.first
         self._touched = np.zeros(self._server.blocks, bool)
 
@@ -252,6 +250,30 @@ class Combiner:
     def finish(self) -> PartialSum:
         """The sum of everything received, of the blocks that it touches."""
         return self._server.partial(np.flatnonzero(self._touched))
+
+
+def join_sums(
+    evaluator: Evaluator, items: EncryptedItems, sums: Sequence[PartialSum], blocks: Blocks | None = None
+) -> PartialSum:
+    """One partial sum of those of several combiners, whose users are different ones.
+
+    items: of the round, only its shape matters. blocks: as of :class:`Server`.
+    """
+    user_ids = np.sort(np.concatenate([one.user_ids for one in sums]))
+    roster = Roster(user_ids, np.zeros(len(user_ids), np.int64))
+    server = Server(evaluator, _from_zeros(evaluator, items), roster, blocks)
+    for one in sums:
+        server.merge(one)
+    touched = np.unique(np.concatenate([one.blocks for one in sums]))
+    return server.partial(touched - items.first)
+
+
+def _from_zeros(evaluator: Evaluator, items: EncryptedItems) -> EncryptedItems:
+    """What sums of a round start from, if they are not the tables themselves: zeros that anybody can
+    encrypt."""
+    zeros = evaluator.zeros(items.ciphertexts.shape)
+    tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
+    return EncryptedItems(items.round, items.first, zeros, tag, NOBODY, items.head)
 
 
 def deliver(pieces: Sequence[Upload], servers: Sequence[Server | Combiner]) -> None:

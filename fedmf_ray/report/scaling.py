@@ -94,7 +94,9 @@ def scaling(table: pd.DataFrame, width: float = PAGE_INCHES) -> Figure:
         if not (is_strong and spread(workers)):
             axis.set_ylim(0, 1.05 * axis.get_ylim()[1])
         axis.set_xlabel("workers (user actors)")
-        axis.set_title("speed-up of a round (wall)" if is_strong else "seconds per round (wall)")
+        axis.set_title(
+            "strong: speed-up of a round (wall)" if is_strong else "weak: seconds per round (wall)"
+        )
         # Each panel has lines of its own; beneath it, where no line can run through the names.
         beneath = axis.transAxes + ScaledTranslation(0, -0.42, figure.dpi_scale_trans)  # inches
         below: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": beneath}

@@ -127,6 +127,10 @@ class Cluster(Section):
     users_per_actor: Annotated[int | Literal["auto"] | None, Field(union_mode="left_to_right")] = None
     """Users hosted by one worker process; ``auto`` makes one actor per CPU. If not given: 1 for up to 32
     users, auto for more."""
+    actor_cpus: Annotated[float, Field(gt=0, le=1024)] | None = None
+    """CPUs that each user actor asks Ray for, so that an autoscaler sees what is missing. If not given,
+    actors ask for none, and are spread over the nodes by their CPUs. With it, give ``users_per_actor`` as a
+    number: ``auto`` counts the CPUs that are there when the run starts."""
     server_shards: bounds.Processes = 1
     """Server processes; each holds a range of the rows of the item matrix."""
     in_flight: bounds.Processes | None = None

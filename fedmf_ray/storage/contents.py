@@ -130,6 +130,11 @@ SUMMARY = File(
         "ranking.MEASURE": "A measure of an installed plug-in (`metrics.measures`).",
         "checkpoints.written": "How many checkpoints were written.",
         "checkpoints.wall_s": "Seconds that they took.",
+        "between_nodes.total_bytes": "On a cluster of several nodes: bytes of values that moved from one to "
+        "another, each value of 100 kB or more once per node. Counted.",
+        "between_nodes.small_bytes": "Of these, of smaller values, which travel with each call. Counted.",
+        "between_nodes.CALL_bytes": "By the call that needed them: `open_round` and `read_share` the item "
+        "matrix, and parts of it that users have read; `merge` and `receive` uploads. Counted.",
         "wall_s": "Seconds of all rounds by the clock.",
     },
 )
@@ -167,8 +172,9 @@ EVENTS = File(
     "A line per failure that was handled, and per resumption; missing if there were none.",
     {
         "time": "UTC, ISO 8601.",
-        "event": "resumed, refused, user_actor_died, server_died, actor_silent, went_back, restore_failed, "
-        "set_up_failed, ranking_failed, checkpoint_failed, checkpoint_unreadable or checkpoints_gone.",
+        "event": "resumed, refused, user_actor_died, server_died, actor_silent, node_refused, went_back, "
+        "restore_failed, set_up_failed, ranking_failed, checkpoint_failed, checkpoint_unreadable or "
+        "checkpoints_gone.",
         "round": "In which round.",
         "reason": "Why.",
         "reasons": "Of `refused`: reason to number of uploads.",

@@ -55,7 +55,8 @@ class Work:
     def wall_s(self, actors: int, cpus: int) -> float:
         """Seconds of a round with actors that run on so many CPUs; servers add while users train."""
         busy = min(actors, cpus)
-        opening = self.decrypt_s / busy if self.shared else self.decrypt_s * max(1.0, actors / cpus)
+        readers = min(busy, placement.MOST_READERS)
+        opening = self.decrypt_s / readers if self.shared else self.decrypt_s * max(1.0, actors / cpus)
         if self.combined:
             working = (self.train_s + self.receive_s) / busy
         else:
@@ -95,6 +96,9 @@ class Estimate:
     """The first round of those that this is of."""
     others: tuple[Estimate, ...] = ()
     """Rounds in which other shared tables are there; ``rounds`` of each says how many."""
+    plan: Plan | None = None
+    """Of the simulation itself, and its unit costs: those of a calibrated run are not what it charges."""
+    simulated: UnitCosts | None = None
 
     @property
     def totals(self) -> dict[str, float]:
@@ -179,6 +183,8 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
             unit=prices.unit,
             steps=tuple(steps),
             first=at,
+            plan=plan,
+            simulated=own.unit,
         )
 
     *others, most = sorted(_alike(costed.terms.blocks, scenario.stop.rounds), key=len)

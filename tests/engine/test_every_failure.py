@@ -60,6 +60,13 @@ CASES = {
     "ridge, some late": RIDGE
     | {"participation": {"share": 0.9, "dropout": 0.2, "late": 0.3, "minimum": 0.0}},
     "packed": {"protocol__scheme": "packed"},
+    "combined, one node": {},
+    "masked, one node": {"protocol__scheme": "masked"},
+    "packed, one node": {"protocol__scheme": "packed"},
+    "committee, one node": {
+        "protocol__scheme": "committee",
+        "protocol__committee": {"members": 3, "colluding": 1},
+    },
     "packed, what was rated": {"protocol__scheme": "packed", "protocol__reading": "rated"},
 }
 
@@ -70,6 +77,13 @@ def asking():
     SCHEMES._known["asking"] = Asking
     yield
     del SCHEMES._known["asking"]
+
+
+@pytest.fixture(autouse=True)
+def _one_node(request, monkeypatch):
+    """Cases that say so: the actors of a node hand over one sum."""
+    case = request.node.callspec.params.get("case", "") if hasattr(request.node, "callspec") else ""
+    monkeypatch.setattr(MortalBackend, "one_node", "one node" in case)
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +108,10 @@ def check(result, expected):
     assert result[1] == expected[1]
 
 
-@pytest.mark.parametrize("case", ["combined", "single", "opened", "masked", "committee", "ridge, some late"])
+@pytest.mark.parametrize(
+    "case",
+    ["combined", "combined, one node", "single", "opened", "masked", "committee", "ridge, some late"],
+)
 def test_in_any_call_a_process_may_die(unharmed, tmp_path, case):
     """Each call once, in ways that take turns."""
     chosen, expected = unharmed(case)

@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from fedmf_ray.engine.backends import Call, RayBackend, SerialBackend
+from fedmf_ray.engine.backends import Call, SerialBackend
 from fedmf_ray.engine.persistence import Lost
+from fedmf_ray.engine.ray_backend import RayBackend
 from tests.support.faults import FaultyBackend, train
 from tests.support.small_runs import small
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedmf_ray.engine.backends import RayBackend
 from fedmf_ray.engine.federation import Federation
 from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.ray_backend import RayBackend
 from fedmf_ray.engine.run import checkpoints_of, resume, run
 from fedmf_ray.engine.sealing import Sealed
 from fedmf_ray.errors import FedMFError

@@ -117,7 +117,7 @@ def test_where_users_live_does_not_change_a_bit(local_ray, monkeypatch, rule, pl
 def test_how_work_is_cut_does_not_change_a_bit(tmp_path, monkeypatch, scheme):
     chosen = {"cluster__users_per_actor": 7, "protocol__scheme": scheme}
     whole = rounds_of(tmp_path, **chosen)
-    for limit in ("_CALL_RATINGS", "_CALL_BLOCKS", "_CACHE_RATINGS"):
+    for limit in ("CALL_RATINGS", "CALL_BLOCKS", "_CACHE_RATINGS"):
         monkeypatch.setattr(f"fedmf_ray.engine.user_actor.{limit}", 5)
     assert rounds_of(tmp_path, **chosen)[LOSSES].equals(whole[LOSSES])
 

@@ -51,8 +51,8 @@ def test_the_aws_cluster_satisfies_rays_schema(root, deploy, base_image):
     assert cluster["docker"]["image"] == base_image
     assert "-e RAY_AUTH_MODE=token" in cluster["docker"]["run_options"]
     ours = [path for path in cluster["file_mounts"].values() if not path.startswith("~")]
-    assert ours == ["deploy/requirements.txt"]
-    assert all((root / path).is_file() for path in ours)
+    assert sorted(ours) == [".", "deploy/requirements.txt"]
+    assert all((root / path).exists() for path in ours)
 
 
 def test_the_image_holds_what_the_kubernetes_job_starts(root, deploy, base_image):

@@ -31,6 +31,7 @@ def runs(tmp_path_factory):
 
 
 EARLY = {"early_stopping.best_round", "early_stopping.best_rmse"}  # tests/engine/test_stopping.py
+NODES = {f"between_nodes.{what}_bytes" for what in ("total", "small", "CALL")}  # tests/engine/test_nodes.py
 
 
 def dotted(tree, holds, above=""):
@@ -59,7 +60,9 @@ def test_users(runs):
 def test_summary(runs):
     holds = contents.SUMMARY.holds
     found = {key for path in runs for key in dotted(json.loads((path / "summary.json").read_text()), holds)}
-    check(found, contents.SUMMARY, missing={"reason", "ranking.MEASURE", "ranking.popularity", *EARLY})
+    check(
+        found, contents.SUMMARY, missing={"reason", "ranking.MEASURE", "ranking.popularity", *EARLY, *NODES}
+    )
 
 
 def test_environment(runs):

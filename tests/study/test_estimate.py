@@ -13,7 +13,7 @@ from fedmf_ray.engine.backends import SerialBackend
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
-from fedmf_ray.planning.placement import Memory
+from fedmf_ray.planning.placement import MOST_READERS, Memory
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study.estimate import Estimate, Work, estimate
 
@@ -153,7 +153,8 @@ def test_a_simulated_round_waits_for_the_slowest_of_users_and_server():
     sharded = dataclasses.replace(work, servers=2)
     assert sharded.wall_s(actors=100, cpus=100) == 10 + 15 + 1
     everything = dataclasses.replace(sharded, shared=True, combined=True)
-    assert everything.wall_s(actors=100, cpus=100) == 0.1 + 1.3 + 1
+    assert everything.wall_s(actors=50, cpus=50) == 0.2 + 2.6 + 1
+    assert everything.wall_s(actors=100, cpus=100) == 10 / MOST_READERS + 1.3 + 1
 
 
 def test_the_central_baseline_has_no_protocol_to_estimate():

@@ -8,10 +8,10 @@ from collections import Counter
 
 import numpy as np
 
-from fedmf_ray.engine.backends import RayBackend
 from fedmf_ray.engine.federation import Federation
 from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.ray_backend import RayBackend
 from fedmf_ray.engine.run import checkpoints_of
 from fedmf_ray.planning.plan import Plan
 from tests.support.small_runs import LOSSES

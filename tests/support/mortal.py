@@ -51,10 +51,15 @@ class MortalBackend(SerialBackend):
     dies, or a function of method and earlier calls of it that says how."""
 
     name, cpus, apart = "processes that die", 2, True
+    one_node = False
+    """Whether all actors share a node that is one of several: then one sum leaves it."""
 
     def __init__(self, deaths=None):
         self._deaths = deaths if callable(deaths) else lambda *_: (deaths or {}).get(len(self.made) - 1)
         self.made, self._counts, self.killed = [], Counter(), []
+
+    def by_node(self, actors):
+        return [list(actors)] if self.one_node else super().by_node(actors)
 
     def run(self, function, *args):
         return self.run_split(1, function, *args)[0]

@@ -14,9 +14,10 @@ from itertools import islice
 from pathlib import Path
 
 from fedmf_ray.engine import crew
-from fedmf_ray.engine.backends import RayBackend, import_ray
+from fedmf_ray.engine.connection import import_ray
 from fedmf_ray.engine.federation import Federation
 from fedmf_ray.engine.progress import Silent
+from fedmf_ray.engine.ray_backend import RayBackend
 from fedmf_ray.engine.run import checkpoints_of
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.planning.plan import Plan
