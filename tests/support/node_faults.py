@@ -39,17 +39,17 @@ class FaultyNodes(FaultyBackend):
 
     def __init__(self, cluster, faults, seed):
         super().__init__(faults, seed)
-        self._cluster, self._nodes = cluster, [cluster.add_node(num_cpus=2) for _ in range(2)]
+        self._cluster, self._mortal = cluster, [cluster.add_node(num_cpus=2) for _ in range(2)]
 
     def kill(self, who):
         if who != "node":
             super().kill(who)
             return
-        node = self._nodes.pop(self._random.randrange(len(self._nodes)))
+        node = self._mortal.pop(self._random.randrange(len(self._mortal)))
         time.sleep(self._random.random() * 0.02)
         self._cluster.remove_node(node, allow_graceful=False)
         self.killed.append(f"node in {dict(self._made)}")
-        self._nodes.append(self._cluster.add_node(num_cpus=2))
+        self._mortal.append(self._cluster.add_node(num_cpus=2))
 
 
 def main(folder: Path, seed: int) -> None:
