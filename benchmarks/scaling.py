@@ -4,6 +4,7 @@
     python benchmarks/scaling.py servers      additions per second: two servers against one
     python benchmarks/scaling.py memory       100,000 users x 10,000 items: one round, and its peak memory
     python benchmarks/scaling.py sizes        the sizes of MovieLens-1M and 25M: set-up, rounds, memory
+    python benchmarks/scaling.py rounds       memory over a thousand rounds
     python benchmarks/scaling.py checkpoints  share of a run that checkpoints take at the default interval
 
 Settings that are compared take turns (A B A B), so that drift of the machine affects both equally. Seconds
@@ -18,12 +19,14 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import pandas as pd
-from orchestration.memory import PeakMemory
+from orchestration.memory import PeakMemory, pss_gb, tree
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.ray_backend import RayBackend
@@ -159,8 +162,32 @@ def memory(users: int) -> None:
     print(f"{summary['setup']['wall_s']:.0f} s; peak {peak.gb:.2f} GB in all processes (target: under 6)")
 
 
-RAY_GB = 0.55
-"""What Ray's own processes and the driver take beside actors: what scale-1m in the clear leaves over."""
+@main.command()
+@click.option("--count", default=1000, show_default=True)
+@click.option("--schemes", default="plain,masked", show_default=True)
+def rounds(count: int, schemes: str) -> None:
+    """Memory of all processes over so many rounds of 200 users and 500 items: it should stay."""
+    sizes: dict[int, float] = {}
+
+    class Weighed(Silent):
+        def round(self, row: Mapping[str, Any], rounds: int) -> None:
+            if row["round"] % (count // 10) == 0:
+                sizes[row["round"]] = sum(map(pss_gb, tree(os.getpid())))
+
+    changes = [
+        f"stop.rounds={count}",
+        "ratings.users=200",
+        "ratings.items=500",
+        "cluster.users_per_actor=auto",
+    ]
+    for scheme in schemes.split(","):
+        chosen = scenario_file.load(SCENARIOS / "quickstart.yaml", [*changes, f"protocol.scheme={scheme}"])
+        with tempfile.TemporaryDirectory() as results:
+            run(chosen, Path(results), Weighed())
+        first, *_, last = list(sizes.values())[1:]
+        shown = ", ".join(f"{number}: {1e3 * gb:.0f}" for number, gb in sizes.items())
+        print(f"{scheme:7} MB after round {shown}; from the second on {100 * (last / first - 1):+.1f} %")
+        sizes.clear()
 
 
 @main.command()
@@ -172,7 +199,7 @@ def sizes(names: str, schemes: str) -> None:
     for name, scheme in itertools.product(names.split(","), schemes.split(",")):
         chosen = scenario_file.load(SCENARIOS / f"{name}.yaml", [f"protocol.scheme={scheme}"])
         plan = Plan.of(chosen)
-        estimated = RAY_GB + memory_of(plan).total(os.cpu_count() or 1, len(plan.population.user_ids)) / 1e9
+        estimated = memory_of(plan).whole(os.cpu_count() or 1, len(plan.population.user_ids)) / 1e9
         with tempfile.TemporaryDirectory() as results, PeakMemory(os.getpid()) as peak:
             folder = run(chosen, Path(results), Silent())
             summary = json.loads((folder / "summary.json").read_text())

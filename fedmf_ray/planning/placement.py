@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning.plan import Plan
+from fedmf_ray.protocol.upload_rows import uploaded_count
 
 MOST_ALONE = 32
 """Users who get an actor each if a scenario does not say (cluster.users_per_actor): each is a process, and a
@@ -29,7 +30,10 @@ _RATING_BYTES = 72
 """Of a rating at the peak, while users are made: 48 stay (item, value, its part of the table and the one that
 is offered, row, block), 24 are given back. `benchmarks/scaling.py sizes` compares with what it measures."""
 
-_USER_OBJECTS_BYTES = 2000
+RAY_BYTES = 550 * 10**6
+"""What Ray's own processes and the driver take beside actors: what scale-1m in the clear leaves over."""
+
+_USER_OBJECTS_BYTES = 1000
 """Memory of a user in Python beyond the numbers in its arrays."""
 
 
@@ -102,27 +106,39 @@ def _group_size(users: int, users_per_actor: int | Literal["auto"] | None, cpus:
 class Memory:
     """Bytes that a process of ours takes.
 
-    actor, server: a process without users, and the server. user: each user that an actor hosts.
+    actor, server: a process without users, and the server. user: each user that an actor hosts. ray: what
+    Ray and the driver take, if there are processes.
     """
 
     actor: int
     user: int
     server: int
+    ray: int = 0
 
     def total(self, actors: int, users: int) -> int:
-        """Of a whole simulation."""
+        """Of all actors: what a cluster must have left."""
         return actors * self.actor + users * self.user + self.server
+
+    def whole(self, actors: int, users: int) -> int:
+        """Of a whole simulation."""
+        return self.ray + self.total(actors, users)
 
 
 def memory_of(plan: Plan) -> Memory:
     """An actor holds what its key takes and, thrice, the tables, and may add up uploads; a user its
-    ratings, and its vector twice; the server ciphertexts as numbers and, twice, on the wire."""
-    blocks = plan.terms.blocks
+    ratings, its vector twice, and what is listed of its upload; the server ciphertexts as numbers and, twice,
+    on the wire."""
+    blocks, sparsity = plan.terms.blocks, plan.terms.part_text_sparsity
     matrix, wire = 8 * blocks.count * blocks.columns, plan.scheme.block_bytes(blocks.shape)
     ratings = plan.population.mean_ratings
+    rows = uploaded_count(round(ratings), blocks.items, sparsity)
     return Memory(
         actor=WORKER_BYTES + plan.scheme.memory_bytes() + 3 * matrix + wire * blocks.count,
-        user=_USER_OBJECTS_BYTES + 2 * 8 * blocks.width + round(_RATING_BYTES * ratings),
+        user=_USER_OBJECTS_BYTES
+        + 2 * 8 * blocks.width
+        + round(_RATING_BYTES * ratings)
+        + plan.scheme.listed_bytes(rows, sparsity == 0),
+        ray=RAY_BYTES if plan.scenario.cluster.backend == "ray" else 0,
         server=WORKER_BYTES + 3 * wire * blocks.count,
     )
 

@@ -183,6 +183,10 @@ class Scheme(ABC):
         """Memory that a key-holder takes beside its rows."""
         return 0
 
+    def listed_bytes(self, rows: int, full_text: bool) -> int:
+        """Memory that so many uploaded rows take in a simulation until the sums are open, beside the sums."""
+        return 0
+
     def rows_per_block(self, rows: Rows) -> int:
         """How many item rows are protected, uploaded and added as one. Blocks of shared tables are as long:
         in full text, narrow rows are put together, so that these are not cut into single numbers."""

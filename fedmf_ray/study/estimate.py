@@ -109,7 +109,7 @@ class Estimate:
             "deployed_cpu_s": sum(count * one.deployed_cpu_s for count, one in kinds),
             "simulation_cpu_s": sum(count * one.work.cpu_s(self.actors) for count, one in kinds),
             "simulation_wall_s": sum(count * one.row["wall_s"] for count, one in kinds),
-            "simulation_memory_bytes": self.memory.total(self.actors, self.users),
+            "simulation_memory_bytes": self.memory.whole(self.actors, self.users),
         }
 
     def machines(self, cpus: int, memory_gb: float, within_s: float) -> int:
