@@ -9,6 +9,7 @@ from fedmf_ray.protocol.items import TamperedError
 from fedmf_ray.protocol.server import UploadRefused
 from fedmf_ray.schemes import Masked, Shape
 from fedmf_ray.schemes.masked import wire as wires
+from fedmf_ray.schemes.masked.listing import Listing
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES
 from tests.support.masked import federation_of, not_opened
 from tests.support.small_protocol import Federation, agreed_terms
@@ -43,7 +44,10 @@ class TestAServerThatChangesWhatItAdds:
     def test_two_rows_are_swapped(self):
         def swap(federation, total, server):
             total._words[[0, 1]] = total._words[[1, 0]]
-            total._rows = [np.where(rows < 2, 1 - rows, rows) for rows in total._rows]
+            counts, nonces = total._listing.closed(len(total._words))
+            rows = np.repeat(np.arange(len(counts)), counts)
+            total._listing = Listing()
+            total._listing.note(np.where(rows < 2, 1 - rows, rows), nonces)
 
         not_opened(*self.sums_after(swap), "do not add up")
 

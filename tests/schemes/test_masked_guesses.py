@@ -23,10 +23,12 @@ def closed_without(federation, uploads, victim, block):
     (piece,) = uploads[victim]
     total, rows = server._sum, piece.blocks - server._first
     nonces, out = piece.ciphertexts[:, 0, 1:HEADER_BYTES], piece.blocks == block
-    there, theirs = total._listed()
+    # An upload of all rows is listed as one: then the others are listed row by row.
     mine = {bytes(nonce) for nonce in nonces}
-    kept = np.array([bytes(nonce) not in mine for nonce in theirs], bool)
-    total._rows, total._nonces = [there[kept], rows[~out]], [theirs[kept], nonces[~out]]
+    if any(bytes(nonce) in mine for (nonce,) in total._whole):
+        total._listing.note(rows[~out], nonces[~out])
+    else:
+        total._listing.forget(rows[out], nonces[out])
     words = BitLayout.of(federation.terms.blocks.shape).unpack(piece.ciphertexts[out][:, 0, HEADER_BYTES:])
     total._words[rows[out]] -= words
     return server.close()

@@ -49,7 +49,7 @@ class CommitteeTags(MaskedTags):
         number = tag[NONCE_BYTES:TAG_BYTES]
         if int.from_bytes(number.tobytes(), "little") >= field.P:
             raise ValueError("its tag is not a number modulo p")
-        self._tags[user_id] = tag
+        self._tags[user_id] = tag.tobytes()
 
     def closing(self) -> ListedTags:
         user_ids = np.array(sorted(self._tags), np.int64)

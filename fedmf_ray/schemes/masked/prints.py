@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.schemes.masked import field
 from fedmf_ray.schemes.masked import wire as wires
+from fedmf_ray.schemes.masked.listing import each_row
 from fedmf_ray.schemes.masked.rounds import Round
 from fedmf_ray.schemes.masked.wire import Sums
 from fedmf_ray.schemes.sides import Integers, Piece
@@ -50,8 +51,12 @@ def of_uploads(
 
 def of_lists(one_round: Round, sums: Sums, first: int) -> int:
     """The sum modulo p of the prints of all uploads in closed sums. first: the server's first block."""
-    blocks = np.repeat(np.arange(len(sums.counts)) + first, sums.counts)
-    labels = np.concatenate([blocks, np.full(len(sums.whole), wires.WHOLE)])
-    nonces = np.concatenate([sums.nonces, sums.whole])
+    total = _total(one_round, sums.whole, np.full(len(sums.whole), wires.WHOLE))
+    for some, rows in each_row(sums.counts):
+        total += _total(one_round, sums.nonces[some], rows + first)
+    return total % field.P
+
+
+def _total(one_round: Round, nonces: Bytes, labels: Integers) -> int:
     (total,) = field.totals(one_round.prints(nonces, labels), [(0, len(nonces))])
     return total

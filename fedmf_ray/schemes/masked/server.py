@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fedmf_ray.schemes.masked import field, heads
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import BitLayout
+from fedmf_ray.schemes.masked.listing import Listing, Run
 from fedmf_ray.schemes.masked.streams import NONCE_BYTES
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES, Sums, TagSums
 from fedmf_ray.schemes.messages import Closed
@@ -51,12 +52,10 @@ class MaskedEvaluator(Evaluator):
 
 @dataclass(frozen=True)
 class _Partial:
-    """What a combiner has added to some rows. nonces: (k, 12), rows: (k,) the position of each among
-    these."""
+    """What a combiner has added to some rows. runs: of nonces, whose rows are positions among these."""
 
     words: NDArray[Any]
-    rows: Integers
-    nonces: Bytes
+    runs: list[Run]
     whole: Bytes
 
 
@@ -73,8 +72,7 @@ class MaskedAggregate(Aggregate):
         self._words = self._layout.unpack(rows[:, HEADER_BYTES:])
         self._pending: list[tuple[Integers, Bytes]] = []
         self._waiting = 0
-        self._rows: list[Integers] = []
-        self._nonces: list[Bytes] = []
+        self._listing = Listing()
         self._whole: list[Bytes] = []
 
     def add(self, rows: Integers, wire: Wire) -> None:
@@ -116,8 +114,7 @@ class MaskedAggregate(Aggregate):
         ):
             self._whole.append(nonces[:1])
         else:
-            self._rows.append(rows)
-            self._nonces.append(nonces)
+            self._listing.note(rows, nonces)
 
     def _forget(self, rows: Integers, nonces: Bytes) -> None:
         """Raises ``ValueError`` for what was never added."""
@@ -126,27 +123,13 @@ class MaskedAggregate(Aggregate):
                 if np.array_equal(first[0], nonces[0]):
                     del self._whole[at]
                     return
-        there, theirs = self._listed()
-        known = zip(there.tolist(), map(bytes, theirs), strict=True)
-        places = {one: at for at, one in enumerate(known)}
-        out = [places.get(one) for one in zip(rows.tolist(), map(bytes, nonces), strict=True)]
-        if None in out:
-            raise ValueError("takes out what was never added")
-        kept = np.ones(len(there), bool)
-        kept[np.array(out, np.int64)] = False
-        self._rows, self._nonces = [there[kept]], [theirs[kept]]
-
-    def _listed(self) -> tuple[Integers, Bytes]:
-        if not self._rows:
-            return np.empty(0, np.int64), _no_nonces()
-        return np.concatenate(self._rows), np.concatenate(self._nonces)
+        self._listing.forget(rows, nonces)
 
     def _wholes(self) -> Bytes:
         return np.concatenate([_no_nonces(), *self._whole])
 
     def wire(self) -> Wire:
-        rows, _ = self._listed()
-        if len(rows) or self._whole:
+        if self._listing or self._whole:
             raise RuntimeError("a sum that nobody has opened")
         self._sum_up()
         out = np.empty((len(self._words), 1, HEADER_BYTES + self._layout.row_bytes), np.uint8)
@@ -155,28 +138,25 @@ class MaskedAggregate(Aggregate):
         return out
 
     def closing(self) -> Sums:
-        rows, nonces = self._listed()
         self._sum_up()
-        order = wires.order_of(rows, nonces)
         totals = np.empty((len(self._words), self._layout.row_bytes), np.uint8)
         self._layout.pack(self._words, totals)
-        counts = np.bincount(rows, minlength=len(self._words)).astype(np.uint32)
-        return Sums(self._start, totals, counts, nonces[order], wires.sorted_nonces(self._wholes()))
+        counts, nonces = self._listing.closed(len(self._words))
+        return Sums(self._start, totals, counts, nonces, wires.sorted_nonces(self._wholes()))
 
     def open(self, opening: Any) -> None:
         self._begin(opening)
 
     def partial(self, rows: Integers) -> Any:
         self._sum_up()
-        at, nonces = self._listed()
-        return _Partial(self._words[rows], np.searchsorted(rows, at), nonces, self._wholes())
+        runs = [replace(run, rows=np.searchsorted(rows, run.rows)) for run in self._listing.runs()]
+        return _Partial(self._words[rows], runs, self._wholes())
 
     def merge(self, rows: Integers, partial: Any) -> None:
         self._sum_up()
         self._words[rows] += partial.words
-        if len(partial.nonces):
-            self._rows.append(rows[partial.rows])
-            self._nonces.append(partial.nonces)
+        for run in partial.runs:
+            self._listing.take(replace(run, rows=rows[run.rows]))
         self._whole += list(partial.whole[:, None])
 
 
@@ -191,7 +171,7 @@ class MaskedTags(Tags):
     def add(self, user_id: int, tag: Wire) -> None:
         if int.from_bytes(tag[NONCE_BYTES:].tobytes(), "little") >= field.P:
             raise ValueError("its tag is not a number modulo p")
-        self._tags[user_id] = tag
+        self._tags[user_id] = tag.tobytes()
 
     def remove(self, user_id: int, tag: Wire) -> None:
         del self._tags[user_id]
@@ -208,7 +188,7 @@ class MaskedTags(Tags):
 
     def _of(self, user_ids: Integers) -> Bytes:
         """(users, bytes) their tags."""
-        text = b"".join([self._tags[one].tobytes() for one in user_ids.tolist()])
+        text = b"".join([self._tags[one] for one in user_ids.tolist()])
         return np.frombuffer(text, np.uint8).reshape(-1, *self.shape)
 
     def _total(self, tags: Bytes) -> Bytes:
@@ -219,7 +199,7 @@ class MaskedTags(Tags):
 
     def open(self, opening: Any) -> None:
         self._start: Wire = opening
-        self._tags: dict[int, Wire] = {}
+        self._tags: dict[int, bytes] = {}
 
     def partial(self) -> Any:
         return dict(self._tags)

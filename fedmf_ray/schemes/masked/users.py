@@ -14,6 +14,7 @@ from fedmf_ray.schemes.masked import compiled, field, heads, prints
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import BitLayout
 from fedmf_ray.schemes.masked.checks import check
+from fedmf_ray.schemes.masked.listing import each_row
 from fedmf_ray.schemes.masked.rounds import Round
 from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, fresh_nonces
 from fedmf_ray.schemes.masked.weights import Weights
@@ -194,13 +195,14 @@ class MaskedKeyHolder(KeyHolder):
         layout, uploads = self.layout, self._round(self._head).uploads
         words = layout.unpack(sums.totals)
         words -= self._masks(sums.start)
-        rows = np.repeat(np.arange(len(words)), sums.counts)
-        for first in range(0, len(rows), _OPENED_ROWS):
-            some = slice(first, first + _OPENED_ROWS)
-            masks = uploads.words(sums.nonces[some], layout.columns, layout.word)
-            if not compiled.take_off(words, rows[some], masks):
-                starts = np.flatnonzero(np.diff(rows[some], prepend=-1))
-                words[rows[some][starts]] -= np.add.reduceat(masks, starts, axis=0)
+        for piece, rows in each_row(sums.counts):
+            nonces = sums.nonces[piece]
+            for first in range(0, len(rows), _OPENED_ROWS):
+                some = slice(first, first + _OPENED_ROWS)
+                masks = uploads.words(nonces[some], layout.columns, layout.word)
+                if not compiled.take_off(words, rows[some], masks):
+                    starts = np.flatnonzero(np.diff(rows[some], prepend=-1))
+                    words[rows[some][starts]] -= np.add.reduceat(masks, starts, axis=0)
         for nonce in sums.whole:
             words -= uploads.words(wires.counted_nonces(nonce, len(words)), layout.columns, layout.word)
         return layout.signed(words)
