@@ -69,11 +69,12 @@ class TestSetUp:
     def test_a_committee_of_the_servers_own_is_refused(self, published):
         """Its keys are signed by each other, and by nobody who was drawn."""
         key, user_ids, entries = published
-        run = run_of(listed_digest(user_ids, entries), b"beacon")
-        seats = user_ids[Council(4, 1).drawn(user_ids, b"beacon")].tolist()
+        beacon = key.beacon(listed_digest(user_ids, entries))
+        run = run_of(listed_digest(user_ids, entries), beacon)
+        seats = user_ids[Council(4, 1).drawn(user_ids, beacon)].tolist()
         appointed = [key.appoint(number, user_id, run) for number, user_id in enumerate(seats)]
         named = entries[:, :64]
-        assert key.check_committee(user_ids, user_ids, named, b"beacon", appointed) == run
+        assert key.check_committee(user_ids, user_ids, named, beacon, appointed) == run
         _, another = SCHEME.sides(Shape(4, 26))
         for mine in (
             [another.appoint(number, user_id, run) for number, user_id in enumerate(seats)],
@@ -83,18 +84,19 @@ class TestSetUp:
             [key.appoint(number, user_id, b"another run") for number, user_id in enumerate(seats)],
         ):
             with pytest.raises(ValueError, match=r"was drawn as member 0, and has not signed its key"):
-                key.check_committee(user_ids, user_ids, named, b"beacon", mine)
+                key.check_committee(user_ids, user_ids, named, beacon, mine)
         with pytest.raises(ValueError, match="another number of members"):
-            key.check_committee(user_ids, user_ids, named, b"beacon", appointed[:3])
+            key.check_committee(user_ids, user_ids, named, beacon, appointed[:3])
 
     def test_a_user_who_is_listed_with_another_key_says_so(self, published):
         """Or somebody else would be drawn in its name."""
         key, user_ids, entries = published
-        seats = user_ids[Council(4, 1).drawn(user_ids, b"beacon")].tolist()
         _, another = SCHEME.sides(Shape(4, 26))
         named = entries[:, :64].copy()
         named[2] = another.introduce(user_ids)[2, :64]
-        run = run_of(listed_digest(user_ids, named), b"beacon")
+        beacon = key.beacon(listed_digest(user_ids, named))
+        seats = user_ids[Council(4, 1).drawn(user_ids, beacon)].tolist()
+        run = run_of(listed_digest(user_ids, named), beacon)
         appointed = [
             (another if user_id == 3 else key)
             .keys.user_signs(user_id)
@@ -102,20 +104,20 @@ class TestSetUp:
             for number, user_id in enumerate(seats)
         ]
         others = np.array([1, 2, 4, 5])
-        assert key.check_committee(others, user_ids, named, b"beacon", appointed) == run
+        assert key.check_committee(others, user_ids, named, beacon, appointed) == run
         with pytest.raises(ValueError, match="user 3 is not there with its own keys"):
-            key.check_committee(user_ids, user_ids, named, b"beacon", appointed)
+            key.check_committee(user_ids, user_ids, named, beacon, appointed)
         with pytest.raises(ValueError, match="user 9 is not there"):
-            key.check_committee(np.array([9]), user_ids, named, b"beacon", appointed)
+            key.check_committee(np.array([9]), user_ids, named, beacon, appointed)
         with pytest.raises(ValueError, match="there are not two keys for each"):
-            key.check_committee(others, user_ids, named[:4], b"beacon", appointed)
+            key.check_committee(others, user_ids, named[:4], beacon, appointed)
 
     def test_a_groups_key_that_the_server_put_there_is_refused(self, published):
         key, *_ = published
         mine = keys.public_of(keys.agreeing(bytes(range(32))))
         public = dataclasses.replace(key.public, group_keys=(*key.public.group_keys[:3], mine))
         with pytest.raises(ValueError, match="the key of group 3 is not signed by all of its members"):
-            public.check_groups()
+            public.check_groups(Council(4, 1))
 
     def test_a_key_that_gives_nothing_secret_is_refused(self):
         with pytest.raises(ValueError):  # noqa: PT011

@@ -118,10 +118,30 @@ def check_entries(user_ids: NDArray[np.int64], entries: Bytes, ciphertexts: int 
             raise ValueError(f"the list of keys: user {user_id} has not signed its entry")
         if said[PUBLIC_BYTES - 1] & 0x80:  # ignored by X25519: it would make two keys of one
             raise ValueError(f"the list of keys: the key of user {user_id} is not in its only form")
+        if not gives_a_secret(said[:PUBLIC_BYTES]):
+            raise ValueError(f"the list of keys: nothing is secret under the key of user {user_id}")
         for key in (said[:PUBLIC_BYTES], said[PUBLIC_BYTES:_NAMED]):
             if key in seen:
                 raise ValueError(f"the list of keys: users {seen[key]} and {user_id} have the same key")
             seen[key] = user_id
+
+
+def gives_a_secret(public: bytes) -> bool:
+    """Whether a public key is none of those few with which everybody's agreement is the same number."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+    try:
+        _anybody().exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError:
+        return False
+    return True
+
+
+@cache
+def _anybody() -> X25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    return X25519PrivateKey.generate()
 
 
 def group_text(group: int, members: tuple[int, ...], public: bytes) -> bytes:

@@ -49,6 +49,8 @@ def path(leaves: Sequence[bytes], at: int) -> list[bytes]:
 def climbed(one: bytes, at: int, count: int, siblings: Sequence[bytes]) -> bytes:
     """The root over leaf ``at`` of so many. Raises ``ValueError`` for a path of another length."""
     rest = list(siblings)
+    if not 0 <= at < count:
+        raise ValueError(f"there is no leaf {at} of {count}")
     while count > 1:
         if at ^ 1 < count:
             if not rest:

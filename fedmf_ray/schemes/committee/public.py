@@ -50,9 +50,17 @@ class Public:
             if not keys.is_signed(key[keys.PUBLIC_BYTES :].tobytes(), appointed[number], text):
                 raise ValueError(f"user {user_id} was drawn as member {number}, and has not signed its key")
 
-    def check_groups(self) -> None:
-        """Raise ``ValueError`` for a group's key that not all of its members have signed, or that another
-        has."""
+    def check_groups(self, council: Council) -> None:
+        """Raise ``ValueError`` for another committee than was agreed on, for a member's or a group's key that
+        another has, and for a group's key that not all of its members have signed."""
+        if (len(self.members), self.colluding, list(self.groups)) != (
+            council.members,
+            council.colluding,
+            council.groups,
+        ):
+            raise ValueError("the committee has other members or groups than was agreed on")
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("two members sign with the same key")
         if len(set(self.group_keys)) < len(self.group_keys):
             raise ValueError("two groups have the same key")
         for group, (who, public, dealt) in enumerate(

@@ -122,8 +122,11 @@ class CommitteeKeyHolder(TablesReader, CouncilKeyHolder):
         if named.shape != (len(user_ids), NAMED_BYTES):
             raise ValueError("the list of users: there are not two keys for each")
         self._check_own(mine, user_ids, named)
-        self.public.check_groups()
-        run = run_of(listed_digest(user_ids, named), beacon)
+        self.public.check_groups(self._council)
+        listed = listed_digest(user_ids, named)
+        if beacon != self.beacon(listed):
+            raise ValueError("the draw is not by the public randomness that followed the list of users")
+        run = run_of(listed, beacon)
         seats = self._council.drawn(user_ids, beacon)
         self.public.check_members(run, user_ids[seats], named[seats], appointed)
         return run
@@ -142,6 +145,12 @@ class CommitteeKeyHolder(TablesReader, CouncilKeyHolder):
         return self.public.nbytes
 
     def enrol(self, user_ids: Integers, entries: Bytes, run: bytes) -> None:
+        # What was sent to members is what they will find: without second secrets, or with those of somebody
+        # else, round 0 would be under a key that a quantum computer, or that somebody, has.
+        keys.check_entries(user_ids, entries, self.keys.ciphertexts)
+        self._check_own(user_ids, user_ids, entries[:, :NAMED_BYTES])
+        if self.run not in (b"", run):
+            raise ValueError("the users' keys belong to another run")
         self.run, self.alone = run, False
         for user_id, entry in zip(user_ids.tolist(), entries, strict=True):
             self._agreed.pop(user_id, None)
