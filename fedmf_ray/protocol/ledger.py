@@ -89,8 +89,9 @@ class Ledger:
         """What an opener holds closed sums against."""
         if not self._key.keeps_heads:
             return None
-        users, fresh = self._terms.setting.point.contributors, self._terms.layout(self._round).fresh
-        return Known(self._round, self.heads, fresh, least, users)
+        users, layout = self._terms.setting.point.contributors, self._terms.layout(self._round)
+        sizes = {first: stop - first for first, stop in layout.ranges}
+        return Known(self._round, self.heads, layout.fresh, least, users, sizes)
 
     def naming(self, message: Closed | Opening | EncryptedItems, answer: Callable[[], T]) -> T:
         """What somebody answers to a server's message; a refusal names the round and the server."""

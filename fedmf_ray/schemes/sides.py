@@ -7,7 +7,7 @@ built from public values alone, and is all that a server ever holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +52,8 @@ class Known:
     """What an opener knows itself of the round that a server has closed.
 
     heads: of the tables that it read, by the first block of a server. fresh: blocks that started from zero.
-    least, most: how many users may have uploaded.
+    least, most: how many users may have uploaded. sizes: how many blocks each server holds in the round, by
+    its first one; nothing is said of others.
     """
 
     round: int
@@ -60,6 +61,13 @@ class Known:
     fresh: Integers
     least: int
     most: int
+    sizes: Mapping[int, int] = field(default_factory=dict)
+
+    def check_size(self, first: int, blocks: int) -> None:
+        """Raise ``ValueError`` for sums of more or fewer blocks: whether they are opened would tell what is
+        in the others."""
+        if self.sizes.get(first, blocks) != blocks:
+            raise ValueError(f"it closed {blocks} blocks, {self.sizes[first]} were expected")
 
 
 class KeyHolder:

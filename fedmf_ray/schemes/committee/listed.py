@@ -41,6 +41,7 @@ def check(closed: Closed, known: Known, layout: BitLayout, groups: int) -> None:
         raise ValueError("it closed another state than the one that was read")
     if closed.round != known.round:
         raise ValueError(f"it closed round {closed.round}, round {known.round} is open")
+    known.check_size(closed.first, len(closed.sums.start))
     check_tags(closed)
     tags = closed.tags
     if not (isinstance(tags, ListedTags) and is_bytes(tags.lists, (len(tags.user_ids), groups, LIST_BYTES))):

@@ -65,6 +65,7 @@ def check(closed: Closed, known: Known | None, row_bytes: int) -> None:
         raise ValueError("it closed another state than the one that was read")
     if closed.round != known.round:
         raise ValueError(f"it closed round {closed.round}, round {known.round} is open")
+    known.check_size(closed.first, len(sums.start))
     check_tags(closed)
     users = len(closed.credited)
     if (closed.credited[1:] <= closed.credited[:-1]).any():
