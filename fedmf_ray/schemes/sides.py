@@ -52,8 +52,7 @@ class Known:
     """What an opener knows itself of the round that a server has closed.
 
     heads: of the tables that it read, by the first block of a server. fresh: blocks that started from zero.
-    least, most: how many users may have uploaded. sizes: how many blocks each server holds in the round, by
-    its first one; nothing is said of others.
+    least, most: how many users may have uploaded. sizes: blocks of each server, by its first one, if known.
     """
 
     round: int
@@ -64,8 +63,7 @@ class Known:
     sizes: Mapping[int, int] = field(default_factory=dict)
 
     def check_size(self, first: int, blocks: int) -> None:
-        """Raise ``ValueError`` for sums of more or fewer blocks: whether they are opened would tell what is
-        in the others."""
+        """Raise ``ValueError`` for more or fewer blocks: whether they are opened would tell what is in others."""
         if self.sizes.get(first, blocks) != blocks:
             raise ValueError(f"it closed {blocks} blocks, {self.sizes[first]} were expected")
 
