@@ -63,7 +63,7 @@ class Known:
     sizes: Mapping[int, int] = field(default_factory=dict)
 
     def check_size(self, first: int, blocks: int) -> None:
-        """Raise ``ValueError`` for more or fewer blocks: whether they are opened would tell what they hold."""
+        """Raise ``ValueError`` for more or fewer: whether they are opened would tell what is in them."""
         if self.sizes.get(first, blocks) != blocks:
             raise ValueError(f"it closed {blocks} blocks, {self.sizes[first]} were expected")
 
