@@ -123,7 +123,9 @@ _LONG_S = 120.0
 _WORK = {
     "decrypt": "every user reads the item matrix; a piece is a ciphertext or a value",
     "credit": "every user checks whose uploads are in it; a piece is an uploader",
-    "check": "every user checks it; a piece is a ciphertext or a value",
+    "weigh": "sealers check a part of it each; a piece is a ciphertext or a value",
+    "settle": "one user puts these together; a piece is a part",
+    "seal": "sealers make seals, every user checks those of what it downloads",
     "open": "every user opens what it rated",
     "update": "every user computes its steps; a piece is a rating",
     "passing": "and adds to a table that is there in some rounds only",
@@ -135,7 +137,7 @@ _WORK = {
 }
 
 _MEANINGS = {
-    "protocol_s": "slowest user + server + opener, as deployed: the sum of the next seven",
+    "protocol_s": "slowest user + server + opener and sealers, as deployed: the sum of the next eight",
     "server_cpu_s": "adding all uploads, publishing the items",
     "user_cpu_s_max": "on a device as fast as this machine",
     "wall_s": "this simulation, on the CPUs of this machine",

@@ -6,7 +6,8 @@ the core does not inflate it. *Charged*: in a calibrated run the same columns ar
 says which of the three a row is. *Derived*: network seconds are counted bytes over the scenario's
 bandwidth plus latency, and ``protocol_s`` of a round is the slowest user (download + decrypt + update +
 encrypt + upload, on its own device) plus the server's CPU time, plus ``open_s`` where a user must open the
-sums (download + open + upload, on its own device): what one device per user would take.
+sums (download + open + upload, on its own device), plus ``seal_s`` where users share the check of what is
+published (the slowest of each step, likewise): what one device per user would take.
 ``wall_s`` is what this simulation took and appears beside it, never in it.
 
 Work that the simulation does once for several users is charged in full to each: all users of an actor
@@ -68,8 +69,8 @@ class UserCosts(NamedTuple):
 
 
 class OpeningCosts(NamedTuple):
-    """What opening the sums of a round took the user who did: CPU seconds, bytes down and up, and messages
-    each way (one for each server)."""
+    """What opening the sums of a round, or checking and sealing tables, took the user who did: CPU seconds,
+    bytes down and up, and messages each way (one for each server)."""
 
     cpu_s: float = 0.0
     download_bytes: int = 0
@@ -81,6 +82,16 @@ NO_OPENING = OpeningCosts()
 
 Step = list[tuple[int, OpeningCosts]]
 """What a step of an opening took: the position of each user that was asked, and its costs."""
+
+
+class Taken(NamedTuple):
+    """What several steps took, and the seconds of the slowest user of each, on its own device."""
+
+    costs: OpeningCosts = NO_OPENING
+    seconds: float = 0.0
+
+
+NOTHING_TAKEN = Taken()
 
 
 class RoundCosts:
@@ -118,25 +129,36 @@ class RoundCosts:
         return sum(self._sums.values())
 
     def row(
-        self, server_cpu_s: float, basis: str, opening: OpeningCosts = NO_OPENING, open_s: float = 0.0
+        self,
+        server_cpu_s: float,
+        basis: str,
+        opening: Taken = NOTHING_TAKEN,
+        sealing: Taken = NOTHING_TAKEN,
     ) -> dict[str, Any]:
-        """The cost columns of ``rounds.csv`` (see the module's text for what each second means). open_s: what
-        the opening takes on the device and the link of the user who opens."""
+        """The cost columns of ``rounds.csv`` (see the module's text for what each second means)."""
         parts = dict(zip(SLOWEST, self._slowest.tolist(), strict=True))
         return {
             "basis": basis,
-            "protocol_s": sum(parts.values()) + server_cpu_s + open_s,
+            "protocol_s": sum(parts.values()) + server_cpu_s + opening.seconds + sealing.seconds,
             **{f"slowest_{part}": seconds for part, seconds in parts.items()},
             "server_cpu_s": server_cpu_s,
-            "open_s": open_s,
-            "open_cpu_s": opening.cpu_s,
-            "open_bytes": opening.download_bytes + opening.upload_bytes,
+            **_columns("open", opening),
+            **_columns("seal", sealing),
             "user_cpu_s_max": self._peaks["user_cpu_s_max"],
             **{f"user_{phase}_cpu_s_mean": total / self._users for phase, total in self._sums.items()},
             "network_s_max": self._peaks["network_s_max"],
             **self._bytes,
             "users": self._users,
         }
+
+
+def _columns(name: str, taken: Taken) -> dict[str, Any]:
+    costs = taken.costs
+    return {
+        f"{name}_s": taken.seconds,
+        f"{name}_cpu_s": costs.cpu_s,
+        f"{name}_bytes": costs.download_bytes + costs.upload_bytes,
+    }
 
 
 def user_columns(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import NO_OPENING, OpeningCosts, UserCosts
 from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.protocol.seals import DIGEST_BYTES, SEAL_BYTES, part_count, share_bytes, token_bytes
 from fedmf_ray.schemes import Scheme
 
 Integers = NDArray[np.int64]
@@ -62,8 +63,11 @@ class UnitCosts:
     encrypt, receive: one upload, by its pieces. update: one user, by its ratings; passing: what more it does
     where a shared table is there that is not always. credit: checking the tags of a round, by the users that
     were credited. reopen: opening the sums of a round, where users must, by the pieces of the item matrix;
-    unmask: what each uploaded piece adds to that. Tags are part of the others. open: of decrypt, what opening
-    takes, by the pieces that are opened, where checking needs no opening.
+    unmask: what each uploaded piece adds to that. Tags are part of the others.
+
+    Where users read what they rated: open: of decrypt, what opening takes, by pieces. weigh: checking a part
+    of the tables, by its pieces. settle: putting parts together, by their number. seal: making or checking
+    seals, by pieces.
     """
 
     decrypt: Line
@@ -76,11 +80,9 @@ class UnitCosts:
     reopen: Line = NOTHING
     unmask: Line = NOTHING
     open: Line = NOTHING
-
-    @property
-    def check(self) -> Line:
-        """Reading the item matrix without opening it, by its pieces."""
-        return Line(*(max(0.0, all_ - part) for all_, part in zip(self.decrypt, self.open, strict=True)))
+    weigh: Line = NOTHING
+    settle: Line = NOTHING
+    seal: Line = NOTHING
 
     def named(self) -> dict[str, dict[str, float]]:
         """CPU seconds by name of the piece of work: fixed, and per piece or rating."""
@@ -110,7 +112,7 @@ class Tariff:
     asked: int
     full_text: bool
     rated: bool = False
-    """Users open the blocks with rows that they rated, and check the others."""
+    """Users open the blocks with rows that they rated, and share the check of all."""
     read: Blocks | None = None
     """The tables that open the round, where they are not those that users add to in it."""
 
@@ -141,21 +143,21 @@ class Tariff:
         """Costs of users with so many training ratings who upload so many rows in so many blocks, and rated
         rows in so many, all (users,) int64."""
         users, scheme, shape = len(user_ids), self.scheme, self.blocks.shape
-        read = _sizes(self.read or self.blocks)
-        download_bytes = sum(scheme.published_bytes(shape, size) for size in read)
+        read = self.read or self.blocks
+        download_bytes = np.full(users, sum(scheme.published_bytes(shape, size) for size in _sizes(read)))
         overhead = self.blocks.servers * scheme.upload_overhead()
         decrypt_cpu_s = np.full(users, self.read_cpu_s)
         if self.rated:
-            unit = self.unit
-            decrypt_cpu_s = (
-                unit.check(self._matrix) + unit.open(rated_blocks * self.pieces) + unit.credit(self.asked)
-            )
+            downloaded = self._downloaded(upload_blocks)
+            download_bytes = downloaded * (scheme.block_bytes(shape) + SEAL_BYTES) + self._token_bytes
+            pieces = downloaded * self.pieces, rated_blocks * self.pieces
+            decrypt_cpu_s = self.unit.seal(pieces[0]) + self.unit.open(pieces[1])
         return UserCosts(
             user_id=user_ids,
             decrypt_cpu_s=decrypt_cpu_s,
             update_cpu_s=self.unit.update(ratings) + self._passing(ratings),
             encrypt_cpu_s=self.unit.encrypt(upload_blocks * self.pieces),
-            download_bytes=np.full(users, download_bytes),
+            download_bytes=download_bytes,
             # A block's number is an int64.
             upload_bytes=upload_blocks * (scheme.block_bytes(shape) + 8) + overhead,
             upload_rows=upload_rows,
@@ -164,27 +166,73 @@ class Tariff:
 
     @property
     def read_cpu_s(self) -> float:
-        """Of all of the item matrix, opened and checked."""
+        """Of all of the item matrix, opened and checked; or its seals, where others have checked it."""
+        if self.rated:
+            return float(self.unit.open(self._matrix) + self.unit.seal(self._matrix))
         return float(self.unit.decrypt(self._matrix) + self.unit.credit(self.asked))
+
+    def _downloaded(self, upload_blocks: Integers) -> Integers:
+        """(users,) blocks that users read the seals of, who upload so many."""
+        read = self.read or self.blocks
+        if self.full_text:
+            return np.full(len(upload_blocks), read.count)
+        return upload_blocks + len(read.shared) - len(self.blocks.shared)
+
+    @property
+    def _token_bytes(self) -> int:
+        return token_bytes(self.scheme.number_bytes(), self.blocks.servers)
+
+    def parts(self, users: int) -> int:
+        """In how many parts so many users check the tables that open the round."""
+        read, scheme = self.read or self.blocks, self.scheme
+        return part_count(read, scheme.block_bytes(read.shape), scheme.number_bytes(), users)
+
+    def sealing(self, users: int) -> list[tuple[int, OpeningCosts]]:
+        """What so many users who share the check are charged for it: of each step, how many take part, and
+        what each is charged. Nothing if they do not share it."""
+        if not self.rated:
+            return []
+        unit, scheme, read = self.unit, self.scheme, self.read or self.blocks
+        parts, block_bytes = self.parts(users), scheme.block_bytes(read.shape)
+        blocks, share = read.count / parts, share_bytes(scheme.number_bytes())
+        pieces, settled = blocks * self.pieces, self._token_bytes + parts * DIGEST_BYTES
+        tags = sum(scheme.published_bytes(read.shape, size) - size * block_bytes for size in _sizes(read))
+        settling = float(unit.settle(parts) + unit.credit(self.asked))
+        weighing, sealing = (line.fixed + line.each * pieces for line in (unit.weigh, unit.seal))
+        return [
+            (parts, OpeningCosts(weighing, round(blocks * block_bytes), share, 1)),
+            (1, OpeningCosts(settling, tags + parts * share, settled, 1)),
+            (parts, OpeningCosts(sealing, settled, round(blocks * SEAL_BYTES), 1)),
+        ]
 
     def _passing(self, ratings: Integers) -> NDArray[np.float64]:
         """(users,) seconds for tables that are there in some rounds only."""
         there = any(not table.always for table in self.blocks.present)
         return self.unit.passing(ratings) if there else np.zeros(len(ratings))
 
-    def steps(self, users: int, ratings: int, upload_blocks: int, rated_blocks: int) -> list[Step]:
+    def steps(
+        self, users: int, ratings: int, upload_blocks: int, rated_blocks: int, sharing: int
+    ) -> list[Step]:
         """The work of a round of so many users, with so many ratings, uploaded and rated blocks in all: what
-        users, the opener and the server are charged together."""
+        users, the opener and the server are charged together. sharing: users who may share the check."""
         matrix, uploaded = self.blocks.count * self.pieces, upload_blocks * self.pieces
         opens, passing = (
             int(self.scheme.opens),
             users * any(not table.always for table in self.blocks.present),
         )
-        reading = {"decrypt": (users, users * self._matrix)}
+        reading = {"decrypt": (users, users * self._matrix), "credit": (users, users * self.asked)}
         if self.rated:
-            reading = {"check": (users, users * self._matrix), "open": (users, rated_blocks * self.pieces)}
+            parts, read = self.parts(sharing), self.read or self.blocks
+            shared = users * (len(read.shared) - len(self.blocks.shared))
+            downloaded = users * read.count if self.full_text else upload_blocks + shared
+            reading = {
+                "weigh": (parts, self._matrix),
+                "settle": (1, parts),
+                "credit": (1, self.asked),
+                "seal": (users + parts, downloaded * self.pieces + self._matrix),
+                "open": (users, rated_blocks * self.pieces),
+            }
         work = reading | {
-            "credit": (users, users * self.asked),
             "update": (users, ratings),
             "passing": (passing, ratings if passing else 0),
             "encrypt": (users, uploaded),

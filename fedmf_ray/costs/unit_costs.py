@@ -18,6 +18,7 @@ import numpy as np
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.costs.tariff import NOTHING, Line, UnitCosts
 from fedmf_ray.costs.unit_openings import CouncilRound, OpenedRound
+from fedmf_ray.costs.unit_seals import SharedCheck
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.items import Items
@@ -68,8 +69,9 @@ class Columns(NamedTuple):
     """How many there are, for rules that prepare something for all of them."""
 
 
-def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
-    """Measure here, in a few seconds (the key pair and its table included)."""
+def measure(scheme: Scheme, rule: Rule, columns: Columns, rated: bool = False) -> UnitCosts:
+    """Measure here, in a few seconds (the key pair and its table included). rated: users read what they
+    rated, and share the check."""
     small, large = (_protected(scheme, rule, columns, rows) for rows in scheme.unit_rows)
     evaluator, key = scheme.sides(small.blocks.shape)
     # Members of a committee answer once for each head: those of two matrices are not the same.
@@ -87,8 +89,8 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         user.uploads(0, 1, 0, step, key, terms, heads)[0][0]
         for user, step, terms in zip(raters, steps, (small, large), strict=True)
     ]
-    rated = max(_MANY_RATINGS, rule.unit_items, columns.items)
-    readers = _terms(rule, columns, rated, update_bound=1e6)  # nobody trains: any step will do
+    many_items = max(_MANY_RATINGS, rule.unit_items, columns.items)
+    readers = _terms(rule, columns, many_items, update_bound=1e6)  # nobody trains: any step will do
     always = tuple(table for table in readers.blocks.tables if table.always)
     passing = [table.name for table in readers.blocks.tables if not table.always]
     learners = dataclasses.replace(readers, blocks=Blocks(always))
@@ -143,6 +145,7 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         for server in publishing:
             server.receive()
 
+    sharing = SharedCheck(key, (few, many), (small, large)) if rated else None
     bunches = _BUNCH * sizes[0], _BUNCH * sizes[1]
     return UnitCosts(
         decrypt=_line(sizes, read),
@@ -154,7 +157,10 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns) -> UnitCosts:
         credit=NOTHING if key.keeps_heads else Line(0.0, _line(_CREDITED, settle).each),
         reopen=reopen,
         unmask=unmask,
-        open=_line(sizes, unlock) if scheme.checks_protected else NOTHING,
+        open=_line(sizes, unlock) if sharing else NOTHING,
+        weigh=_line(sizes, sharing.check, other_work) if sharing else NOTHING,
+        settle=_line(sharing.parts, sharing.settle, other_work) if sharing else NOTHING,
+        seal=_line(sizes, sharing.seal, other_work) if sharing else NOTHING,
     )
 
 

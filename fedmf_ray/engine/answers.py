@@ -25,7 +25,7 @@ class Hosting:
     is measured alone. combine: check and add up their uploads here, on behalf of the server.
     tariff: charge by it instead of measuring; how many ratings a user has stays here. sealed: what users
     alone may see leaves the actor sealed (:mod:`fedmf_ray.engine.sealing`); nobody is charged for that.
-    rated: users are charged for opening the blocks with rows that they rated, and for checking all.
+    rated: users are charged for opening the blocks with rows that they rated, and their part of the check.
     """
 
     together: bool
@@ -49,11 +49,13 @@ class Joined(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One actor's share of reading the item matrix, what it took, and how much a user downloads."""
+    """One actor's share of reading the item matrix, and what it took. download_bytes: of a user that reads
+    all blocks. token_bytes: beside these, of everybody who reads sealed ones."""
 
     share: Share | Sealed
     cpu_s: float
     download_bytes: int
+    token_bytes: int = 0
 
 
 class Report(NamedTuple):

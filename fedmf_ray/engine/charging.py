@@ -11,6 +11,7 @@ from fedmf_ray.costs.seconds import UserCosts
 from fedmf_ray.engine.answers import Hosting, Reading
 from fedmf_ray.engine.keeper import Keeper
 from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.protocol.items import Share
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 
@@ -20,7 +21,7 @@ Integers = NDArray[np.int64]
 
 class Charging(Keeper):
     """Of a user actor. Work that is done once for all of its users is charged in full to each, but for the
-    blocks that a user does not open (``protocol.reading: rated``)."""
+    blocks that a user does not read or open (``protocol.reading: rated``)."""
 
     _round: int
     _users: Users
@@ -39,18 +40,27 @@ class Charging(Keeper):
         """How the tables are cut that users are charged for."""
         return self._hosting.tariff.blocks if self._hosting.tariff else self._terms.blocks
 
-    def _charge_reading(self, settling_cpu_s: float, readings: Sequence[Reading], opening: float) -> None:
-        """settling_cpu_s: of what every user does once everything has been read. readings: all parts.
-        opening: seconds of theirs in which blocks were opened."""
-        checking = settling_cpu_s + sum(reading.cpu_s for reading in readings) - opening
-        self._download_bytes = readings[0].download_bytes
-        parts = np.ones(len(self._users))
-        if self._rated_blocks is not None and self._hosting.tariff is None:
+    def _charge_reading(
+        self, settling_cpu_s: float, tables_cpu_s: float, readings: Sequence[Reading], shares: Sequence[Share]
+    ) -> None:
+        """settling_cpu_s, tables_cpu_s: of what every user does once everything has been read: for all
+        blocks together, and for those that it opens. readings, shares: all parts."""
+        sealing, opening = (
+            sum(getattr(share, column) for share in shares) for column in ("seal_cpu_s", "open_cpu_s")
+        )
+        settling_cpu_s += sum(reading.cpu_s for reading in readings) - opening - sealing
+        opening += tables_cpu_s
+        layout, at_once = self._terms.blocks.opening(self._round), self._key.at_once
+        users, reading = len(self._users), readings[0]
+        downloaded, opened = np.full((2, users), layout.count)
+        if self._rated_blocks is not None and shares[0].token is not None:
+            if self._terms.part_text_sparsity:
+                downloaded = self._users.upload_rows.named_counts + len(layout.shared)
             # Fewer than a key-holder works on at once may take as long.
-            layout, at_once = self._terms.blocks.opening(self._round), self._key.at_once
-            opened = self._rated_blocks + len(layout.shared)
-            parts = np.minimum(1.0, -(-opened // at_once) * at_once / layout.count)
-        self._decrypt_cpu_s = checking + opening * parts
+            rated = self._rated_blocks + len(layout.shared)
+            opened = np.minimum(layout.count, -(-rated // at_once) * at_once)
+        self._download_bytes = reading.token_bytes + reading.download_bytes * downloaded // layout.count
+        self._decrypt_cpu_s = settling_cpu_s + (sealing * downloaded + opening * opened) / layout.count
 
     def _costs(
         self,
@@ -79,7 +89,7 @@ class Charging(Keeper):
             decrypt_cpu_s=self._decrypt_cpu_s[first:stop][chosen],
             update_cpu_s=update_cpu_s[chosen],
             encrypt_cpu_s=encrypt_cpu_s[chosen],
-            download_bytes=np.full(len(user_ids), self._download_bytes),
+            download_bytes=self._download_bytes[first:stop][chosen],
             upload_bytes=upload_bytes[chosen],
             upload_rows=rows,
             upload_blocks=blocks,

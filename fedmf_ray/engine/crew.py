@@ -22,6 +22,7 @@ from fedmf_ray.engine.enrolment import Enrolment, Newcomer
 from fedmf_ray.engine.measured import ranking_of
 from fedmf_ray.engine.persistence import Gone, Lost, persist_in_round
 from fedmf_ray.engine.server_actor import ServerActor, load_items
+from fedmf_ray.engine.shared_check import SharedCheck
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.ranking import Lists, Ranking
@@ -39,7 +40,8 @@ Events = Callable[..., None]
 class Crew:
     """User actors and servers, with the matrices that opened the latest rounds.
 
-    enrolment: how users get keys. chair: of their committee, if there is one. users, joined: actors and what
+    enrolment: how users get keys. chair: of their committee, if there is one. sharing: how
+    published tables are checked. users, joined: actors and what
     each said of its users. servers: actors, in order of their ranges. items: by round, references to each
     server's message. round: the one whose matrix is the latest."""
 
@@ -67,6 +69,7 @@ class Crew:
         self._saved: Checkpoint | None = None
         self.enrolment = Enrolment(plan, backend, checkpoints.key if checkpoints else None)
         self.chair = Chair(self, plan.scheme.council) if plan.scheme.council else None
+        self.sharing = SharedCheck(self, attendance)
 
     def found(self) -> None:
         """Start a new run: keys, users, and a first matrix that one user encrypts."""
@@ -104,13 +107,13 @@ class Crew:
 
     def open(self, round_number: int) -> list[Report]:
         """Users decrypt the matrix that opens a round, and report. Each actor decrypts a part, or all."""
-        backend, messages = self.backend, self.items[round_number]
+        backend, published = self.backend, self.sharing.published(round_number)
         readers = min(len(self.users), backend.cpus, MOST_READERS)
         if readers == 1 or self.plan.scheme.lightweight:
-            parts = messages  # nothing to decrypt that would be worth sharing
+            parts = published  # nothing to decrypt that would be worth sharing
         else:
             parts = [
-                backend.call(self.users[at], "read_share", at, readers, *messages) for at in range(readers)
+                backend.call(self.users[at], "read_share", at, readers, *published) for at in range(readers)
             ]
         calls = (Call(actor, "open_round", (round_number, *parts)) for actor in self.users)
         return [backend.get(done) for _, (done,) in backend.stream(calls, self.limit)]
@@ -204,6 +207,7 @@ class Crew:
 
     def _forget_before(self, number: int) -> None:
         self.items = {at: kept for at, kept in self.items.items() if at >= number}
+        self.sharing.forget(number)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         assert self.checkpoints is not None
@@ -241,7 +245,9 @@ class Crew:
         persist_in_round(start, lambda _: None)
         actor, group = self.users[at], self.groups[at]
         for number in range(saved.round, round_number + 1):
-            backend.get(backend.call(actor, "open_round", number, *self.items[number]))
+            if not self.sharing.opened(number):
+                break  # nobody has opened it: everybody will be asked
+            backend.get(backend.call(actor, "open_round", number, *self.sharing.published(number)))
             if number < round_number:
                 fates = self._attendance.fates(number)[group.start : group.stop]
                 backend.get(backend.call(actor, "replay", fates))
@@ -265,6 +271,7 @@ class Crew:
         for actor in (*self.users, *self.servers):
             self.backend.end(actor)
         self.users, self.servers = [], []
+        self.sharing.forget()
 
     def _start_users(self) -> Handle:
         return self.backend.start(UserActor, self.plan.terms, self._hosting)

@@ -21,7 +21,7 @@ from fedmf_ray.engine.crew import Crew, Events
 from fedmf_ray.engine.facts import facts_of, placed
 from fedmf_ray.engine.measured import of_round
 from fedmf_ray.engine.observation import agreed_of, recorded_rounds, view_of
-from fedmf_ray.engine.opening import opening_of
+from fedmf_ray.engine.opening import opening_of, sealing_of
 from fedmf_ray.engine.persistence import Lost, persist, persist_in_round
 from fedmf_ray.engine.pricing import tariff
 from fedmf_ray.engine.progress import Progress
@@ -31,7 +31,7 @@ from fedmf_ray.engine.training import Trainer, Training
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.metrics import Losses, combine
 from fedmf_ray.planning.layout import notes
-from fedmf_ray.planning.participation import ABSENT, IN_TIME, Attendance, Fates
+from fedmf_ray.planning.participation import ABSENT, IN_TIME, Attendance, Fates, those_there
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.privacy.views import Agreed, View
 from fedmf_ray.scenario.schema import Scenario
@@ -210,13 +210,16 @@ class Federation:
         parts = self._deployment.seconds(costs)
         charge = self._tariff and self._tariff.at(number)
         opened = opening_of(work.openings, self._user_ids, costs, charge, self._deployment)
+        sealed = sealing_of(
+            crew.sharing.steps.get(number, []), self._user_ids, charge, self._deployment, those_there(fates)
+        )
         server_cpu_s = charge.server_cpu_s(costs.upload_blocks) if charge else work.server_cpu_s
         wall_s = time.perf_counter() - started
         gauges.set(phase=0, users_per_second=len(costs.user_id) / wall_s, train_mse=opening.losses.train_mse)
         row: Row = {
             "round": number,
             **opening.losses._asdict(),
-            **self._charged(costs, parts, fates).row(server_cpu_s, self._basis, *opened),
+            **self._charged(costs, parts, fates).row(server_cpu_s, self._basis, opened, sealed),
             "uploads": work.added,
             "refused": len(work.refused),
             "user_actors": len(crew.users),

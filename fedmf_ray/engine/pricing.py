@@ -24,16 +24,17 @@ def tariff(plan: Plan, actors: int, asked: int, backend: Backend) -> Tariff:
     shape = plan.terms.blocks.shape if len(plan.terms.blocks.shared) else None
     prepared = plan.terms.blocks.items if plan.terms.rule.prepares else 0
     columns = Columns(setting.factors, setting.biases, min(2, setting.min_raters), shape, prepared)
-    at = (backend.name, busy, scheme, plan.terms.rule, columns)
+    rated = plan.rated and scheme.checks_protected
+    at = (backend.name, busy, scheme, plan.terms.rule, columns, rated)
     if at not in _unit_costs:
 
         def measured() -> UnitCosts:
-            each = [backend.run(measure, scheme, plan.terms.rule, columns) for _ in range(busy)]
+            each = [backend.run(measure, scheme, plan.terms.rule, columns, rated) for _ in range(busy)]
             return UnitCosts.mean([backend.get(reference) for reference in each])
 
         _unit_costs[at] = persist(measured, lambda _: None, _cannot_measure)
     full_text = plan.terms.part_text_sparsity == 0
-    return Tariff(_unit_costs[at], plan.terms.blocks, scheme, asked, full_text, plan.rated)
+    return Tariff(_unit_costs[at], plan.terms.blocks, scheme, asked, full_text, rated)
 
 
 def _cannot_measure(error: Lost) -> Exception:

@@ -22,6 +22,7 @@ from fedmf_ray.engine.keeper import Sides
 from fedmf_ray.engine.lister import Lister
 from fedmf_ray.engine.opening import open_sums
 from fedmf_ray.engine.pieces import cut, pairs, runs
+from fedmf_ray.engine.sealers import Sealers
 from fedmf_ray.engine.sealing import Box
 from fedmf_ray.engine.seats import Seats
 from fedmf_ray.errors import FedMFError
@@ -31,6 +32,7 @@ from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
+from fedmf_ray.protocol.seals import Settled
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver, join_sums
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
@@ -49,7 +51,7 @@ _CACHE_RATINGS = 2048
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
-class UserActor(Charging, Lister, Seats):
+class UserActor(Charging, Lister, Seats, Sealers):
     """Hosts one or more users: their ratings and vectors never leave it."""
 
     def __init__(self, terms: Terms, hosting: Hosting) -> None:
@@ -108,30 +110,38 @@ class UserActor(Charging, Lister, Seats):
         messages = encrypt_items(initial_tables(self._terms), self._key, self._terms)
         return (*messages, cpu_clock() - started)
 
-    def read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
-        """Decrypt and check one part of the published matrix, for all users and nobody else."""
-        reading = self._read_share(part, parts, *messages)
+    def read_share(self, part: int, parts: int, *published: EncryptedItems | Settled) -> Reading:
+        """Decrypt and check one part of the published matrix, for all users and nobody else. published: a
+        message per server, and what users have settled about them, if they share the check."""
+        reading = self._read_share(part, parts, *published)
         return reading._replace(share=self._share_out(reading.share))
 
-    def _read_share(self, part: int, parts: int, *messages: EncryptedItems) -> Reading:
+    def _read_share(self, part: int, parts: int, *published: EncryptedItems | Settled) -> Reading:
+        messages = [one for one in published if isinstance(one, EncryptedItems)]
+        settled = next((one for one in published if isinstance(one, Settled)), None)
         started = cpu_clock()
-        share = read_share(messages, part, parts, self._key, self._terms, cpu_clock)
-        return Reading(share, cpu_clock() - started, sum(message.nbytes for message in messages))
+        share = read_share(messages, part, parts, self._key, self._terms, cpu_clock, settled)
+        cpu_s = cpu_clock() - started
+        if settled is None:
+            return Reading(share, cpu_s, sum(message.nbytes for message in messages))
+        whole = settled.seals.nbytes + sum(message.ciphertexts.nbytes for message in messages)
+        return Reading(share, cpu_s, whole, len(settled.token))
 
-    def open_round(self, number: int, *parts: Reading | EncryptedItems) -> Report:
+    def open_round(self, number: int, *parts: Reading | EncryptedItems | Settled) -> Report:
         """Begin the round of this number with the matrix that all readings together are, or that is read here
         from the messages; report the users' errors under it. Asked again, it says the same again."""
         readings = [part for part in parts if isinstance(part, Reading)]
         if not readings:
-            readings = [self._read_share(0, 1, *(part for part in parts if isinstance(part, EncryptedItems)))]
+            published = (part for part in parts if not isinstance(part, Reading))
+            readings = [self._read_share(0, 1, *published)]
         shares = [self._take_in(reading.share) for reading in readings]
         if shares[0].round == self._round == number and self._report is not None:
             return self._report
         started = cpu_clock()
         news = self._ledger.settle(shares, number)
+        settled = cpu_clock()
         tables = open_tables(shares, self._terms)
-        opening = sum(share.open_cpu_s for share in shares)
-        self._charge_reading(cpu_clock() - started, readings, opening)
+        self._charge_reading(settled - started, cpu_clock() - settled, readings, shares)
         before, setting = self._open and self._open[1], self._terms.setting
         users, self._round = self._users, number
         items = self._terms.rule.read(tables, setting, counted=self._round > 0)

@@ -52,3 +52,12 @@ class Attendance:
         if self.says.minimum is None:
             return int((fates == IN_TIME).sum())
         return int(np.ceil(round(self.says.minimum * int((fates != ABSENT).sum()), 9)))
+
+
+def those_there(fates: Fates) -> NDArray[np.int64]:
+    """(k,) positions of users who can do something for the others in a round: those whose uploads arrive in
+    time; if there are none, all who take part, or all."""
+    for chosen in (fates == IN_TIME, fates != ABSENT):
+        if chosen.any():
+            return np.flatnonzero(chosen)
+    return np.arange(len(fates))

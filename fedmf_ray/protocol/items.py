@@ -15,8 +15,9 @@ from fedmf_ray.fixed_point import first_beyond, would_do
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.ledger import Ledger as Ledger
 from fedmf_ray.protocol.ledger import TamperedError as TamperedError
-from fedmf_ray.protocol.ledger import tampered
+from fedmf_ray.protocol.ledger import not_sealed, tampered
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Proof
+from fedmf_ray.protocol.seals import Sealer, Settled, Token, check_credited, check_seals
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.schemes import KeyHolder, Piece
 from fedmf_ray.schemes.tags import INITIAL
@@ -66,7 +67,8 @@ class Share:
     server, its share of the weighted sum, of the pads of the users that were credited, and (one share only)
     the number in the sum of tags. fresh: its share of the weighted sum of fresh blocks, which the next round
     starts without. Empty where nothing is tagged, or tables are sealed. heads: for each server, that of the
-    tables before and their own, where schemes keep heads.
+    tables before and their own, where schemes keep heads. token: of tables that were read under seals; no
+    tags are weighed then.
     """
 
     round: int
@@ -77,8 +79,11 @@ class Share:
     tags: list[mpz]
     fresh: list[mpz]
     heads: list[tuple[bytes, bytes]] = field(default_factory=list)
+    token: Token | None = None
     open_cpu_s: float = 0.0
     """What opening its blocks took, of the seconds that reading took, by the clock that was given."""
+    seal_cpu_s: float = 0.0
+    """What checking their seals took."""
 
     def compact(self) -> Share:
         """The same with integers of half the width, where they fit: less to seal and to open."""
@@ -93,13 +98,17 @@ def read_share(
     key: KeyHolder,
     terms: Terms,
     clock: Callable[[], float] = float,
+    settled: Settled | None = None,
 ) -> Share:
     """Decrypt one of so many parts of the tables, and do as much of checking them. clock: CPU seconds.
+    settled: the seals of users who have checked them; only seals are checked then.
 
     Raises :class:`TamperedError` for a message that no honest server sends, and for a plaintext that no sum
     of uploads can be.
     """
-    layout = _check_form(messages, key, terms)
+    layout = check_form(messages, key, terms)
+    if settled is not None:
+        return _read_sealed(messages, settled, part, parts, key, terms, clock)
     begin, end = (_cut(layout.count, at, parts, key.at_once) for at in (part, part + 1))
     authenticator, round_number = key.authenticator, messages[0].round
     integers, weighed, pads, tags, fresh, open_cpu_s = [], [], [], [], [], 0.0
@@ -127,10 +136,54 @@ def read_share(
     # Servers share an upload or refuse it together: one of them knows them all.
     credited = messages[0].credited[part::parts]
     heads = [key.heads_of(one) for one in messages] if key.keeps_heads else []
-    return Share(round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads, open_cpu_s)
+    return Share(
+        round_number, _joined(integers), credited, weighed, pads, tags, fresh, heads, open_cpu_s=open_cpu_s
+    )
 
 
-def _check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> Blocks:
+def _read_sealed(
+    messages: Sequence[EncryptedItems],
+    settled: Settled,
+    part: int,
+    parts: int,
+    key: KeyHolder,
+    terms: Terms,
+    clock: Callable[[], float],
+) -> Share:
+    """Check seals first: which block is none of the sealed ones must not depend on what is in it."""
+    number = messages[0].round
+    layout = terms.blocks.opening(number)
+    begin, end = (_cut(layout.count, at, parts, key.at_once) for at in (part, part + 1))
+    integers, open_cpu_s, seal_cpu_s = [], 0.0, 0.0
+    for server, message in enumerate(messages):
+        first, size = message.first, len(message.ciphertexts)
+        blocks = np.arange(max(begin, first), max(begin, first, min(end, first + size)))
+        try:
+            if server == 0:
+                token = Sealer(key).token(settled.token, number)
+                check_credited(token, message.credited)
+            started = clock()
+            check_seals(token, blocks, message.ciphertexts[blocks - first], settled.seals[blocks])
+            checked = clock()
+            integers.append(key.read(message, blocks - first))
+        except (IndexError, OverflowError, TypeError, ValueError) as error:
+            raise not_sealed(number, server) from error
+        seal_cpu_s, open_cpu_s = seal_cpu_s + checked - started, open_cpu_s + clock() - checked
+    return Share(
+        round=number,
+        integers=_joined(integers),
+        credited=messages[0].credited[part::parts],
+        weighed=[],
+        pads=[],
+        tags=[],
+        fresh=[],
+        token=token,
+        open_cpu_s=open_cpu_s,
+        seal_cpu_s=seal_cpu_s,
+    )
+
+
+def check_form(messages: Sequence[EncryptedItems], key: KeyHolder, terms: Terms) -> Blocks:
     """How the tables are cut that open the round which the messages name.
 
     Whoever is credited twice, or by some servers only, would make tags agree with what nobody uploaded.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,10 +16,14 @@ from fedmf_ray.schemes import AnotherSet, KeyHolder, Known
 
 if TYPE_CHECKING:
     from fedmf_ray.protocol.items import Share
+    from fedmf_ray.protocol.seals import Token
 
 T = TypeVar("T")
 
 _HEAD_BYTES = 32
+
+NO_TOKEN = bytes(32)
+"""What stands for the token of the tables before the first ones."""
 
 
 class TamperedError(FedMFError):
@@ -32,11 +37,33 @@ def tampered(round_number: object, server: int) -> TamperedError:
     )
 
 
+def not_sealed(round_number: object, server: int) -> TamperedError:
+    return TamperedError(
+        f"round {round_number!r:.20}: the item matrix of server {server} is not the one that users have "
+        "checked and sealed: the server, or a user who sealed it, sent something else"
+    )
+
+
+@dataclass
+class Weighed:
+    """What has been found out of one server's tables, in parts.
+
+    tag: the number in the sum of tags. pads: of the users that are credited. blocks, fresh: weighed sums of
+    blocks, and of those that the next round starts without.
+    """
+
+    tag: mpz = field(default_factory=mpz)
+    pads: list[mpz] = field(default_factory=list)
+    blocks: list[mpz] = field(default_factory=list)
+    fresh: list[mpz] = field(default_factory=list)
+
+
 class Ledger:
     """What the sums of tags should be, or where schemes keep heads, which tables were read last.
 
     balance: for each server, the pads of everything that it has been credited with up to ``round``, and the
     weighted sums of fresh blocks that it has reset since; or the head of its tables, as a number.
+    tokens: by round, of the latest tables that were read under seals, and of those before.
     """
 
     def __init__(
@@ -45,6 +72,7 @@ class Ledger:
         terms: Terms,
         balance: Sequence[int] | None = None,
         round_number: int | None = None,
+        tokens: Mapping[int, bytes] | None = None,
     ) -> None:
         authenticator, self._firsts = key.authenticator, terms.blocks.borders[:-1]
         self._key, self._terms = key, terms
@@ -60,6 +88,7 @@ class Ledger:
             self.balance = authenticator.start(self._firsts)
         neutral = mpz(0) if authenticator is None else authenticator.join([])
         self._reset = [neutral] * len(self.balance)
+        self.tokens = dict(tokens) if tokens else {-1: NO_TOKEN}
 
     @property
     def run(self) -> bytes:
@@ -115,7 +144,13 @@ class Ledger:
         the same pads, and could forge a tag from the difference. Tables that have been settled before are
         held against the same balance again; returns whether these have not, so that their credits are news.
         """
-        if {share.round for share in shares} != {round_number} or round_number - self._round not in (0, 1):
+        if {share.round for share in shares} != {round_number}:
+            raise tampered(round_number, 0)
+        if shares[0].token is not None:
+            if any(share.token != shares[0].token for share in shares):
+                raise tampered(round_number, 0)
+            return self.follow(shares[0].token, round_number)
+        if round_number - self._round not in (0, 1):
             raise tampered(round_number, 0)
         again = round_number == self._round
         if self._key.keeps_heads:
@@ -139,14 +174,58 @@ class Ledger:
         authenticator = self._key.authenticator
         if authenticator is None:
             return
-        join = authenticator.join
-        for server, (before, tag) in enumerate(zip(self.balance, shares[0].tags, strict=True)):
-            news = [] if again else [self._reset[server], *(share.pads[server] for share in shares)]
-            now = join([before, *news])
-            if tag != join([now, *(share.weighed[server] for share in shares)]):
-                raise tampered(shares[0].round, server)
-            self.balance[server] = now
-            self._reset[server] = join([share.fresh[server] for share in shares])
+        sums = [
+            Weighed(
+                tag,
+                [share.pads[server] for share in shares],
+                [share.weighed[server] for share in shares],
+                [share.fresh[server] for share in shares],
+            )
+            for server, tag in enumerate(shares[0].tags)
+        ]
+        self.balance = self.balanced(shares[0].round, sums)
+        self._reset = [authenticator.join(one.fresh) for one in sums]
+
+    def balanced(self, round_number: int, sums: Sequence[Weighed]) -> list[mpz]:
+        """The balance under the tables that open a round, if they add up: the latest ones again, or the ones
+        after them. sums: of each server. Raises :class:`TamperedError`."""
+        authenticator = self._key.authenticator
+        assert authenticator is not None
+        join, again, balance = authenticator.join, round_number == self._round, list[mpz]()
+        if not again and round_number != self._round + 1:
+            raise tampered(round_number, 0)
+        for server, (before, one) in enumerate(zip(self.balance, sums, strict=True)):
+            now = before if again else join([before, self._reset[server], *one.pads])
+            if one.tag != join([now, *one.blocks]):
+                raise tampered(round_number, server)
+            balance.append(now)
+        return balance
+
+    def token_before(self, round_number: int) -> bytes:
+        """Of the tables before those that open a round."""
+        return self.tokens.get(round_number - 1, NO_TOKEN)
+
+    def follow(self, token: Token, round_number: int) -> bool:
+        """Take the tables of this token for those that open a round, if they follow from what was read last
+        here: the latest ones again, or later ones. Whoever has not read those between takes it from the token
+        what the next ones are held against. Returns whether they are news.
+
+        Raises :class:`TamperedError`.
+        """
+        again, before = round_number == self._round, self.tokens.get(round_number - 1, token.previous)
+        fits = (
+            token.round == round_number >= self._round
+            and token.previous == before
+            and self.tokens.get(round_number, token.value) == token.value
+            and len(token.balance) == len(token.reset) == len(self.balance)
+            and (not again or list(token.balance) == self.balance)
+        )
+        if not fits:
+            raise tampered(round_number, 0)
+        self.balance, self._reset = list(token.balance), list(token.reset)
+        self.tokens = {round_number - 1: token.previous, round_number: token.value}
+        self._round = round_number
+        return not again
 
 
 def _number(head: bytes) -> mpz:

@@ -13,7 +13,7 @@ from fedmf_ray.errors import FedMFError
 from fedmf_ray.report.figures import PAGE_INCHES, bar_names, bars_height, new_figure, styled
 from fedmf_ray.report.names import describe, marked, numbered
 from fedmf_ray.report.pictures import TooMuchError, picture
-from fedmf_ray.report.runs import Run, Study, need, with_basis, with_opening
+from fedmf_ray.report.runs import TOGETHER, Run, Study, need, with_basis, with_opening
 from fedmf_ray.report.series import title, varied
 
 PARTS = {
@@ -24,11 +24,12 @@ PARTS = {
     "upload": "slowest_upload_s",
     "server": "server_cpu_s",
     "open": "open_s",
+    "seal": "seal_s",
 }
 """Names of the parts and their columns. The names are true for every scheme: not every run encrypts."""
 
 _MANY_BARS = 36
-_COLOURS = ("#c6dbef", "#0b2c55", "#f2c14e", "#c04a10", "#9ecae1", "#a8a8a8", "#4a7c59")
+_COLOURS = ("#c6dbef", "#0b2c55", "#f2c14e", "#c04a10", "#9ecae1", "#a8a8a8", "#4a7c59", "#b5838d")
 
 COLUMNS = (*PARTS.values(), "protocol_s")
 
@@ -67,9 +68,11 @@ def breakdown(
     figure, (axis,) = new_figure(width=width, height=0.9 + bars_height(len(table), width))
     left = np.zeros(len(table))
     totals = table["protocol_s"].to_numpy(float)
+    handles = []
     for (part, column), colour in zip(PARTS.items(), _COLOURS, strict=True):
-        if column == "open_s" and not table[column].any():
-            continue  # no scheme here has an opening
+        if column in TOGETHER and not table[column].any():
+            continue  # no run here has that
+        handles.append(Patch(color=colour, label=part))
         lengths = table[column].to_numpy(float) / (1 if seconds else totals / 100)
         # By position, not by name: two bars of one name would be drawn over each other.
         bars = axis.barh(range(len(table)), lengths, left=left, color=colour, label=part, height=0.6)
@@ -95,7 +98,6 @@ def breakdown(
         axis.set_xticks([0, 25, 50, 75, 100])
     else:
         axis.xaxis.get_major_locator().set_params(nbins=6 if width > 5 else 4)
-    handles = [Patch(color=colour, label=part) for part, colour in zip(PARTS, _COLOURS, strict=True)]
     columns = 6 if width > 5 else 3
     figure.legend(
         handles=handles, loc="outside lower left", ncols=columns, handlelength=1.2, columnspacing=1.2

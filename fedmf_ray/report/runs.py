@@ -141,6 +141,10 @@ def read_study_folder(path: str | Path) -> Study:
     return Study(path, text, cells, rounds)
 
 
+TOGETHER = frozenset({"open_s", "seal_s"})
+"""Seconds of what users do for all in a round."""
+
+
 def with_basis(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a column ``basis``; before there was one, every second was measured."""
     if "basis" in table:
@@ -149,8 +153,8 @@ def with_basis(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_opening(table: pd.DataFrame) -> pd.DataFrame:
-    """With a column ``open_s``: runs of an earlier version, in which nobody opened sums, have none."""
-    return table if "open_s" in table else table.assign(open_s=0.0)
+    """With the columns :data:`TOGETHER`: runs of an earlier version, in which nobody did that, lack some."""
+    return table.assign(**{column: 0.0 for column in TOGETHER if column not in table})
 
 
 def _read_study(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
@@ -165,7 +169,7 @@ def _read_study(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
         table = pd.read_csv(file, usecols=[column for column in header if column in wanted])
     except (OSError, ValueError) as error:
         raise FedMFError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    table = with_opening(table) if columns and "open_s" in columns else table
+    table = with_opening(table) if TOGETHER.intersection(columns or ()) else table
     table.attrs["source"] = str(path)
     need(table, columns or ())
     return table
@@ -194,7 +198,7 @@ def read_any(
             found.append((path, _name(path), read_study(path, columns=columns)))
         elif not _half_written(path):
             run = read_run(path)
-            rounds = with_opening(run.rounds) if columns and "open_s" in columns else run.rounds
+            rounds = with_opening(run.rounds) if TOGETHER.intersection(columns or ()) else run.rounds
             need(rounds, columns or ())
             found.append((path, run.label, rounds))
     if not found:

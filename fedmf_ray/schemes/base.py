@@ -121,7 +121,7 @@ class Scheme(ABC):
 
     checks_protected: ClassVar[bool] = False
     """Published tables are checked as they are: users need not open rows to know that these are the sum of
-    uploads."""
+    uploads, and can share that check (:mod:`fedmf_ray.protocol.seals`)."""
 
     opens: ClassVar[bool] = False
     """Whether the sums of a round must be opened by a user before they can be published."""
@@ -164,6 +164,10 @@ class Scheme(ABC):
 
     def tag_bytes(self) -> int:
         """Bytes on the wire of a tag; 0 where nothing is tagged."""
+        return 0
+
+    def number_bytes(self) -> int:
+        """Of a number that its tags are made of, for schemes that say ``checks_protected``."""
         return 0
 
     def published_bytes(self, shape: Shape, blocks: int) -> int:

@@ -175,6 +175,10 @@ class KeyHolder:
         assert message.proof is not None
         return message.proof.before, message.head
 
+    def derive(self, purpose: bytes) -> bytes:
+        """32 bytes that users alone can have, for schemes that say ``checks_protected``."""
+        raise NotImplementedError
+
     def secrets(self) -> Secrets:
         """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again. Nothing
         that the server may have is among them."""

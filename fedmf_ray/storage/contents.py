@@ -35,7 +35,7 @@ _COSTS: Meanings = {
     "estimated.",
     "protocol_s": "What the round would take with one device per user: the slowest user, then the server. "
     "The sum "
-    "of the five `slowest_*_s`, `server_cpu_s` and `open_s`. Derived.",
+    "of the five `slowest_*_s`, `server_cpu_s`, `open_s` and `seal_s`. Derived.",
     "slowest_download_s": "Of the slowest user: receiving the item matrix. Derived.",
     "slowest_decrypt_s": "Of the slowest user: reading the item matrix, on its own device. Derived.",
     "slowest_update_s": "Of the slowest user: computing its steps, on its own device. Derived.",
@@ -47,6 +47,10 @@ _COSTS: Meanings = {
     "opening them on its own device, sending what opens them. 0 elsewhere. Derived.",
     "open_cpu_s": "CPU seconds that it spent on that. See `basis`.",
     "open_bytes": "Bytes that it received and sent for that. Counted.",
+    "seal_s": "Of the users who check and seal the item matrix for all (`protocol.reading: rated`): the "
+    "slowest of each step, on its own device and link. 0 elsewhere. Derived.",
+    "seal_cpu_s": "CPU seconds that all of them spent on that. See `basis`.",
+    "seal_bytes": "Bytes that all of them received and sent for that. Counted.",
     "user_cpu_s_max": "The most CPU seconds that one user spent, on this machine. See `basis`.",
     "user_decrypt_cpu_s_mean": "CPU seconds that a user spent on reading the matrix, mean over users. See "
     "`basis`.",

@@ -32,6 +32,8 @@ def save(part: Part, users: Users, ledger: Ledger, round_number: int) -> str:
             "decoys": np.concatenate(users.upload_rows.decoys),
             "decoy_counts": np.array([len(rows) for rows in users.upload_rows.decoys]),
             "balance": numbers_to_array([int(n) for n in ledger.balance]),
+            "tokens": np.array([list(token) for token in ledger.tokens.values()], np.uint8),
+            "token_rounds": np.array(list(ledger.tokens)),
             "run": np.frombuffer(ledger.run, np.uint8),
             "ratings": users.digests(),
             "round": np.array(round_number),
@@ -72,4 +74,5 @@ def load(
     if run := parts[0]["run"].tobytes():  # of schemes that bind it; others may be frozen
         key.run = run
     balance = array_to_numbers(parts[0]["balance"])
-    return users, Ledger(key, terms, balance, int(parts[0]["round"]))
+    rounds, tokens = parts[0]["token_rounds"].tolist(), map(bytes, parts[0]["tokens"])
+    return users, Ledger(key, terms, balance, int(parts[0]["round"]), dict(zip(rounds, tokens, strict=True)))

@@ -18,14 +18,15 @@ import numpy as np
 import pandas as pd
 
 from fedmf_ray.costs.devices import Deployment
-from fedmf_ray.costs.seconds import ESTIMATED, NO_OPENING, OpeningCosts, RoundCosts
+from fedmf_ray.costs.seconds import ESTIMATED, NO_OPENING, OpeningCosts, RoundCosts, Taken
 from fedmf_ray.costs.tariff import Step, Tariff, UnitCosts
 from fedmf_ray.engine.backends import Backend
+from fedmf_ray.engine.opening import sealing_of
 from fedmf_ray.engine.pricing import tariff
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.planning import placement
 from fedmf_ray.planning.layout import layout_line
-from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Attendance, Fates
+from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Attendance, Fates, those_there
 from fedmf_ray.planning.placement import Memory, memory_of
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.blocks import Blocks
@@ -51,6 +52,8 @@ class Work:
     combined: bool
     servers: int
     opening: OpeningCosts = NO_OPENING
+    sealing_cpu_s: float = 0.0
+    """Checking and sealing what is published, by users who share that."""
 
     def wall_s(self, actors: int, cpus: int) -> float:
         """Seconds of a round with actors that run on so many CPUs; servers add while users train."""
@@ -65,11 +68,13 @@ class Work:
                 (self.train_s + self.receive_s) / cpus,
                 self.receive_s / min(self.servers, cpus),
             )
-        return opening + working + self.publish_s / min(self.servers, cpus) + self.opening.cpu_s
+        together = self.opening.cpu_s + self.sealing_cpu_s / busy
+        return opening + working + self.publish_s / min(self.servers, cpus) + together
 
     def cpu_s(self, actors: int) -> float:
         reading = self.decrypt_s * (1 if self.shared else actors)
-        return reading + self.train_s + self.receive_s + self.publish_s + self.opening.cpu_s
+        together = self.opening.cpu_s + self.sealing_cpu_s
+        return reading + self.train_s + self.receive_s + self.publish_s + together
 
 
 @dataclass(frozen=True)
@@ -170,13 +175,15 @@ def estimate(scenario: Scenario, backend: Backend) -> Estimate:
         in_time = np.flatnonzero(fates == IN_TIME)
         opener = plan.population.user_ids[int(in_time[0])] if len(in_time) else 0
         open_s = deployment.opening_s(opener, deployed.opening) if deployed.opening.messages else 0.0
-        row = costs.row(server_cpu_s, ESTIMATED, deployed.opening, open_s) | arriving
+        user_ids = plan.population.user_ids
+        sealing = sealing_of([], user_ids, prices.at(at), deployment, those_there(fates))
+        row = costs.row(server_cpu_s, ESTIMATED, Taken(deployed.opening, open_s), sealing) | arriving
         return Estimate(
             row={**row, "user_actors": actors, "wall_s": here.wall_s(actors, backend.cpus)},
             rounds=len(rounds),
             users=users,
             actors=actors,
-            deployed_cpu_s=costs.user_cpu_s + server_cpu_s + deployed.opening.cpu_s,
+            deployed_cpu_s=costs.user_cpu_s + server_cpu_s + deployed.opening.cpu_s + sealing.costs.cpu_s,
             work=here,
             memory=memory_of(plan),
             layout=layout_line(costed),
@@ -228,9 +235,11 @@ def _priced(
         combined=actors < len(fates) and plan.scheme.combines,
         servers=plan.terms.blocks.servers,
         opening=prices.opening(np.concatenate(blocks)),
+        sealing_cpu_s=sum(count * each.cpu_s for count, each in prices.sealing(len(those_there(fates)))),
     )
     uploaded = np.concatenate(blocks)
-    return costs, work, prices.steps(len(uploaded), ratings, int(uploaded.sum()), rated_blocks)
+    steps = prices.steps(len(uploaded), ratings, int(uploaded.sum()), rated_blocks, len(those_there(fates)))
+    return costs, work, steps
 
 
 def write_rows(output: Path, estimates: Sequence[tuple[dict[str, Any], Estimate]]) -> Path:

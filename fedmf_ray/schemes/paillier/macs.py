@@ -28,6 +28,7 @@ whose authenticators are for plaintexts.)
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import secrets
 from collections import Counter
@@ -134,6 +135,10 @@ class CiphertextAuthenticator(Authenticator):
         text += b"".join(part.to_bytes(8, "little", signed=True) for part in label)
         return hashlib.shake_256(text).digest(size)
 
+    def derive(self, purpose: bytes) -> bytes:
+        """As of :meth:`KeyHolder.derive`."""
+        return hmac.digest(self._secret, purpose, "sha256")
+
     def read(self, message: EncryptedItems) -> mpz:
         element, initial, _ = self._parts(message)
         number = mpz.from_bytes(element, "little") % self.modulus
@@ -183,7 +188,11 @@ class PaillierKeyHolder(KeyHolder):
         ]
 
     def weigh(self, blocks: Integers, integers: Integers, wire: Wire) -> mpz:
+        """Of ciphertexts alone; integers may be empty."""
         return self.authenticator.weigh(blocks, wire)
+
+    def derive(self, purpose: bytes) -> bytes:
+        return self.authenticator.derive(purpose)
 
 
 class CiphertextTags(Tags):

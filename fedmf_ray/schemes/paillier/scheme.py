@@ -62,6 +62,10 @@ class Paillier(Scheme):
     def block_bytes(self, shape: Shape) -> int:
         return self.pieces(shape) * (self.key_bits // 4)
 
+    def number_bytes(self) -> int:
+        """Modulo the square of a prime."""
+        return self.key_bits // 8
+
     @property
     def label(self) -> str:
         return f"{self.name}, {self.key_bits} bits"

@@ -1,0 +1,300 @@
+"""Users share the check of published tables, and seal what they checked, so that everybody else reads its
+own blocks alone (``protocol.reading: rated``).
+
+    check → settle → seal → read
+
+1. *Check.* The blocks are cut into parts (:func:`cut_parts`). A *sealer* downloads one, weighs it, and sends
+   the *settler*, encrypted, a digest of its bytes and what it weighs.
+2. *Settle.* The settler has the sum of tags and the list of those that are credited, and holds all shares
+   together against them, as a user alone would. It sends everybody, encrypted, a :class:`Token`: which tables
+   these are, and what the next ones are held against.
+3. *Seal.* A sealer whose digest the settler has got sends a MAC of 16 bytes for each of its blocks, under the
+   token: the round, these tables and all before them.
+4. *Read.* A user follows the token from the one that it read last, and checks the seals of the blocks that it
+   downloads before it opens any.
+
+Servers pass all this on, and learn nothing but whether tables are accepted. A sealer or a settler can lie to
+users; any user can spoil V anyway. A liar who works with the server is a user with the key who does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.protocol.ledger import Ledger, Weighed, tampered
+from fedmf_ray.protocol.messages import EncryptedItems
+from fedmf_ray.schemes import KeyHolder
+
+Integers = NDArray[np.int64]
+Wire = NDArray[np.uint8]
+
+SEAL_BYTES = 16
+DIGEST_BYTES = 32
+_NONCE_BYTES, _MAC_BYTES = 12, 16
+_LETTER_BYTES = _NONCE_BYTES + _MAC_BYTES
+_NO_INTEGERS: Integers = np.zeros((0, 0), np.int64)
+
+
+class Part(NamedTuple):
+    """Consecutive blocks of one server: first to stop (exclusive)."""
+
+    server: int
+    first: int
+    stop: int
+
+
+def cut_parts(layout: Blocks, count: int) -> list[Part]:
+    """About so many parts of all blocks, of about the same size: as many of each server as its share is, one
+    at least."""
+    parts = []
+    for server, (first, stop) in enumerate(layout.ranges):
+        size = stop - first
+        each = min(size, max(1, round(count * size / layout.count)))
+        cuts = [first + size * at // each for at in range(each + 1)] if each else []
+        parts += [Part(server, *pair) for pair in itertools.pairwise(cuts)]
+    return parts
+
+
+def part_count(layout: Blocks, block_bytes: int, number_bytes: int, users: int) -> int:
+    """In how many parts so many users check tables: a sealer then downloads about as much as the settler,
+    who gets a share from each."""
+    wanted = math.sqrt(layout.count * block_bytes / share_bytes(number_bytes))
+    return max(1, min(round(wanted), layout.count, users))
+
+
+def share_bytes(number_bytes: int) -> int:
+    """Of a sealer's message to the settler; number_bytes: of a number that tags are made of."""
+    return 2 * DIGEST_BYTES + 2 * number_bytes + _LETTER_BYTES
+
+
+def token_bytes(number_bytes: int, servers: int) -> int:
+    """Of the settler's message to everybody."""
+    return 3 * DIGEST_BYTES + 2 * servers * number_bytes + _LETTER_BYTES
+
+
+@dataclass(frozen=True)
+class Token:
+    """Which tables users have checked.
+
+    previous: the token of the tables before. root: a digest of the digests of all parts. credited: one of the
+    list of those who are credited. balance, reset: what a :class:`Ledger` holds the next tables against, for
+    each server. value: what follows from all that and a secret of the users; seals are made with it.
+    """
+
+    round: int
+    previous: bytes
+    root: bytes
+    credited: bytes
+    balance: tuple[mpz, ...]
+    reset: tuple[mpz, ...]
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What the settler sends: the token for everybody, encrypted, and to sealers the digests of all parts."""
+
+    token: bytes
+    digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What readers get beside published tables: the token, encrypted, and (blocks, 16) uint8 seals."""
+
+    token: bytes
+    seals: Wire
+
+
+class Sealer:
+    """What any user does about the check that users share: it has the key."""
+
+    def __init__(self, key: KeyHolder) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        assert key.authenticator is not None
+        self._key, self._authenticator = key, key.authenticator
+        self._letters = AESGCM(key.derive(b"what sealers and settlers write"))
+        self._secret = key.derive(b"tokens")
+        self._number_bytes = -(-int(self._authenticator.modulus).bit_length() // 8)
+
+    def check(
+        self,
+        messages: Sequence[EncryptedItems],
+        layout: Blocks,
+        at: int,
+        parts: Sequence[Part],
+        before: bytes,
+    ) -> tuple[bytes, bytes]:
+        """Part number ``at`` of tables whose form has been checked: its digest, and what to send the settler.
+        before: the token of the tables before."""
+        part = parts[at]
+        message, blocks = messages[part.server], np.arange(part.first, part.stop)
+        wire = message.ciphertexts[blocks - message.first]
+        digest, again = _digest(wire), np.isin(blocks, layout.fresh)
+        numbers = [self._key.weigh(blocks, _NO_INTEGERS, wire), self._authenticator.join([])]
+        if again.any():
+            numbers[1] = self._key.weigh(blocks[again], _NO_INTEGERS, wire[again])
+        text = digest + before + self._written(numbers)
+        return digest, self._enclose(_label(b"check", message.round, at, len(parts)), text)
+
+    def settle(
+        self,
+        shares: Sequence[bytes],
+        messages: Sequence[EncryptedItems],
+        parts: Sequence[Part],
+        ledger: Ledger,
+    ) -> Settlement:
+        """Hold all shares, in the order of their parts, against the tags of tables whose form has been
+        checked.
+
+        Raises :class:`~fedmf_ray.protocol.ledger.TamperedError` unless these are the sum of what servers say
+        they are, and follow from the tables that were read last here.
+        """
+        number, join = messages[0].round, self._authenticator.join
+        before = ledger.token_before(number)
+        digests, sums = list[bytes](), [Weighed() for _ in messages]
+        for at, (share, part) in enumerate(zip(shares, parts, strict=True)):
+            try:
+                digest, previous, numbers = self._read(share, _label(b"check", number, at, len(parts)))
+            except ValueError as error:
+                raise tampered(number, part.server) from error
+            if previous != before:
+                raise tampered(number, part.server)
+            digests.append(digest)
+            sums[part.server].blocks.append(numbers[0])
+            sums[part.server].fresh.append(numbers[1])
+        for server, (one, message) in enumerate(zip(sums, messages, strict=True)):
+            try:
+                one.tag = self._authenticator.read(message)
+                one.pads.append(self._authenticator.pads(message, slice(None)))
+            except (IndexError, OverflowError, TypeError, ValueError) as error:
+                raise tampered(number, server) from error
+        balance = ledger.balanced(number, sums)
+        reset = [join(one.fresh) for one in sums]
+        text = before + _root(digests) + _digest(messages[0].credited) + self._written([*balance, *reset])
+        return Settlement(self._enclose(_label(b"token", number), text), tuple(digests))
+
+    def token(self, letter: bytes, number: int) -> Token:
+        """The token of the tables that open a round, from the settler's message.
+
+        Raises ``ValueError`` for anything else.
+        """
+        label = _label(b"token", number)
+        text = self._open(letter, label)
+        before, root, credited = (text[at * DIGEST_BYTES : (at + 1) * DIGEST_BYTES] for at in range(3))
+        numbers = self._numbers(text[3 * DIGEST_BYTES :])
+        servers = len(numbers) // 2
+        value = hmac.digest(self._secret, label + text, "sha256")
+        return Token(
+            number, before, root, credited, tuple(numbers[:servers]), tuple(numbers[servers:]), value
+        )
+
+    def seal(
+        self,
+        settlement: Settlement,
+        messages: Sequence[EncryptedItems],
+        at: int,
+        parts: Sequence[Part],
+        before: bytes,
+        digest: bytes,
+    ) -> Wire:
+        """(blocks, 16) seals of a part that was checked here. before, digest: as :meth:`check` had and gave
+        them.
+
+        Raises ``ValueError`` unless the settler has got the same: a server may have sent it what this sealer
+        wrote of other bytes, in an earlier attempt.
+        """
+        part = parts[at]
+        message = messages[part.server]
+        token, digests = self.token(settlement.token, message.round), settlement.digests
+        wire = message.ciphertexts[part.first - message.first : part.stop - message.first]
+        known = len(digests) == len(parts) and _root(digests) == token.root and token.previous == before
+        if not (known and digests[at] == digest == _digest(wire)):
+            raise ValueError("the settler has settled something else than what was checked here")
+        return seals_of(token, np.arange(part.first, part.stop), wire)
+
+    def differing(self, one: Sequence[bytes], other: Sequence[bytes], number: int) -> list[tuple[int, bool]]:
+        """Parts of which two sealers, one each, have sent different shares, and whether of the same bytes."""
+        found = []
+        for at, pair in enumerate(zip(one, other, strict=True)):
+            label = _label(b"check", number, at, len(one))
+            (digest, _, numbers), (again, _, others) = (self._read(share, label) for share in pair)
+            if (digest, numbers) != (again, others):
+                found.append((at, digest == again))
+        return found
+
+    def _read(self, share: bytes, label: bytes) -> tuple[bytes, bytes, list[mpz]]:
+        """Of a sealer's message: the digest, the token before, and two numbers."""
+        text = self._open(share, label)
+        numbers = self._numbers(text[2 * DIGEST_BYTES :])
+        return text[:DIGEST_BYTES], text[DIGEST_BYTES : 2 * DIGEST_BYTES], numbers
+
+    def _written(self, numbers: Sequence[mpz]) -> bytes:
+        return b"".join(int(number).to_bytes(self._number_bytes, "little") for number in numbers)
+
+    def _numbers(self, text: bytes) -> list[mpz]:
+        size = self._number_bytes
+        return [mpz.from_bytes(text[at : at + size], "little") for at in range(0, len(text), size)]
+
+    def _enclose(self, label: bytes, text: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._letters.encrypt(nonce, text, label)
+
+    def _open(self, letter: bytes, label: bytes) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
+        if type(letter) is not bytes or len(letter) < _LETTER_BYTES:
+            raise ValueError("is no message of a user")
+        try:
+            return self._letters.decrypt(letter[:_NONCE_BYTES], letter[_NONCE_BYTES:], label)
+        except InvalidTag:
+            raise ValueError("is no message of a user, or one for something else") from None
+
+
+def seals_of(token: Token, blocks: Integers, wire: Wire) -> Wire:
+    """(k, 16) the seals of some blocks, (k, pieces, bytes) on the wire, that tables of this token hold."""
+    start = hashlib.blake2b(key=token.value, digest_size=SEAL_BYTES, person=b"fedmf-ray seal")
+    seals = bytearray()
+    for block, row in zip(blocks.tolist(), np.ascontiguousarray(wire), strict=True):
+        mac = start.copy()
+        mac.update(block.to_bytes(8, "little"))
+        mac.update(row)
+        seals += mac.digest()
+    return np.frombuffer(bytes(seals), np.uint8).reshape(len(blocks), SEAL_BYTES)
+
+
+def check_seals(token: Token, blocks: Integers, wire: Wire, seals: Wire) -> None:
+    """Raise ``ValueError`` unless blocks have the seals, (k, 16), of what was checked."""
+    if not np.array_equal(seals_of(token, blocks, wire), seals):
+        raise ValueError("a block is not the one that was checked and sealed")
+
+
+def check_credited(token: Token, credited: Integers) -> None:
+    """Raise ``ValueError`` unless these are the users whom the settler saw credited."""
+    if _digest(credited) != token.credited:
+        raise ValueError("other users are credited than was checked")
+
+
+def _root(digests: Sequence[bytes]) -> bytes:
+    return hashlib.blake2b(b"".join(digests), digest_size=DIGEST_BYTES, person=b"fedmf-ray root").digest()
+
+
+def _digest(array: NDArray[np.uint8] | Integers) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=DIGEST_BYTES).digest()
+
+
+def _label(purpose: bytes, number: int, *which: int) -> bytes:
+    return purpose + b"".join(one.to_bytes(8, "little") for one in (number, *which))
