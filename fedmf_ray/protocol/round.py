@@ -1,6 +1,6 @@
 """One round of FedMF on one page: who acts, what message goes where, which cost column it fills.
 
-    train → add → close → open → publish → read
+    train → add → close → open → publish → seal → read
 
 :data:`ROUND` is that list as data; :class:`Local` does it in one process, in the same order. The engine
 (:mod:`fedmf_ray.engine.training`) does it on actors, where users train while servers add, and whatever dies
@@ -19,13 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.learning.items import Items
-from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.items import (
+    Ledger,
+    check_form,
+    encrypt_items,
+    initial_tables,
+    open_tables,
+    read_share,
+)
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, Upload
+from fedmf_ray.protocol.seals import Sealer, Settled, cut_parts
 from fedmf_ray.protocol.server import Roster, Server, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
-from fedmf_ray.schemes import Scheme
+from fedmf_ray.schemes import KeyHolder, Scheme
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +44,7 @@ class Who(Enum):
     USERS = "every user that takes part"
     SERVERS = "every server"
     OPENER = "one user, or nobody if the scheme has no opening"
+    SEALERS = "some users, a part each, if users read what they rated; or nobody"
 
 
 @dataclass(frozen=True)
@@ -56,9 +65,29 @@ ROUND = (
     Phase("close", Who.SERVERS, "fix the set of uploads", Closed, ("server_cpu_s",)),
     Phase("open", Who.OPENER, "open the sums of that set", Opening, ("open_cpu_s", "open_bytes")),
     Phase("publish", Who.SERVERS, "send the new tables to everybody", EncryptedItems, ("server_cpu_s",)),
+    Phase(
+        "seal", Who.SEALERS, "check the tables for all, and seal them", Settled, ("seal_cpu_s", "seal_bytes")
+    ),
     Phase("read", Who.USERS, "decrypt, check tags, then bounds", None, ("decrypt_cpu_s",)),
 )
-"""Reading is charged to the round that it opens."""
+"""Sealing and reading are charged to the round that they open."""
+
+
+def seal(
+    messages: Sequence[EncryptedItems], count: int, key: KeyHolder, terms: Terms, ledger: Ledger
+) -> Settled:
+    """What users in one process do to check published tables together, in about so many parts.
+
+    Raises :class:`~fedmf_ray.protocol.ledger.TamperedError`.
+    """
+    layout, sealer = check_form(messages, key, terms), Sealer(key)
+    parts, before = cut_parts(layout, count), ledger.token_before(messages[0].round)
+    checked = [sealer.check(messages, layout, at, parts, before) for at in range(len(parts))]
+    settlement = sealer.settle([share for _, share in checked], messages, parts, ledger)
+    seals = [
+        sealer.seal(settlement, messages, at, parts, before, digest) for at, (digest, _) in enumerate(checked)
+    ]
+    return Settled(settlement.token, np.concatenate(seals))
 
 
 class Local:
@@ -67,7 +96,11 @@ class Local:
     tables: the values of all tables as they were read last. items: what users read from them.
     """
 
-    def __init__(self, scheme: Scheme, terms: Terms, ratings: Sequence[UserRatings]) -> None:
+    def __init__(
+        self, scheme: Scheme, terms: Terms, ratings: Sequence[UserRatings], sealers: int = 0
+    ) -> None:
+        """sealers: so many users check what is published; 0: everybody does, and reads all."""
+        self._sealers = sealers
         self.terms, self.users, self.number = terms, Users(ratings, terms), 0
         evaluator, self.key = scheme.sides(terms.blocks.shape)
         self.ledger, self._opens = Ledger(self.key, terms), scheme.opens
@@ -104,7 +137,10 @@ class Local:
 
     def read(self, messages: Sequence[EncryptedItems]) -> None:
         """Check first, then look: which error ends a run must tell a server nothing."""
-        share = read_share(messages, 0, 1, self.key, self.terms)
+        settled = None
+        if self._sealers:
+            settled = seal(messages, self._sealers, self.key, self.terms, self.ledger)
+        share = read_share(messages, 0, 1, self.key, self.terms, settled=settled)
         news = self.ledger.settle([share], self.number)
         self.tables = open_tables([share], self.terms)
         self.items: Items = self.terms.rule.read(self.tables, self.terms.setting, counted=self.number > 0)

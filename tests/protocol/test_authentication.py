@@ -25,8 +25,9 @@ from tests.support.small_protocol import FACTORS, secrets_of
     [*(("packed", trick) for trick in TRICKS), *(("elementwise", trick) for trick in TAGS_DIFFER)],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
-def test_a_server_that_cheats_is_noticed_in_the_same_round(scheme, trick):
-    federation = federation_of(scheme)
+@pytest.mark.parametrize("sealers", [0, 3])
+def test_a_server_that_cheats_is_noticed_in_the_same_round(scheme, trick, sealers):
+    federation = federation_of(scheme, sealers=sealers)
     federation.play()
     federation.credit = federation.forge = lambda unchanged: unchanged
     if trick is two_nonces_swapped:

@@ -14,14 +14,15 @@ WIDTH = 256
 """Bytes of a ciphertext under keys of 1024 bits."""
 
 
-def federation_of(scheme="packed", servers=1):
+def federation_of(scheme="packed", servers=1, sealers=0):
     """Three users and as many servers as asked for; each test lets a server misbehave."""
     rated = [[0, 2, 4], [1, 2, 5], [0, 3, 5]]
     people = [
         UserRatings(user, np.array(items), np.array([4.0, 3.0, 1.5]), *NOTHING)
         for user, items in enumerate(rated, start=1)
     ]
-    return Federation(scheme, agreed_terms("batch", servers=servers, items=ITEMS, users=3), people)
+    terms = agreed_terms("batch", servers=servers, items=ITEMS, users=3)
+    return Federation(scheme, terms, people, sealers=sealers)
 
 
 def add(server, rows, ciphertexts, tag):

@@ -15,6 +15,7 @@ from fedmf_ray.learning.rules import RULES, Rule, Setting
 from fedmf_ray.learning.start import Start
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.round import seal
 from fedmf_ray.protocol.server import Combiner, Roster, Server, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
@@ -73,7 +74,9 @@ class Federation:
     tables, items: what users have read last. messages: what servers have published last.
     """
 
-    def __init__(self, scheme, terms, ratings=None, decoys=None):
+    def __init__(self, scheme, terms, ratings=None, decoys=None, sealers=0):
+        """sealers: as of :class:`fedmf_ray.protocol.round.Local`."""
+        self.sealers = sealers
         self.terms, self.scheme = terms, SCHEMES.get(scheme, scheme)
         self.evaluator, self.key = sides(scheme, terms.blocks.shape)
         self.users = Users(list(people() if ratings is None else ratings), terms, decoys)
@@ -102,8 +105,18 @@ class Federation:
     def round(self):
         return self.messages[0].round
 
+    def settled(self):
+        """What sealers give readers, if there are any."""
+        if not self.sealers:
+            return None
+        return seal(self.messages, self.sealers, self.key, self.terms, self.ledger)
+
     def shares(self, parts=1):
-        return [read_share(self.messages, part, parts, self.key, self.terms) for part in range(parts)]
+        settled = self.settled()
+        return [
+            read_share(self.messages, part, parts, self.key, self.terms, settled=settled)
+            for part in range(parts)
+        ]
 
     def open(self, parts=1):
         """Users read what has been published."""
