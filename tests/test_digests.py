@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
 from fedmf_ray.protocol.round import ROUND
+from fedmf_ray.protocol.seals import LETTERS, Sealer, Token, seals_of
 from fedmf_ray.schemes import Shape, scheme_of
 from fedmf_ray.schemes.numbers import numbers_to_array
 from tests.support import digests
@@ -36,7 +38,7 @@ COLUMNS = {
     "rounds.csv": """
         round train_mse test_rmse test_mae basis protocol_s slowest_download_s slowest_decrypt_s
         slowest_update_s slowest_encrypt_s slowest_upload_s server_cpu_s open_s open_cpu_s open_bytes
-        user_cpu_s_max user_decrypt_cpu_s_mean
+        seal_s seal_cpu_s seal_bytes user_cpu_s_max user_decrypt_cpu_s_mean
         user_update_cpu_s_mean user_encrypt_cpu_s_mean network_s_max upload_bytes_total download_bytes_total
         users uploads refused user_actors wall_s
     """,
@@ -45,7 +47,7 @@ COLUMNS = {
         upload_blocks slowdown network_s device_s
     """,
 }
-SUMMARY = "status rounds setup last_round checkpoints ranking wall_s"
+SUMMARY = "status rounds setup last_round checkpoints lists ranking wall_s"
 RANKING = "k users hit_rate precision recall ndcg map coverage"
 
 
@@ -61,7 +63,9 @@ def test_tables_and_the_summary_of_a_run_have_the_same_columns(tmp_path):
 
 def test_each_phase_of_a_round_fills_columns_that_are_there():
     known = {*COLUMNS["rounds.csv"].split(), *COLUMNS["users.csv.gz"].split()}
-    assert [phase.name for phase in ROUND] == ["train", "add", "close", "open", "publish", "read"]
+    assert [phase.name for phase in ROUND] == [
+        "train", "add", "close", "open", "publish", "seal", "read",
+    ]  # fmt: skip
     assert all(set(phase.columns) <= known for phase in ROUND)
 
 
@@ -96,3 +100,17 @@ class TestKnownAnswers:
         weighed = key.weigh(np.array([2, 4, 9]), np.array(VECTORS["integers"]), self.wire(scheme))
         pad = key.authenticator.pad(bytes(range(8)), 7, 3, 2)
         assert {"weighed": hex(weighed), "pad": hex(pad)} == VECTORS["tags"][scheme]
+
+
+def test_seals_and_tokens_are_those_of_an_earlier_version():
+    """A run that goes on follows its last token."""
+    key, known = sides("packed")[1], VECTORS["seals"]
+    token = Token(3, bytes(32), bytes(32), bytes(32), (), (), bytes(range(32)))
+    wire = np.arange(512, dtype=np.uint16).astype(np.uint8).reshape(2, 1, 256)
+    assert [seal.tobytes().hex() for seal in seals_of(token, np.array([5, 6]), wire)] == known["seals"]
+    text = bytes(96) + b"".join(number.to_bytes(128, "little") for number in (7, 9))
+    letter = bytes(12) + AESGCM(key.derive(LETTERS)).encrypt(
+        bytes(12), text, b"token" + bytes([3]) + bytes(7)
+    )
+    read = Sealer(key).token(letter, 3)
+    assert (read.balance, read.reset, read.value.hex()) == ((7,), (9,), known["token"])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import NO_OPENING, OpeningCosts, UserCosts
 from fedmf_ray.protocol.blocks import Blocks
-from fedmf_ray.protocol.seals import DIGEST_BYTES, SEAL_BYTES, part_count, share_bytes, token_bytes
+from fedmf_ray.protocol.parts import DIGEST_BYTES, SEAL_BYTES, part_count, share_bytes, token_bytes
 from fedmf_ray.schemes import Scheme
 
 Integers = NDArray[np.int64]
@@ -181,6 +181,14 @@ class Tariff:
     @property
     def _token_bytes(self) -> int:
         return token_bytes(self.scheme.number_bytes(), self.blocks.servers)
+
+    def rest(self, downloaded: Integers, opened: Integers) -> tuple[Integers, NDArray[np.float64]]:
+        """(users,) each: bytes and CPU seconds of reading the blocks that users have not downloaded, and not
+        opened, for a list."""
+        read = self.read or self.blocks
+        closed, missing = (read.count - blocks for blocks in (opened, downloaded))
+        cpu_s = missing * self.pieces * self.unit.seal.each + closed * self.pieces * self.unit.open.each
+        return missing * (self.scheme.block_bytes(read.shape) + SEAL_BYTES), cpu_s
 
     def parts(self, users: int) -> int:
         """In how many parts so many users check the tables that open the round."""

@@ -9,7 +9,8 @@ import numpy as np
 from fedmf_ray.protocol.items import check_form
 from fedmf_ray.protocol.ledger import NO_TOKEN, Ledger
 from fedmf_ray.protocol.messages import EncryptedItems
-from fedmf_ray.protocol.seals import Sealer, check_credited, check_seals, cut_parts
+from fedmf_ray.protocol.parts import cut_parts
+from fedmf_ray.protocol.seals import Sealer, check_credited, check_seals
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.schemes import KeyHolder
 

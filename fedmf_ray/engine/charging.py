@@ -61,6 +61,19 @@ class Charging(Keeper):
             opened = np.minimum(layout.count, -(-rated // at_once) * at_once)
         self._download_bytes = reading.token_bytes + reading.download_bytes * downloaded // layout.count
         self._decrypt_cpu_s = settling_cpu_s + (sealing * downloaded + opening * opened) / layout.count
+        rest = sealing * (layout.count - downloaded) + opening * (layout.count - opened)
+        self._rest_cpu_s = rest / layout.count
+        self._rest_bytes = reading.token_bytes + reading.download_bytes - self._download_bytes
+
+    def rest_costs(self) -> tuple[Integers, Floats]:
+        """(users,) each: bytes and CPU seconds of reading the rest of the tables of the open round, which a
+        user needs for a list."""
+        tariff, users, read = self._hosting.tariff, self._users, self._layouts.opening(self._round)
+        if tariff is None or self._rated_blocks is None:
+            return self._rest_bytes, self._rest_cpu_s
+        downloaded, opened = (blocks + len(read.shared) for blocks in (self._item_blocks, self._rated_blocks))
+        downloaded = np.full(len(users), read.count) if tariff.full_text else downloaded
+        return tariff.at(self._round).rest(downloaded, opened)
 
     def _costs(
         self,

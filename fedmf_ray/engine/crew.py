@@ -21,7 +21,7 @@ from fedmf_ray.engine.chair import Chair
 from fedmf_ray.engine.enrolment import Enrolment, Newcomer
 from fedmf_ray.engine.measured import ranking_of
 from fedmf_ray.engine.persistence import Gone, Lost, persist_in_round
-from fedmf_ray.engine.server_actor import ServerActor, load_items
+from fedmf_ray.engine.server_actor import ServerActor, load_all
 from fedmf_ray.engine.shared_check import SharedCheck
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
@@ -215,8 +215,7 @@ class Crew:
         # First what is quickly read, and what every version has written: it says which one.
         number, servers = checkpoint.round, range(checkpoint.servers)
         parts = [self.checkpoints.items(number, at, checkpoint) for at in servers]
-        items = [self.backend.run(load_items, part) for part in parts]
-        self.backend.get(self.backend.run(_all_read, *items))
+        items = load_all(self.backend, parts)
         self.users = [self._start_users() for _ in self.groups]
         self.enrolment.found(self.users[0], "load_keys")
         self._saved = checkpoint
@@ -226,7 +225,7 @@ class Crew:
         self.checkpoints.resume_at(checkpoint)
 
     def _revive(self, at: int, round_number: int) -> None:
-        """Restore a user actor that died from the checkpoint, and replay the rounds since."""
+        """Restore a user actor that died from the checkpoint, and replay the rounds that have been opened."""
         assert self._saved is not None
         backend, saved = self.backend, self._saved
 
@@ -246,7 +245,7 @@ class Crew:
         actor, group = self.users[at], self.groups[at]
         for number in range(saved.round, round_number + 1):
             if not self.sharing.opened(number):
-                break  # nobody has opened it: everybody will be asked
+                break
             backend.get(backend.call(actor, "open_round", number, *self.sharing.published(number)))
             if number < round_number:
                 fates = self._attendance.fates(number)[group.start : group.stop]
@@ -297,11 +296,5 @@ class Crew:
     def _start_server(self, at: int, message: Reference) -> Handle:
         user_ids = np.concatenate([joined.user_ids for joined in self.joined])
         blocks = np.concatenate([joined.blocks[:, at] for joined in self.joined])
-        layout, roster = self.plan.terms.blocks, Roster(user_ids, blocks)
-        return self.backend.start(
-            ServerActor, self.enrolment.evaluator, message, roster, self._recorded, layout
-        )
-
-
-def _all_read(*_: Any) -> None:
-    """A task with these values as arguments fails if one of them could not be read."""
+        arguments = message, Roster(user_ids, blocks), self._recorded, self.plan.terms.blocks
+        return self.backend.start(ServerActor, self.enrolment.evaluator, *arguments)

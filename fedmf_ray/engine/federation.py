@@ -161,13 +161,25 @@ class Federation:
         closing: Row = {"checkpoints": {"written": saved.written, "wall_s": saved.wall_s}} if saved else {}
         if moved:
             closing["between_nodes"] = moved
-        return closing
+        return closing | self._list_costs()
 
     def ranking(self) -> Row:
         """How good users' lists are, if the scenario asks for it and users can say."""
         lists = self._scenario.metrics.lists
         ranking = self._crew.rank(lists) if lists else None
         return ranking.row() if ranking else {}
+
+    def _list_costs(self) -> Row:
+        """What it takes users who read what they rated to read the rest, for lists; means over users."""
+        if not (self._plan.rated and self._scenario.metrics.lists and self._crew.users):
+            return {}
+        backend = self._backend
+        try:
+            each = backend.get([backend.call(actor, "rest_costs") for actor in self._crew.users])
+        except (Lost, FedMFError):  # the run is over
+            return {}
+        bytes_, cpu_s = (float(np.concatenate(column).mean()) for column in zip(*each, strict=True))
+        return {"lists": {"basis": self._basis, "download_bytes_mean": bytes_, "decrypt_cpu_s_mean": cpu_s}}
 
     def interrupt(self, written: int) -> None:
         """Save where training stands, if it can be done; the last checkpoint serves otherwise."""

@@ -1,5 +1,5 @@
-"""The calls of a user actor whose users share the check of published tables, each as a sealer or as the
-settler (:mod:`fedmf_ray.protocol.seals`)."""
+"""The calls of a user actor about published tables: its users read them, and if they share the check, some
+are sealers, and one is the settler (:mod:`fedmf_ray.protocol.seals`)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import OpeningCosts, cpu_clock
+from fedmf_ray.engine.answers import Reading
 from fedmf_ray.engine.keeper import Keeper
-from fedmf_ray.protocol.items import Ledger, check_form
+from fedmf_ray.protocol.items import Ledger, check_form, read_share
 from fedmf_ray.protocol.ledger import not_sealed
 from fedmf_ray.protocol.messages import EncryptedItems
-from fedmf_ray.protocol.seals import Part, Sealer, Settlement, cut_parts
+from fedmf_ray.protocol.parts import Part, cut_parts
+from fedmf_ray.protocol.seals import Sealer, Settled, Settlement
 from fedmf_ray.protocol.terms import Terms
 
 Seals = NDArray[np.uint8]
@@ -24,7 +26,23 @@ class Sealers(Keeper):
 
     _terms: Terms
     _ledger: Ledger
-    _round: int
+
+    def read_share(self, part: int, parts: int, *published: EncryptedItems | Settled) -> Reading:
+        """Decrypt and check one part of the published matrix, for all users and nobody else. published: a
+        message per server, and what users have settled about them, if they share the check."""
+        reading = self._read_share(part, parts, *published)
+        return reading._replace(share=self._share_out(reading.share))
+
+    def _read_share(self, part: int, parts: int, *published: EncryptedItems | Settled) -> Reading:
+        messages = [one for one in published if isinstance(one, EncryptedItems)]
+        settled = next((one for one in published if isinstance(one, Settled)), None)
+        started = cpu_clock()
+        share = read_share(messages, part, parts, self._key, self._terms, cpu_clock, settled)
+        cpu_s = cpu_clock() - started
+        if settled is None:
+            return Reading(share, cpu_s, sum(message.nbytes for message in messages))
+        whole = settled.seals.nbytes + sum(message.ciphertexts.nbytes for message in messages)
+        return Reading(share, cpu_s, whole, len(settled.token))
 
     def check_parts(
         self, count: int, which: Sequence[int], *messages: EncryptedItems

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.answers import Receipt
+from fedmf_ray.engine.backends import Backend, Reference
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.messages import (
@@ -176,6 +177,17 @@ def load_items(part: Part) -> EncryptedItems:
     head, before, rest = (saved[name].tobytes() for name in ("head", "before", "rest"))
     links = tuple(link.tobytes() for link in saved["links"])
     return replace(items, head=head, proof=Proof(before, rest, saved["seals"], links))
+
+
+def load_all(backend: Backend, parts: Sequence[Part]) -> list[Reference]:
+    """References to what is in these files; raises what reading one of them raises."""
+    items = [backend.run(load_items, part) for part in parts]
+    backend.get(backend.run(_all_read, *items))
+    return items
+
+
+def _all_read(*_: Any) -> None:
+    """A task with these values as arguments fails if one of them could not be read."""
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from fedmf_ray.costs.seconds import OpeningCosts, Step
 from fedmf_ray.engine.backends import Reference
 from fedmf_ray.planning.participation import Attendance, those_there
 from fedmf_ray.protocol.items import TamperedError
-from fedmf_ray.protocol.seals import Settled, part_count
+from fedmf_ray.protocol.parts import part_count
+from fedmf_ray.protocol.seals import Settled
 
 if TYPE_CHECKING:
     from fedmf_ray.engine.crew import Crew

@@ -30,7 +30,7 @@ from fedmf_ray.learning.items import Items
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.blocks import Blocks
-from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.seals import Settled
 from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver, join_sums
@@ -109,23 +109,6 @@ class UserActor(Charging, Lister, Seats, Sealers):
         started = cpu_clock()
         messages = encrypt_items(initial_tables(self._terms), self._key, self._terms)
         return (*messages, cpu_clock() - started)
-
-    def read_share(self, part: int, parts: int, *published: EncryptedItems | Settled) -> Reading:
-        """Decrypt and check one part of the published matrix, for all users and nobody else. published: a
-        message per server, and what users have settled about them, if they share the check."""
-        reading = self._read_share(part, parts, *published)
-        return reading._replace(share=self._share_out(reading.share))
-
-    def _read_share(self, part: int, parts: int, *published: EncryptedItems | Settled) -> Reading:
-        messages = [one for one in published if isinstance(one, EncryptedItems)]
-        settled = next((one for one in published if isinstance(one, Settled)), None)
-        started = cpu_clock()
-        share = read_share(messages, part, parts, self._key, self._terms, cpu_clock, settled)
-        cpu_s = cpu_clock() - started
-        if settled is None:
-            return Reading(share, cpu_s, sum(message.nbytes for message in messages))
-        whole = settled.seals.nbytes + sum(message.ciphertexts.nbytes for message in messages)
-        return Reading(share, cpu_s, whole, len(settled.token))
 
     def open_round(self, number: int, *parts: Reading | EncryptedItems | Settled) -> Report:
         """Begin the round of this number with the matrix that all readings together are, or that is read here

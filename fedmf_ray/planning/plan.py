@@ -36,7 +36,7 @@ class Plan:
 
     @property
     def rated(self) -> bool:
-        """Whether users open what they rated alone."""
+        """Whether users read what they rated alone, and share the check."""
         return self.scenario.protocol.reads_rated
 
     @classmethod

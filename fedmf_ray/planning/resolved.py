@@ -36,7 +36,7 @@ def resolved(scenario: Scenario, population: Population | None = None) -> tuple[
             "model": model.model_copy(
                 update=model.filled(defaults, mean) | _own(model, scenario.stop.rounds)
             ),
-            "protocol": protocol.model_copy(update=left),
+            "protocol": protocol.model_copy(update=left | {"reading": scenario.reading}),
         }
     )
     return whole, replace(population, notes=(*population.notes, *notes))

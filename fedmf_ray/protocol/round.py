@@ -28,7 +28,8 @@ from fedmf_ray.protocol.items import (
     read_share,
 )
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, Upload
-from fedmf_ray.protocol.seals import Sealer, Settled, cut_parts
+from fedmf_ray.protocol.parts import cut_parts
+from fedmf_ray.protocol.seals import Sealer, Settled
 from fedmf_ray.protocol.server import Roster, Server, deliver
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
@@ -76,7 +77,7 @@ ROUND = (
 def seal(
     messages: Sequence[EncryptedItems], count: int, key: KeyHolder, terms: Terms, ledger: Ledger
 ) -> Settled:
-    """What users in one process do to check published tables together, in about so many parts.
+    """What users in one process do to check published tables together, in so many parts.
 
     Raises :class:`~fedmf_ray.protocol.ledger.TamperedError`.
     """

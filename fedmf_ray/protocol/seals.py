@@ -3,8 +3,8 @@ own blocks alone (``protocol.reading: rated``).
 
     check → settle → seal → read
 
-1. *Check.* The blocks are cut into parts (:func:`cut_parts`). A *sealer* downloads one, weighs it, and sends
-   the *settler*, encrypted, a digest of its bytes and what it weighs.
+1. *Check.* The blocks are cut into parts (:mod:`fedmf_ray.protocol.parts`). A *sealer* downloads one, weighs
+   it, and sends the *settler*, encrypted, a digest of its bytes and what it weighs.
 2. *Settle.* The settler has the sum of tags and the list of those that are credited, and holds all shares
    together against them, as a user alone would. It sends everybody, encrypted, a :class:`Token`: which tables
    these are, and what the next ones are held against.
@@ -21,12 +21,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import itertools
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from gmpy2 import mpz
@@ -35,53 +32,17 @@ from numpy.typing import NDArray
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.ledger import Ledger, Weighed, tampered
 from fedmf_ray.protocol.messages import EncryptedItems
+from fedmf_ray.protocol.parts import DIGEST_BYTES, LETTER_BYTES, SEAL_BYTES, Part
 from fedmf_ray.schemes import KeyHolder
 
 Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
 
-SEAL_BYTES = 16
-DIGEST_BYTES = 32
-_NONCE_BYTES, _MAC_BYTES = 12, 16
-_LETTER_BYTES = _NONCE_BYTES + _MAC_BYTES
+_NONCE_BYTES = LETTER_BYTES - 16
+LETTERS, TOKENS = b"what sealers and settlers write", b"tokens"
+"""Purposes of the users' secrets."""
+
 _NO_INTEGERS: Integers = np.zeros((0, 0), np.int64)
-
-
-class Part(NamedTuple):
-    """Consecutive blocks of one server: first to stop (exclusive)."""
-
-    server: int
-    first: int
-    stop: int
-
-
-def cut_parts(layout: Blocks, count: int) -> list[Part]:
-    """About so many parts of all blocks, of about the same size: as many of each server as its share is, one
-    at least."""
-    parts = []
-    for server, (first, stop) in enumerate(layout.ranges):
-        size = stop - first
-        each = min(size, max(1, round(count * size / layout.count)))
-        cuts = [first + size * at // each for at in range(each + 1)] if each else []
-        parts += [Part(server, *pair) for pair in itertools.pairwise(cuts)]
-    return parts
-
-
-def part_count(layout: Blocks, block_bytes: int, number_bytes: int, users: int) -> int:
-    """In how many parts so many users check tables: a sealer then downloads about as much as the settler,
-    who gets a share from each."""
-    wanted = math.sqrt(layout.count * block_bytes / share_bytes(number_bytes))
-    return max(1, min(round(wanted), layout.count, users))
-
-
-def share_bytes(number_bytes: int) -> int:
-    """Of a sealer's message to the settler; number_bytes: of a number that tags are made of."""
-    return 2 * DIGEST_BYTES + 2 * number_bytes + _LETTER_BYTES
-
-
-def token_bytes(number_bytes: int, servers: int) -> int:
-    """Of the settler's message to everybody."""
-    return 3 * DIGEST_BYTES + 2 * servers * number_bytes + _LETTER_BYTES
 
 
 @dataclass(frozen=True)
@@ -126,8 +87,8 @@ class Sealer:
 
         assert key.authenticator is not None
         self._key, self._authenticator = key, key.authenticator
-        self._letters = AESGCM(key.derive(b"what sealers and settlers write"))
-        self._secret = key.derive(b"tokens")
+        self._letters = AESGCM(key.derive(LETTERS))
+        self._secret = key.derive(TOKENS)
         self._number_bytes = -(-int(self._authenticator.modulus).bit_length() // 8)
 
     def check(
@@ -256,7 +217,7 @@ class Sealer:
     def _open(self, letter: bytes, label: bytes) -> bytes:
         from cryptography.exceptions import InvalidTag
 
-        if type(letter) is not bytes or len(letter) < _LETTER_BYTES:
+        if type(letter) is not bytes or len(letter) < LETTER_BYTES:
             raise ValueError("is no message of a user")
         try:
             return self._letters.decrypt(letter[:_NONCE_BYTES], letter[_NONCE_BYTES:], label)

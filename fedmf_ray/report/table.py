@@ -45,7 +45,7 @@ def cost_table(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     found = pd.DataFrame(rows)
-    return found if found["open"].any() else found.drop(columns="open")
+    return found.drop(columns=[part for part in ("open", "seal") if not found[part].any()])
 
 
 def markdown(table: pd.DataFrame) -> str:

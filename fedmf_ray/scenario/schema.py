@@ -53,11 +53,13 @@ class Protocol(OpenSection):
     update_bound: bounds.Entry | None = None
     """Largest absolute step of one user for one entry in one round. If not given: 0.5 under gradient rules;
     1.5 under ridge for ratings of 0.5 to 5, more for longer scales."""
-    reading: Literal["all", "rated"] = "all"
-    """What of the item matrix users open each round, once they have downloaded and checked all of it.
-    ``all``: everything, as in the paper. ``rated``: the blocks with rows that they rated, which is all that
-    gradient rules and ridge need. For ``packed`` and ``elementwise``, which check without decrypting. It
-    changes no result, only what users are charged."""
+    reading: Literal["all", "rated"] | None = None
+    """What of the item matrix users read each round. ``all``: everything, which each of them checks, as in
+    the paper. ``rated``: the rows that a user rated, which is all that gradient rules and ridge need. Users
+    check the matrix together then, a part each, and seal it for the others, who download the blocks that they
+    upload and open those that they rated. For ``packed`` and ``elementwise``; it changes no result. If not
+    given: rated under ``packed`` in part text (``part_text_sparsity: 1``) where the rule allows it, and all
+    elsewhere."""
     charge: str | None = None
     """Calibrated run: ``scheme: plain`` computes on integers in the clear and is charged this scheme's
     seconds, from unit costs measured when it starts, and bytes. Same model, rows marked ``charged``."""
@@ -86,7 +88,7 @@ class Protocol(OpenSection):
 
     @property
     def reads_rated(self) -> bool:
-        """Whether users open what they rated alone."""
+        """Whether it says that users read what they rated alone."""
         return self.reading == "rated"
 
     @classmethod
@@ -261,6 +263,17 @@ class Scenario(Section):
         if problem:
             raise ValueError(problem)
         return self
+
+    @property
+    def reading(self) -> Literal["all", "rated"]:
+        """``protocol.reading``, or what stands for it if it is not given."""
+        protocol = self.protocol
+        if protocol.reading is not None:
+            return protocol.reading
+        suits = not self.model.central and protocol.costed.shares_check and protocol.part_text_sparsity == 1
+        if not suits or rated_problem(self.model.rule_object, self.stop.tolerance is not None):
+            return "all"
+        return "rated"
 
     def to_yaml(self) -> str:
         """The resolved scenario, every key spelled out."""

@@ -123,6 +123,9 @@ class Scheme(ABC):
     """Published tables are checked as they are: users need not open rows to know that these are the sum of
     uploads, and can share that check (:mod:`fedmf_ray.protocol.seals`)."""
 
+    shares_check: ClassVar[bool] = False
+    """Whether they do so in part text, unless a scenario says otherwise (``protocol.reading``)."""
+
     opens: ClassVar[bool] = False
     """Whether the sums of a round must be opened by a user before they can be published."""
 

@@ -126,8 +126,7 @@ class KeyHolder:
         return wire[: len(integers)], list(wire[len(integers) :, 0])
 
     def restored(self) -> None:
-        """Users were restored from a checkpoint: what they protect in the next round, they may have protected
-        before, and not the same way."""
+        """Users were restored: what they protect in the next round, they may have protected otherwise."""
 
     def weigh(self, blocks: Integers, integers: Integers, wire: Wire) -> mpz:
         """What the tags of published blocks must hold of them. integers, wire: of these blocks, in the clear
@@ -170,8 +169,7 @@ class KeyHolder:
         return self.at(head).decrypt(wire)
 
     def heads_of(self, message: EncryptedItems) -> tuple[bytes, bytes]:
-        """For schemes that keep heads: of the tables before published ones that have been read here, and of
-        these."""
+        """For schemes that keep heads: of the tables before those that have been read here, and of these."""
         assert message.proof is not None
         return message.proof.before, message.head
 
@@ -180,8 +178,7 @@ class KeyHolder:
         raise NotImplementedError
 
     def secrets(self) -> Secrets:
-        """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again. Nothing
-        that the server may have is among them."""
+        """For the users' own safe-keeping; :meth:`Scheme.sides` makes the same sides from them again."""
         return {}
 
 
@@ -201,7 +198,6 @@ class Aggregate:
 
     def closing(self) -> Any:
         """What an opener needs of this sum, for schemes that say ``opens``."""
-        return None
 
     def open(self, opening: Any) -> None:
         """Take an opener's answer, for schemes that say ``opens``."""

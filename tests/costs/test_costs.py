@@ -33,7 +33,13 @@ PRICES = UnitCosts(
     publish=Line(2e-3, 2e-5),
     credit=Line(0.0, 1e-4),
 )
-RATED = dataclasses.replace(PRICES, open=Line(0.125, 0.008))
+RATED = dataclasses.replace(
+    PRICES,
+    open=Line(0.125, 0.008),
+    weigh=Line(0.25, 0.003),
+    settle=Line(0.5, 0.002),
+    seal=Line(0.0625, 0.001),
+)
 LOSSES = ["train_mse", "test_rmse", "test_mae"]
 
 
@@ -141,21 +147,27 @@ def test_a_calibrated_run_has_the_model_and_the_bytes_of_the_real_one(
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 1.0])
-def test_users_who_open_what_they_rated_are_charged_for_that(tmp_path, ratings_file, monkeypatch, sparsity):
-    """And for checking everything, decoys or not."""
+def test_users_who_read_what_they_rated_are_charged_for_that(tmp_path, ratings_file, monkeypatch, sparsity):
+    """And for the seals of what they download, decoys or not."""
     monkeypatch.setattr(pricing, "_unit_costs", {})
     monkeypatch.setattr(pricing, "measure", lambda *setting: RATED)
     dials = {"charge": "elementwise", "reading": "rated", "part_text_sparsity": sparsity}
     scenario = chosen(ratings_file, **dials)
-    users = pd.read_csv(run(scenario, tmp_path, Silent()) / "users.csv.gz")
+    folder = run(scenario, tmp_path, Silent())
+    users, rounds = (pd.read_csv(folder / name) for name in ("users.csv.gz", "rounds.csv"))
     rated = np.array([2, 3, 3, 4, 5, 0])
-    check, tags = (0.5 - 0.125) + 28 * (0.01 - 0.008), 6 * 1e-4
-    expected = check + tags + 0.125 + 4 * rated * 0.008
+    downloaded = 4 * (rated if sparsity else np.full(6, 7))
+    expected = 0.0625 + 0.001 * downloaded + 0.125 + 4 * rated * 0.008
     assert users["decrypt_cpu_s"].to_numpy() == pytest.approx(np.tile(expected, 2), rel=1e-5)
+    parts = min(6, round((7 * 4 * 256 / (64 + 256 + 28)) ** 0.5))
+    weigh, seal = parts * 0.25 + 28 * 0.003, parts * 0.0625 + 28 * 0.001
+    settle = 0.5 + parts * 0.002 + 6 * 1e-4
+    assert rounds["seal_cpu_s"].to_numpy() == pytest.approx(weigh + settle + seal)
     estimated = estimate(scenario, SerialBackend())
     assert estimated.row["user_decrypt_cpu_s_mean"] == pytest.approx(expected.mean())
+    assert estimated.row["seal_cpu_s"] == pytest.approx(weigh + settle + seal)
     assert sum(step.cpu_s for step in estimated.steps) == pytest.approx(estimated.deployed_cpu_s)
-    assert {"check", "open"} < {step.name for step in estimated.steps}
+    assert {"weigh", "settle", "seal", "open"} < {step.name for step in estimated.steps}
 
 
 def test_a_calibrated_run_is_charged_unit_costs_times_work(tmp_path, ratings_file, prices):
@@ -179,8 +191,8 @@ def test_unit_costs_are_measured_once_for_a_setting(monkeypatch, tmp_path, ratin
     for scheme in ("packed", "packed", "elementwise"):
         run(chosen(ratings_file, charge=scheme), tmp_path, Silent())
     assert seen == [
-        (Packed(1024), Sequential(), Columns(4, False, 1)),
-        (Elementwise(1024), Sequential(), Columns(4, False, 1)),
+        (Packed(1024), Sequential(), Columns(4, False, 1), True),
+        (Elementwise(1024), Sequential(), Columns(4, False, 1), False),
     ]
 
 

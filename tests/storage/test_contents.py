@@ -23,6 +23,7 @@ def runs(tmp_path_factory):
         small(**plain, observe="server", metrics={"top_k": 3}, participation={"late": 0.3}),
         small(**plain, protocol__charge="packed", stop__rounds=1),
         small(model__algorithm="regular_mf", stop__rounds=1),
+        small(metrics={"top_k": 2}, stop__rounds=1),
         small(**plain, stop__rounds=1),
     )
     made = [run(scenario, folder, Silent()) for scenario in scenarios]

@@ -17,7 +17,11 @@ from fedmf_ray.planning.placement import MOST_READERS, Memory
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.study.estimate import Estimate, Work, estimate
 
-PRICES = UnitCosts(*(Line(1.0 / 2**k, 1.0 / 2 ** (k + 4)) for k in range(6)))
+READING = ("open", "weigh", "settle", "seal")
+PRICES = UnitCosts(
+    *(Line(1.0 / 2**k, 1.0 / 2 ** (k + 4)) for k in range(6)),
+    **{name: Line(1.0 / 2**k, 1.0 / 2 ** (k + 5)) for k, name in enumerate(READING)},
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +44,7 @@ def chosen(users=7, items=12, **changes):
 
 def test_a_calibrated_run_takes_here_what_a_run_in_the_clear_takes(monkeypatch):
     """It charges encryption's seconds and spends its own."""
-    cheap = UnitCosts(*(Line(line.fixed / 100, line.each / 100) for line in vars(PRICES).values()))
+    cheap = UnitCosts(*(Line(line.fixed / 100, line.each / 100) for line in list(vars(PRICES).values())[:6]))
     monkeypatch.setattr(pricing, "_unit_costs", {})
     monkeypatch.setattr(pricing, "measure", lambda scheme, *_: cheap if scheme.lightweight else PRICES)
     clear, calibrated = (
@@ -224,8 +228,12 @@ def test_the_printed_lines_can_be_recomputed_by_hand(tmp_path, scheme):
         total += seconds
         seen.append(name)
     assert total == pytest.approx(together, rel=1e-4, abs=1e-5)
-    assert {"decrypt", "update", "encrypt", "receive", "publish"} <= set(seen)
+    assert {"open" if scheme == "packed" else "decrypt", "update", "encrypt", "receive", "publish"} <= set(
+        seen
+    )
     (row,) = pd.read_csv(tmp_path / "rows.csv").to_dict("records")
     users = sum(9 * row[f"user_{part}_cpu_s_mean"] for part in ("decrypt", "update", "encrypt"))
     assert ("reopen" in seen) == (row["open_cpu_s"] > 0)
-    assert together == pytest.approx(users + row["server_cpu_s"] + row["open_cpu_s"], rel=1e-4, abs=1e-5)
+    assert ("settle" in seen) == (row["seal_cpu_s"] > 0) == (scheme == "packed")
+    others = row["server_cpu_s"] + row["open_cpu_s"] + row["seal_cpu_s"]
+    assert together == pytest.approx(users + others, rel=1e-4, abs=1e-5)

@@ -104,6 +104,7 @@ class Packed(Paillier):
     """Whole rows as slots of few ciphertexts, encrypted by those who hold the key."""
 
     name: ClassVar[str] = "packed"
+    shares_check: ClassVar[bool] = True
     unit_rows: ClassVar[tuple[int, int]] = (3, 35)
     """Kernels may work on ``kernels.AT_ONCE`` numbers at once: the sizes are whole batches apart, so that
     partial batches do not bias the slope, and begin in the middle of one, so that the line lies as often
