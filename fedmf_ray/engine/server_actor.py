@@ -9,14 +9,13 @@ import os
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.answers import Receipt
-from fedmf_ray.engine.backends import Backend, Reference
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.messages import (
@@ -32,6 +31,9 @@ from fedmf_ray.protocol.server import Roster, Server, UploadRefused
 from fedmf_ray.schemes import CouncilEvaluator, Evaluator
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import Part
+
+if TYPE_CHECKING:
+    from fedmf_ray.engine.backends import Backend, Reference
 
 NO_USER = -1
 """Stands for the sender of an upload whose user id is not a number."""
