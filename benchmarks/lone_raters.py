@@ -54,7 +54,7 @@ def main(min_raters: str, rounds: str) -> None:
 
 
 def _attacked(local: Local) -> str:
-    rule, train = local.terms.rule, local.users.train
+    rule, train = local.terms.rule, local.users.train.whole
     assert isinstance(rule, Implicit)
     assert local.items.raters is not None
     lone = np.flatnonzero(local.items.raters == 1)

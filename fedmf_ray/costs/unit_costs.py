@@ -123,7 +123,7 @@ def measure(scheme: Scheme, rule: Rule, columns: Columns, rated: bool = False) -
     def pass_by(at: int) -> None:
         user = updaters[at]
         for name in passing:
-            rule.passing(name, user.vectors, items, user.train, readers.setting)
+            rule.passing(name, user.vectors, items, user.train.whole, readers.setting)
 
     def read(at: int) -> None:
         terms = (small, large)[at]

@@ -12,9 +12,9 @@ it does not matter which users share a block. Keep it that way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,54 @@ class RatingBlock(NamedTuple):
         return RatingBlock(
             self.starts[first : stop + 1] - begin, self.items[begin:end], self.values[begin:end]
         )
+
+
+class KeptRatings:
+    """The same in half the memory, for as long as a run lasts: items in four bytes, and ratings, which are
+    relative to nothing yet, in four where these hold them exactly.
+
+    starts: as of :class:`RatingBlock`. items: (ratings,) int32, or int64 if there are more.
+    """
+
+    def __init__(self, users: Sequence[tuple[Integers, Floats]], mean: float) -> None:
+        """Each user's items and ratings. mean: what ratings are relative to in a block."""
+        self.starts = np.concatenate([[0], np.cumsum([len(items) for items, _ in users])]).astype(np.int64)
+        most = max((int(items.max()) for items, _ in users if len(items)), default=0)
+        self.items = _joined([items for items, _ in users], np.int32 if most < 1 << 31 else np.int64)
+        short = all(np.array_equal(values.astype(np.float32), values) for _, values in users)
+        self._ratings = _joined([values for _, values in users], np.float32 if short else np.float64)
+        self._mean = mean
+
+    @property
+    def values(self) -> Floats:
+        """(ratings,) float64 ratings less the mean, all at once."""
+        return self._ratings.astype(np.float64) - self._mean
+
+    @property
+    def whole(self) -> RatingBlock:
+        """Of all users."""
+        return self.part(0, len(self.starts) - 1)
+
+    def part(self, first: int, stop: int) -> RatingBlock:
+        """Those of users first to stop."""
+        begin, end = self.starts[first], self.starts[stop]
+        return RatingBlock(
+            self.starts[first : stop + 1] - begin,
+            self.items[begin:end].astype(np.int64),
+            self._ratings[begin:end].astype(np.float64) - self._mean,
+        )
+
+    def groups(self, most: int) -> Iterator[tuple[int, int]]:
+        """Contiguous ranges of users with at most so many ratings, or one user."""
+        first, users = 0, len(self.starts) - 1
+        while first < users:
+            stop = int(np.searchsorted(self.starts, self.starts[first] + most, side="right")) - 1
+            yield first, (stop := max(stop, first + 1))
+            first = stop
+
+
+def _joined(arrays: Sequence[NDArray[Any]], dtype: type) -> NDArray[Any]:
+    return np.concatenate([np.empty(0, dtype), *arrays], dtype=dtype, casting="same_kind")
 
 
 def inner(left: Floats, right: Floats) -> Floats:

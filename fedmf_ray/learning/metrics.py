@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.learning import compiled
-from fedmf_ray.learning.blocks import RatingBlock, inner
+from fedmf_ray.learning.blocks import KeptRatings, RatingBlock, inner
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+_AT_ONCE = 1 << 18
+"""Training ratings whose errors are worked out at once."""
 
 Corrections = Callable[[int, Integers], Floats]
 """What is added to a user's predictions, by its position: (n,) for n rows of the item matrix."""
@@ -53,6 +56,28 @@ def error_sums(
     train_squared, _ = _sums(user_vectors, item_matrix, train, clip, more)
     test_squared, test_absolute = _sums(user_vectors, item_matrix, test, clip, more)
     return ErrorSums(np.diff(train.starts), train_squared, np.diff(test.starts), test_squared, test_absolute)
+
+
+def kept_error_sums(
+    user_vectors: Floats,
+    item_matrix: Floats,
+    train: KeptRatings,
+    test: KeptRatings,
+    clip: tuple[float, float] | None = None,
+    more: Corrections | None = None,
+) -> ErrorSums:
+    """The same of ratings as a run keeps them, with little memory beside."""
+    sums = []
+    for first, stop in train.groups(_AT_ONCE):
+
+        def here(user: int, rows: Integers, first: int = first) -> Floats:
+            assert more is not None
+            return more(first + user, rows)
+
+        mine, held_out = train.part(first, stop), test.part(first, stop)
+        vectors = user_vectors[first:stop]
+        sums.append(error_sums(vectors, item_matrix, mine, held_out, clip, here if more else None))
+    return ErrorSums(*(np.concatenate(column) for column in zip(*sums, strict=True)))
 
 
 def _sums(

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.learning.blocks import RatingBlock
+from fedmf_ray.learning.blocks import KeptRatings, RatingBlock
 from fedmf_ray.registry import Registry
 
 Floats = NDArray[np.float64]
@@ -178,8 +178,8 @@ def ranked_by(expected: Floats, raters: Floats | None, popularity: float) -> Flo
 
 def ranking_sums(
     scores: Callable[[int], Floats],
-    train: RatingBlock,
-    test: RatingBlock,
+    train: RatingBlock | KeptRatings,
+    test: RatingBlock | KeptRatings,
     lists: Lists,
     raters: Floats | None = None,
 ) -> RankingSums:

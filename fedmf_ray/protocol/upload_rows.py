@@ -7,18 +7,23 @@ import math
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.learning import compiled
-from fedmf_ray.learning.blocks import RatingBlock
+from fedmf_ray.learning.blocks import KeptRatings
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.schemes import Piece
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+_FOUND_RATINGS = 1 << 20
+"""Ratings whose rows are found at once."""
 
 
 class UploadRows:
@@ -28,14 +33,14 @@ class UploadRows:
     uploads, rated ones and decoys, and how many blocks these are in.
     """
 
-    def __init__(self, train: RatingBlock, decoys: Sequence[Integers], blocks: Blocks) -> None:
+    def __init__(self, train: KeptRatings, decoys: Sequence[Integers], blocks: Blocks) -> None:
         self.decoys, self._train = decoys, train
-        counts, named = [], []
+        counts, named = list[int](), list[NDArray[Any]]()
         for mine in self._rows():  # one at a time: all of them are as large as the ratings
             counts.append(len(mine))
-            named.append(np.unique(mine // blocks.rows))
+            named.append(np.unique(mine // blocks.rows).astype(narrowest(blocks.item_count)))
         self.counts = np.array(counts, np.int64)
-        self._named = _Ragged.of(named)
+        self._named = _Ragged.of(named, blocks.item_count)
         self.named_counts = np.diff(self._named.starts)
         self._cuts = dict[int, Cut]()
 
@@ -73,20 +78,25 @@ class Cut:
     block_counts: (users,) how many each uploads.
     """
 
-    def __init__(self, train: RatingBlock, named: _Ragged, layout: Blocks) -> None:
+    def __init__(self, train: KeptRatings, named: _Ragged, layout: Blocks) -> None:
         """named: blocks of the item table, of each user."""
         self._layout, self._train = layout, train
         self._blocks = named.followed_by(layout.shared)
         self.block_counts = np.diff(self._blocks.starts)
         self._row_of_rating = self._find_rows()
 
-    def _find_rows(self) -> Integers:
+    def _find_rows(self) -> NDArray[Any]:
         """(ratings,) where each rating's item row is among all rows of all blocks that users upload."""
-        layout, train, users = self._layout, self._train, np.arange(len(self.block_counts))
-        # One number per (user, block), and they increase.
-        places = np.repeat(users, self.block_counts) * layout.count + self._blocks.values
-        rated = np.repeat(users, np.diff(train.starts)) * layout.count + train.items // layout.rows
-        return np.searchsorted(places, rated) * layout.rows + train.items % layout.rows
+        layout, train, blocks = self._layout, self._train, self._blocks
+        found: NDArray[Any] = np.empty(len(train.items), narrowest(len(blocks.values) * layout.rows))
+        for first, stop in train.groups(_FOUND_RATINGS):
+            users, mine, named = np.arange(stop - first), train.part(first, stop), blocks.part(first, stop)
+            # One number per (user, block), and they increase.
+            places = np.repeat(users, np.diff(named.starts)) * layout.count + named.values
+            rated = np.repeat(users, np.diff(mine.starts)) * layout.count + mine.items // layout.rows
+            rows = (np.searchsorted(places, rated) + blocks.starts[first]) * layout.rows
+            found[train.starts[first] : train.starts[stop]] = rows + mine.items % layout.rows
+        return found
 
     def filled(
         self, first: int, stop: int, ratings: slice, steps: Floats, shared: Integers | None = None
@@ -98,7 +108,7 @@ class Cut:
         shared tables. Zeros elsewhere.
         """
         layout, blocks = self._layout, self._blocks.part(first, stop)
-        at = self._row_of_rating[ratings] - self._blocks.starts[first] * layout.rows
+        at = self._row_of_rating[ratings].astype(np.int64) - self._blocks.starts[first] * layout.rows
         integers = np.zeros((len(blocks.values), layout.columns), np.int64)
         table, rows = layout.tables[0], integers.reshape(-1, layout.width)
         if not compiled.to_rows(steps, at, table.scales, rows):
@@ -118,6 +128,11 @@ class Cut:
                 cuts = (begin + np.searchsorted(blocks.values[begin:end], borders)).tolist()
             pieces += [Piece(user, border, cuts[at], cuts[at + 1]) for at, border in enumerate(borders[:-1])]
         return pieces
+
+
+def narrowest(most: int) -> type:
+    """Of integers up to so many, that a run keeps one of for each rating."""
+    return np.int32 if most < 1 << 31 else np.int64
 
 
 def uploaded_count(rated: int, items: int, part_text_sparsity: float) -> int:
@@ -144,20 +159,23 @@ class _Ragged:
     """Arrays of different lengths, one after the other: number k is values[starts[k] : starts[k + 1]]."""
 
     starts: Integers
-    values: Integers
+    values: NDArray[Any]
 
     @classmethod
-    def of(cls, arrays: Sequence[Integers]) -> _Ragged:
+    def of(cls, arrays: Sequence[NDArray[Any]], most: int) -> _Ragged:
+        """most: no number is larger."""
         starts = np.concatenate([[0], np.cumsum([len(array) for array in arrays])])
-        return cls(starts, np.concatenate(arrays).astype(np.int64, copy=False))
+        return cls(starts, np.concatenate(arrays, dtype=narrowest(most), casting="same_kind"))
 
     def followed_by(self, others: Integers) -> _Ragged:
         """Each with the same numbers after its own."""
         if not len(others):
             return self
         each = zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)
-        return self.of([np.concatenate([self.values[begin:end], others]) for begin, end in each])
+        most = int(others.max())
+        return self.of([np.concatenate([self.values[begin:end], others]) for begin, end in each], most)
 
     def part(self, first: int, stop: int) -> _Ragged:
+        """Some of them, in eight bytes each."""
         begin, end = self.starts[first], self.starts[stop]
-        return _Ragged(self.starts[first : stop + 1] - begin, self.values[begin:end])
+        return _Ragged(self.starts[first : stop + 1] - begin, self.values[begin:end].astype(np.int64))

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.fixed_point import first_beyond, would_do
-from fedmf_ray.learning.blocks import RatingBlock
+from fedmf_ray.learning.blocks import KeptRatings, RatingBlock
 from fedmf_ray.learning.items import Items, user_side
-from fedmf_ray.learning.metrics import ErrorSums, error_sums
+from fedmf_ray.learning.metrics import ErrorSums, kept_error_sums
 from fedmf_ray.learning.ranking import Lists, RankingSums, ranked_by, ranking_sums
 from fedmf_ray.learning.rules import Learned, Memory
 from fedmf_ray.protocol.messages import Upload
@@ -66,8 +66,8 @@ class Users:
             decoys = [draw_decoys(user.items, terms) for user in ratings]
         self.user_ids = np.array([user.user_id for user in ratings], np.int64)
         mean = terms.setting.steps.mean
-        self.train = RatingBlock.of([(user.items, user.values - mean) for user in ratings])
-        self.test = RatingBlock.of([(user.test_items, user.test_values - mean) for user in ratings])
+        self.train = KeptRatings([(user.items, user.values) for user in ratings], mean)
+        self.test = KeptRatings([(user.test_items, user.test_values) for user in ratings], mean)
         self.rating_counts = np.diff(self.train.starts)
         """(users,) training ratings."""
         self.opened = terms.start.users(self.user_ids.tolist(), terms.setting)
@@ -290,4 +290,4 @@ class Users:
                 block = self.train.part(user, user + 1)
                 return rule.corrections(self.vectors[user], items, block, rows, terms.setting)
 
-        return error_sums(vectors, items.vectors, self.train, self.test, terms.clip, more)
+        return kept_error_sums(vectors, items.vectors, self.train, self.test, terms.clip, more)

@@ -147,7 +147,7 @@ class RuleTests:
             assert values.dtype == np.float64
             assert np.isfinite(values).all()
         if self.rule.solves:
-            solved = self.rule.solve(local.items, local.users.train, setting)
+            solved = self.rule.solve(local.items, local.users.train.whole, setting)
             assert solved.shape == (len(FEW), setting.predictors)
 
     @cases
@@ -178,7 +178,7 @@ class RuleTests:
             {name: _fixed(values) for name, values in read.columns.items()},
             {name: _fixed(values) for name, values in read.shared.items()},
         )
-        block = RatingBlock(*(_fixed(column) for column in users.train))
+        block = RatingBlock(*(_fixed(column) for column in users.train.whole))
         memory = Memory(_fixed(users.counted), _fixed(users.parts))
         self.rule.learn(_fixed(users.opened), items, block, memory, setting)
         self.rule.hold(items, block, _fixed(np.ones(len(block.items))), setting)
@@ -190,7 +190,7 @@ class RuleTests:
     @pytest.mark.parametrize("rounds", [0, 2])
     def test_who_only_counts_itself_leaves_values_where_they_are(self, rounds: int, biases: bool) -> None:
         local = self._after((rounds, biases, 2))
-        table, setting, block = local.terms.items, local.terms.setting, local.users.train
+        table, setting, block = local.terms.items, local.terms.setting, local.users.train.whole
         missing = np.random.default_rng(0).integers(0, 2, len(block.items)).astype(float)
         steps = self.rule.hold(local.items, block, missing, setting)
         learns = self.rule.learns(table)
@@ -261,7 +261,7 @@ def _results(local: Local, user: int) -> list[NDArray[np.float64]]:
 def _same_bits(local: Local) -> None:
     """Everybody together against each alone and against all but the first."""
     together, count, setting = _learn(local), len(local.users), local.terms.setting
-    whole, rule = local.users.train, local.terms.rule
+    whole, rule = local.users.train.whole, local.terms.rule
     for first, stop in [*((user, user + 1) for user in range(count)), (1, count)]:
         mine = slice(whole.starts[first], whole.starts[stop])
         expected = Learned(
@@ -295,5 +295,5 @@ def _fixed(array: NDArray[Any]) -> NDArray[Any]:
 def _error(local: Local) -> float:
     """Sum of squared training errors."""
     side = user_side(local.users.vectors, local.terms.setting.biases)
-    sums = error_sums(side, local.items.vectors, local.users.train, local.users.test)
+    sums = error_sums(side, local.items.vectors, local.users.train.whole, local.users.test.whole)
     return float(sums.train_squared.sum())

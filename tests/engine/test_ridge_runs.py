@@ -146,7 +146,7 @@ def test_a_run_does_what_the_page_says(weight):
     """Through sums, counts, columns, grids and credits: up to rounding, of biases to ten bits or so."""
     changes = {"model__reg_item": weight, "protocol__fraction_bits": 30, "protocol__update_bound": 8.0}
     watched = Watched(**changes, ratings__users=30, cluster__users_per_actor=30)
-    setting, block = watched.plan.terms.setting, watched.users.train
+    setting, block = watched.plan.terms.setting, watched.users.train.whole
     start = watched.read(counted=False)[:, : setting.factors]
     expected = as_the_page_says(block, start, setting.steps, 5)
     for _, (v, b) in zip(watched.federation.rounds(), expected, strict=True):
