@@ -47,6 +47,9 @@ CALL_RATINGS, CALL_BLOCKS = 1 << 16, 1 << 10
 """A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
 uploads while later users still train, and an actor's memory does not grow with its number of users."""
 
+_MANY_CALLS = 16
+"""After more calls than that in a round, taking memory again is nothing beside them."""
+
 _CACHE_RATINGS = 2048
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
@@ -217,6 +220,8 @@ class UserActor(Charging, Lister, Seats, Sealers):
         if not census:
             update_cpu_s += self._solve_cpu_s[first:stop]
         costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)
+        if call == len(self._calls[self._layout.count]) - 2 > _MANY_CALLS:
+            give_back_freed_memory()  # what opens and closes a round needs some elsewhere
         return (*outgoing, costs, Receipt(added, refused, combine_cpu_s))
 
     def replay(self, fates: Fates) -> None:
