@@ -27,7 +27,7 @@ from fedmf_ray.protocol.messages import (
     Proof,
     Upload,
 )
-from fedmf_ray.protocol.server import Roster, Server, UploadRefused
+from fedmf_ray.protocol.server import Roster, Server
 from fedmf_ray.schemes import CouncilEvaluator, Evaluator
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import Part
@@ -58,22 +58,17 @@ class ServerActor:
 
     def receive(self, uploads: Sequence[Upload], again: bool = False) -> Receipt:
         """Check and add uploads. again: those that have been added already are sent once more."""
-        started, added, refused = cpu_clock(), 0, dict[int, str]()
+        started = cpu_clock()
         known = frozenset(self._server.added.tolist()) if again else frozenset[int]()
-        recorded, seen = self._server.round in self._recorded, list[Upload]()
-        for upload in uploads:
-            user_id = upload.user_id if type(upload.user_id) is int else NO_USER
-            if user_id in known and upload.round == self._server.round:
-                continue
-            try:
-                self._server.receive(upload)
-                added += 1
-                seen.append(upload)
-            except UploadRefused as error:
-                refused[user_id] = error.reason
+        recorded = self._server.round in self._recorded
+        now = self._server.round
+        fresh = [one for one in uploads if not (_sender(one) in known and one.round == now)]
+        errors = self._server.receive_all(fresh)
+        refused = {_sender(fresh[place]): error.reason for place, error in errors.items()}
         seconds = cpu_clock() - started
-        self._seen += seen if recorded else []
-        return Receipt(added, refused, seconds)
+        if recorded:
+            self._seen += [upload for place, upload in enumerate(fresh) if place not in errors]
+        return Receipt(len(fresh) - len(errors), refused, seconds)
 
     def retract(self, uploads: Sequence[Upload], user_ids: Container[int]) -> None:
         """Take out again what these users uploaded here: another server refused their other part."""
@@ -165,6 +160,10 @@ class ServerActor:
     def ping(self) -> int:
         """Answers, if it lives, with the number of its process."""
         return os.getpid()
+
+
+def _sender(upload: Upload) -> int:
+    return upload.user_id if type(upload.user_id) is int else NO_USER
 
 
 def load_items(part: Part) -> EncryptedItems:

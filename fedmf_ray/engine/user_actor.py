@@ -30,10 +30,11 @@ from fedmf_ray.learning.items import Items
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.protocol.combiner import Combiner, deliver_all, join_sums
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.seals import Settled
-from fedmf_ray.protocol.server import Combiner, Roster, UploadRefused, deliver, join_sums
+from fedmf_ray.protocol.server import Roster
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.users import GeneratedMembers, Members
@@ -210,12 +211,9 @@ class UserActor(Charging, Lister, Seats, Sealers):
                         queue.append(piece)
                 continue
             started = cpu_clock()
-            for pieces in arriving:
-                try:
-                    deliver(pieces, self._combiners)
-                    added += 1
-                except UploadRefused as error:
-                    refused[pieces[0].user_id] = error.reason
+            errors = deliver_all(arriving, self._combiners)
+            added += len(arriving) - len(errors)
+            refused.update((arriving[at][0].user_id, error.reason) for at, error in errors.items())
             combine_cpu_s += cpu_clock() - started
         if not census:
             update_cpu_s += self._solve_cpu_s[first:stop]

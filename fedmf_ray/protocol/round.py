@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.learning.items import Items
+from fedmf_ray.protocol.combiner import deliver
 from fedmf_ray.protocol.items import (
     Ledger,
     check_form,
@@ -30,7 +31,7 @@ from fedmf_ray.protocol.items import (
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, Upload
 from fedmf_ray.protocol.parts import cut_parts
 from fedmf_ray.protocol.seals import Sealer, Settled
-from fedmf_ray.protocol.server import Roster, Server, deliver
+from fedmf_ray.protocol.server import Roster, Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings

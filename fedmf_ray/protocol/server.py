@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.protocol.blocks import Blocks
-from fedmf_ray.protocol.messages import NOBODY, Closed, EncryptedItems, Opening, PartialSum, Upload
+from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, PartialSum, Upload
 from fedmf_ray.schemes import Evaluator, Tags
 
 Integers = NDArray[np.int64]
@@ -83,6 +83,39 @@ class Server:
 
     def receive(self, upload: Upload) -> None:
         """Check and add one upload, at once and whole; raises :class:`UploadRefused` with the reason."""
+        at, rows = self._check(upload)
+        try:
+            self._add(rows, [upload])
+        except ValueError as error:
+            raise UploadRefused(upload, str(error)) from error
+        self._added[at] = True
+
+    def receive_all(self, uploads: Sequence[Upload]) -> dict[int, UploadRefused]:
+        """Several, as if one after the other, in less time. Those that are refused, by their place."""
+        if not uploads:
+            return {}
+        checked = self._check_all(uploads) if self._sum.repeats else None
+        if checked is not None:
+            at, rows = checked
+            try:
+                self._add(rows, uploads)
+            except ValueError:  # it does not say which
+                checked = None
+            else:
+                self._added[at] = True
+        return self._one_by_one(uploads) if checked is None else {}
+
+    def _one_by_one(self, uploads: Sequence[Upload]) -> dict[int, UploadRefused]:
+        refused = {}
+        for place, upload in enumerate(uploads):
+            try:
+                self.receive(upload)
+            except UploadRefused as error:
+                refused[place] = error
+        return refused
+
+    def _check(self, upload: Upload) -> tuple[int, Integers]:
+        """Whose upload it is, by position, and which rows here it adds to, once its form is right."""
         blocks, ciphertexts = upload.blocks, upload.ciphertexts
         if not (isinstance(blocks, np.ndarray) and isinstance(ciphertexts, np.ndarray)):
             raise UploadRefused(upload, "blocks and ciphertexts are not arrays")
@@ -107,11 +140,7 @@ class Server:
             last = self._first + count - 1
             raise UploadRefused(upload, f"blocks are not strictly increasing within {self._first} to {last}")
         self._check_tag(upload)
-        try:
-            self._add(rows, upload)
-        except ValueError as error:
-            raise UploadRefused(upload, str(error)) from error
-        self._added[at] = True
+        return at, rows
 
     def retract(self, upload: Upload) -> None:
         """Take an upload out again that was added in this round, to the last bit: another server, which
@@ -212,79 +241,60 @@ class Server:
         if upload.tag.dtype != np.uint8 or upload.tag.shape != self._tags.shape:
             raise UploadRefused(upload, f"its tag of {upload.tag.shape} is not of the agreed shape")
 
-    def _add(self, rows: Integers, upload: Upload) -> None:
-        """Both sums, or neither: a malformed tag is found before anything is added."""
-        if self._tags is None or upload.tag is None:
-            self._sum.add(rows, upload.ciphertexts)
+    def _check_all(self, uploads: Sequence[Upload]) -> tuple[Integers, Integers] | None:
+        """As :meth:`_check` says of each, one after the other; None if it would refuse one."""
+        if self.closed or not all(map(self._is_like_others, uploads)):
+            return None
+        ids = [one.user_id for one in uploads]
+        if len(set(ids)) < len(ids):
+            return None
+        at = self._roster.user_ids.searchsorted(ids)
+        named = np.array([len(one.blocks) for one in uploads])
+        if at.max() >= len(self._added) or (named != self._roster.blocks[at] + self._shared).any():
+            return None
+        rows = np.concatenate([one.blocks for one in uploads])
+        rows -= self._first
+        rises = rows[1:] > rows[:-1]
+        rises[(np.cumsum(named)[:-1] - 1).clip(0)] = True  # where another upload begins
+        fits = (
+            (self._roster.user_ids[at] == ids).all()
+            and not self._added[at].any()
+            and rises.all()
+            and (not len(rows) or (rows.min() >= 0 and rows.max() < self._shape[0]))
+        )
+        return (at, rows) if fits else None
+
+    def _is_like_others(self, upload: Upload) -> bool:
+        """What can be said of an upload without its numbers."""
+        tag, tags = upload.tag, self._tags
+        return (
+            type(upload.user_id) is type(upload.round) is int
+            and upload.round == self._round
+            and type(upload.head) is bytes
+            and upload.head == self._head
+            and type(upload.blocks) is np.ndarray
+            and _has_form(upload.blocks, np.int64, (upload.blocks.size,))
+            and _has_form(upload.ciphertexts, np.uint8, (upload.blocks.size, *self._shape[1:]))
+            and (tag is None if tags is None else _has_form(tag, np.uint8, tags.shape))
+        )
+
+    def _add(self, rows: Integers, uploads: Sequence[Upload]) -> None:
+        """Sums and tags, or neither: a malformed tag is found before anything is added."""
+        wire = uploads[0].ciphertexts
+        if len(uploads) > 1:
+            wire = np.concatenate([one.ciphertexts for one in uploads])
+        tags = [one.tag for one in uploads if one.tag is not None]
+        if self._tags is None or not tags:
+            self._sum.add(rows, wire)
             return
-        self._tags.add(upload.user_id, upload.tag)
+        self._tags.add_all([one.user_id for one in uploads], tags)
         try:
-            self._sum.add(rows, upload.ciphertexts)
+            self._sum.add(rows, wire)
         except ValueError:
-            self._tags.remove(upload.user_id, upload.tag)
+            for one, tag in zip(uploads, tags, strict=True):
+                self._tags.remove(one.user_id, tag)
             raise
 
 
-class Combiner:
-    """Does a server's work beside the users who share a process: checks their uploads and adds them up.
-
-    It starts each round from zeros that anybody can encrypt, and hands over one :class:`PartialSum`.
-    """
-
-    def __init__(
-        self, evaluator: Evaluator, items: EncryptedItems, roster: Roster, blocks: Blocks | None = None
-    ) -> None:
-        """items: of the round, only its shape matters; roster: of the users here; blocks: as of
-        :class:`Server`."""
-        start = _from_zeros(evaluator, items)
-        self._server, self._first = Server(evaluator, start, roster, blocks), items.first
-        self._touched = np.zeros(self._server.blocks, bool)
-
-    def receive(self, upload: Upload) -> None:
-        self._server.receive(upload)
-        self._touched[upload.blocks - self._first] = True
-
-    def retract(self, upload: Upload) -> None:
-        self._server.retract(upload)
-
-    def finish(self) -> PartialSum:
-        """The sum of everything received, of the blocks that it touches."""
-        return self._server.partial(np.flatnonzero(self._touched))
-
-
-def join_sums(
-    evaluator: Evaluator, items: EncryptedItems, sums: Sequence[PartialSum], blocks: Blocks | None = None
-) -> PartialSum:
-    """One partial sum of those of several combiners, whose users are different ones.
-
-    items: of the round, only its shape matters. blocks: as of :class:`Server`.
-    """
-    user_ids = np.sort(np.concatenate([one.user_ids for one in sums]))
-    roster = Roster(user_ids, np.zeros(len(user_ids), np.int64))
-    server = Server(evaluator, _from_zeros(evaluator, items), roster, blocks)
-    for one in sums:
-        server.merge(one)
-    touched = np.unique(np.concatenate([one.blocks for one in sums]))
-    return server.partial(touched - items.first)
-
-
-def _from_zeros(evaluator: Evaluator, items: EncryptedItems) -> EncryptedItems:
-    """What sums of a round start from, if they are not the tables themselves: zeros that anybody can
-    encrypt."""
-    zeros = evaluator.zeros(items.ciphertexts.shape)
-    tag = None if items.tag is None else evaluator.zeros(items.tag.shape)
-    return EncryptedItems(items.round, items.first, zeros, tag, NOBODY, items.head)
-
-
-def deliver(pieces: Sequence[Upload], servers: Sequence[Server | Combiner]) -> None:
-    """Give each server its piece of one user's upload; if one refuses, no other keeps its piece.
-
-    Raises :class:`UploadRefused` with the first reason.
-    """
-    for at, (piece, server) in enumerate(zip(pieces, servers, strict=True)):
-        try:
-            server.receive(piece)
-        except UploadRefused:
-            for earlier, kept in zip(pieces[:at], servers[:at], strict=True):
-                kept.retract(earlier)
-            raise
+def _has_form(array: object, kind: type, shape: tuple[int, ...]) -> bool:
+    return type(array) is np.ndarray and array.dtype == kind and array.shape == shape

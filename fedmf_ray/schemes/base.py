@@ -19,18 +19,8 @@ from typing import Any, ClassVar, NamedTuple
 from fedmf_ray.checks import CHECKS
 from fedmf_ray.schemes.council import Council
 from fedmf_ray.schemes.messages import Closed, Opening
-from fedmf_ray.schemes.sides import (
-    Aggregate,
-    Evaluator,
-    Integers,
-    KeyHolder,
-    Known,
-    Piece,
-    Secrets,
-    Shape,
-    Tags,
-    Wire,
-)
+from fedmf_ray.schemes.sides import Integers, KeyHolder, Known, Piece, Secrets, Shape, Wire
+from fedmf_ray.schemes.sums import Aggregate, Evaluator, Tags
 
 __all__ = [
     "Aggregate",

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening
-from fedmf_ray.schemes.sides import Evaluator, Integers, KeyHolder, Known
+from fedmf_ray.schemes.sides import Integers, KeyHolder, Known
+from fedmf_ray.schemes.sums import Evaluator
 
 Bytes = NDArray[np.uint8]
 Signatures = Mapping[int, bytes]

@@ -21,6 +21,7 @@ from fedmf_ray.schemes.base import (
     Shape,
     Wire,
 )
+from fedmf_ray.schemes.masked import compiled
 
 _BYTES = 8
 
@@ -68,12 +69,20 @@ class PlainEvaluator(Evaluator):
 
 
 class PlainAggregate(Aggregate):
+    repeats = True
+
     def __init__(self, integers: Integers) -> None:
         self._integers = integers
 
     def add(self, rows: Integers, wire: Wire) -> None:
+        integers = _integers(wire)
+        if compiled.put_on(self._integers, rows, integers):
+            return
+        if len(rows) > 1 and not (rows[1:] > rows[:-1]).all():
+            np.add.at(self._integers, rows, integers)  # some may come several times
+            return
         total = self._integers.take(rows, axis=0)  # `+=` on rows would gather more slowly
-        total += _integers(wire)
+        total += integers
         self._integers[rows] = total
 
     def wire(self) -> Wire:

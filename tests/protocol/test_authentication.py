@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fedmf_ray.protocol.combiner import deliver
 from fedmf_ray.protocol.items import TamperedError
 from fedmf_ray.protocol.messages import EncryptedItems
-from fedmf_ray.protocol.server import deliver
 from tests.support.cheating_servers import (
     ITEMS,
     TAGS_DIFFER,

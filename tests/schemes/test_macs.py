@@ -10,11 +10,11 @@ from gmpy2 import mpz
 
 from fedmf_ray.schemes import Packed, Shape
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
+from fedmf_ray.schemes.paillier.ciphertexts import power_product
 from fedmf_ray.schemes.paillier.macs import (
     CiphertextAuthenticator,
     listed_nonces,
     nonces_in,
-    power_product,
 )
 from tests.test_digests import PRIMES
 

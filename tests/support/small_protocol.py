@@ -14,9 +14,10 @@ from fedmf_ray.learning.blocks import Steps
 from fedmf_ray.learning.rules import RULES, Rule, Setting
 from fedmf_ray.learning.start import Start
 from fedmf_ray.protocol.blocks import Blocks
+from fedmf_ray.protocol.combiner import Combiner, deliver
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.round import seal
-from fedmf_ray.protocol.server import Combiner, Roster, Server, deliver
+from fedmf_ray.protocol.server import Roster, Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings

@@ -28,7 +28,8 @@ from fedmf_ray.schemes.masked import field
 from fedmf_ray.schemes.masked.bits import BitLayout
 from fedmf_ray.schemes.masked.server import MaskedEvaluator
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
-from fedmf_ray.schemes.sides import Shape, Tags, Wire
+from fedmf_ray.schemes.sides import Shape, Wire
+from fedmf_ray.schemes.sums import Tags
 
 Bytes = NDArray[np.uint8]
 

@@ -64,6 +64,14 @@ def take_off(words: Words, targets: Integers, masks: Words) -> bool:
     return True
 
 
+def put_on(words: Words, targets: Integers, numbers: Words) -> bool:
+    """Add each row of numbers to a row of words; one may come several times."""
+    if _NATIVE is None or not 0 < words.shape[1] <= _MOST_COLUMNS:
+        return False
+    _NATIVE.put_on(words, numbers, np.ascontiguousarray(targets))
+    return True
+
+
 def counters(nonces: Bytes, blocks: int) -> Bytes | None:
     """(k * blocks * 16,) what AES encrypts to so many blocks for each nonce, (k, 12)."""
     if _NATIVE is None:

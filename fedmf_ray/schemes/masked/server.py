@@ -15,7 +15,8 @@ from fedmf_ray.schemes.masked.listing import Listing, Run
 from fedmf_ray.schemes.masked.streams import NONCE_BYTES
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES, Sums, TagSums
 from fedmf_ray.schemes.messages import Closed
-from fedmf_ray.schemes.sides import Aggregate, Evaluator, Integers, Shape, Tags, Wire
+from fedmf_ray.schemes.sides import Integers, Shape, Wire
+from fedmf_ray.schemes.sums import Aggregate, Evaluator, Tags
 
 Bytes = NDArray[np.uint8]
 

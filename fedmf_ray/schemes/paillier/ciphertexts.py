@@ -27,6 +27,9 @@ from numpy.typing import NDArray
 SLACK_BITS = 256
 """Random bits beyond |p|; half of it is the exponent of the distance from uniform."""
 
+WEIGHT_BITS = 64
+"""Of the exponents of :func:`power_product`."""
+
 OUT_OF_RANGE = "a ciphertext lies outside 0 < c < n**2"
 NOT_COPRIME = "a ciphertext is not coprime to n"
 
@@ -115,3 +118,24 @@ def _join(parts: list[mpz], prime: mpz) -> list[mpz]:
         residue * (1 - exponent * prime) % square
         for residue, exponent in zip(parts[::2], parts[1::2], strict=True)
     ]
+
+
+def power_product(numbers: Sequence[mpz], exponents: NDArray[np.uint64], modulus: mpz) -> mpz:
+    """The product of numbers to exponents of 64 bits: numbers with the same digit are multiplied first, and
+    each digit is then applied once (Pippenger's buckets)."""
+    count = len(numbers)
+    width = min(range(1, 13), key=lambda bits: -(-WEIGHT_BITS // bits) * (count + (2 << bits)))
+    product = mpz(1)
+    for shift in reversed(range(0, WEIGHT_BITS, width)):
+        for _ in range(width):
+            product = product * product % modulus
+        digits = (exponents >> np.uint64(shift)) & np.uint64((1 << width) - 1)
+        buckets = [mpz(1)] * (1 << width)
+        for digit, number in zip(digits.tolist(), numbers, strict=True):
+            buckets[digit] = buckets[digit] * number % modulus
+        running = total = mpz(1)
+        for bucket in buckets[:0:-1]:
+            running = running * bucket % modulus
+            total = total * running % modulus
+        product = product * total % modulus
+    return product

@@ -72,6 +72,8 @@ class ElementwiseEvaluator(Evaluator):
 
 
 class ElementwiseAggregate(Aggregate):
+    repeats = True
+
     def __init__(self, public: PaillierPublicKey, wire: Wire) -> None:
         self._public, self._shape = public, wire.shape
         self._n, self._n_square = mpz(public.n), mpz(public.nsquare)

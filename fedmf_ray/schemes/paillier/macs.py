@@ -41,7 +41,8 @@ from numpy.typing import NDArray
 
 from fedmf_ray.schemes.messages import EncryptedItems
 from fedmf_ray.schemes.paillier import ciphertexts as paillier
-from fedmf_ray.schemes.sides import Aggregate, Evaluator, Integers, KeyHolder, Piece, Tags, Wire
+from fedmf_ray.schemes.sides import Integers, KeyHolder, Piece, Wire
+from fedmf_ray.schemes.sums import Aggregate, Evaluator, Tags
 from fedmf_ray.schemes.tags import INITIAL, Authenticator
 
 NONCE_BYTES = 8
@@ -49,7 +50,6 @@ NONCE_BYTES = 8
 
 _PLACE_BYTES = 4
 
-WEIGHT_BITS = 64
 _CHUNK = 1024
 """Weights that are made at once."""
 
@@ -109,7 +109,7 @@ class CiphertextAuthenticator(Authenticator):
         """The product of ciphertexts to their weights."""
         modulus = self.modulus
         numbers = [number % modulus for number in paillier.parse(wire)]
-        return power_product(numbers, self.weights(blocks), modulus)
+        return paillier.power_product(numbers, self.weights(blocks), modulus)
 
     def weights(self, blocks: Integers) -> NDArray[np.uint64]:
         """(k * pieces,) of the ciphertexts of blocks."""
@@ -122,7 +122,7 @@ class CiphertextAuthenticator(Authenticator):
 
     def _chunk(self, chunk: int) -> NDArray[np.uint64]:
         if chunk not in self._weights:
-            drawn = self._drawn(b"weights", _CHUNK * WEIGHT_BITS // 8, chunk)
+            drawn = self._drawn(b"weights", _CHUNK * paillier.WEIGHT_BITS // 8, chunk)
             self._weights[chunk] = np.frombuffer(drawn, "<u8") | np.uint64(1)
         return self._weights[chunk]
 
@@ -211,13 +211,21 @@ class CiphertextTags(Tags):
         self._initial, self._nonces = tag[size : size + NONCE_BYTES].copy(), dict[int, bytes]()
 
     def add(self, user_id: int, tag: Wire) -> None:
-        number = mpz.from_bytes(tag[: self._size].tobytes(), "little")
-        if not 0 < number < self._square:
-            raise ValueError(paillier.OUT_OF_RANGE)
-        if gmpy2.gcd(number, self._n) != 1:
+        self.add_all([user_id], [tag])
+
+    def add_all(self, user_ids: Sequence[int], tags: Sequence[Wire]) -> None:
+        """One gcd for all: a factor shared with any of them is shared with the product."""
+        product = mpz(1)
+        for tag in tags:
+            number = mpz.from_bytes(tag[: self._size].tobytes(), "little")
+            if not 0 < number < self._square:
+                raise ValueError(paillier.OUT_OF_RANGE)
+            product = product * number % self._n
+        if gmpy2.gcd(product, self._n) != 1:
             raise ValueError(paillier.NOT_COPRIME)
-        self._waiting.append(tag[None, : self._size])
-        self._nonces[user_id] = tag[self._size :].tobytes()
+        for user_id, tag in zip(user_ids, tags, strict=True):
+            self._waiting.append(tag[None, : self._size])
+            self._nonces[user_id] = tag[self._size :].tobytes()
 
     def _product(self) -> Wire:
         """(bytes,) of all that have come."""
@@ -274,24 +282,3 @@ def nonces_in(listed: bytes, count: int) -> list[bytes]:
             raise ValueError("nonces are not those of the users that are credited")
         nonces[at], last = others[start + _PLACE_BYTES : start + each], at
     return nonces
-
-
-def power_product(numbers: Sequence[mpz], exponents: NDArray[np.uint64], modulus: mpz) -> mpz:
-    """The product of numbers to exponents of 64 bits: numbers with the same digit are multiplied first, and
-    each digit is then applied once (Pippenger's buckets)."""
-    count = len(numbers)
-    width = min(range(1, 13), key=lambda bits: -(-WEIGHT_BITS // bits) * (count + (2 << bits)))
-    product = mpz(1)
-    for shift in reversed(range(0, WEIGHT_BITS, width)):
-        for _ in range(width):
-            product = product * product % modulus
-        digits = (exponents >> np.uint64(shift)) & np.uint64((1 << width) - 1)
-        buckets = [mpz(1)] * (1 << width)
-        for digit, number in zip(digits.tolist(), numbers, strict=True):
-            buckets[digit] = buckets[digit] * number % modulus
-        running = total = mpz(1)
-        for bucket in buckets[:0:-1]:
-            running = running * bucket % modulus
-            total = total * running % modulus
-        product = product * total % modulus
-    return product

@@ -77,6 +77,8 @@ class PackedEvaluator(Evaluator):
 
 
 class PackedAggregate(Aggregate):
+    repeats = True
+
     def __init__(self, n: int, wire: Wire) -> None:
         self._shape = wire.shape
         self._sums = kernels.choose(n.bit_length()).Sums(n, wire.reshape(-1, wire.shape[-1]))

@@ -91,6 +91,12 @@ static void subtract_all(int64_t size, uint8_t *words, int64_t stride, const uin
     (size == 4 ? subtract_rows_32 : subtract_rows_64)(words, stride, masks, mask_stride, rows, columns, from);
 }
 
+static void add_all(int64_t size, uint8_t *words, int64_t stride, const uint8_t *numbers, int64_t number_stride,
+                         int64_t rows, int64_t columns, const int64_t *to)
+{
+    (size == 4 ? add_rows_32 : add_rows_64)(words, stride, numbers, number_stride, rows, columns, to);
+}
+
 /* ---- Nonces -------------------------------------------------------------------------------------------------- */
 
 /* Each nonce, counted: what AES encrypts to so many blocks of masks. */

@@ -168,6 +168,12 @@ FUNCTION(take_off, "Rrb",
          subtract_all(t[0].size, t[0].data, t[0].stride, t[1].data, t[1].stride, t[1].rows, t[0].columns,
                       (const int64_t *)t[2].data))
 
+/* words, numbers, the row of words to which each is added */
+FUNCTION(put_on, "Rrb",
+         is_words(&t[0]) && t[1].size == t[0].size && t[1].columns == t[0].columns && is_choice(&t[2], t[1].rows, t[0].rows),
+         add_all(t[0].size, t[0].data, t[0].stride, t[1].data, t[1].stride, t[1].rows, t[0].columns,
+                 (const int64_t *)t[2].data))
+
 /* nonces, out: so many blocks for each */
 FUNCTION(counters, "bB",
          number >= 1 && t[0].columns % NONCE == 0 && t[1].columns == t[0].columns / NONCE * number * NUMBER,
@@ -208,6 +214,7 @@ static PyMethodDef methods[] = {
     {"unpack", unpack, METH_VARARGS, "Packed rows into words, or added to rows of words."},
     {"open_rows", open_rows, METH_VARARGS, "Packed rows without masks into integers."},
     {"take_off", take_off, METH_VARARGS, "Rows of masks taken off rows of words."},
+    {"put_on", put_on, METH_VARARGS, "Rows of numbers added to rows of words."},
     {"counters", counters, METH_VARARGS, "Blocks that AES makes masks of: each nonce, counted."},
     {"row_sums", row_sums, METH_VARARGS, "Weighed rows and pads modulo p."},
     {"weigh", weigh, METH_VARARGS, "Weighed ranges of rows modulo p."},

@@ -168,5 +168,17 @@ WIDEST static void W(subtract_rows)(uint8_t *words, int64_t stride, const uint8_
     }
 }
 
+/* Rows of numbers added to the rows that `to` says, one after the other. */
+WIDEST static void W(add_rows)(uint8_t *words, int64_t stride, const uint8_t *numbers, int64_t number_stride,
+                               int64_t rows, int64_t columns, const int64_t *to)
+{
+    for (int64_t at = 0; at < rows; at++) {
+        WORD *sum = (WORD *)(words + to[at] * stride);
+        const WORD *number = (const WORD *)(numbers + at * number_stride);
+        for (int64_t k = 0; k < columns; k++)
+            sum[k] += number[k];
+    }
+}
+
 #undef EACH_SIZE
 #undef W
