@@ -30,6 +30,7 @@ PHASES = {
     "decrypt": "user_decrypt_cpu_s_mean",
     "update": "user_update_cpu_s_mean",
     "encrypt": "user_encrypt_cpu_s_mean",
+    "seal": "seal_cpu_s",
     "server": "server_cpu_s",
     "protocol": "protocol_s",
     "upload": "upload_bytes_total",
@@ -92,7 +93,8 @@ def compare(name: str, ratings: dict, model: dict, protocol: dict, results: Path
     shape = f"{scheme} {real.protocol.key_bits}"
     return [
         {"scenario": name, "scheme": shape, "basis": basis, "protocol_s measured": measured["protocol_s"]}
-        | {phase: row[column] / measured[column] for phase, column in PHASES.items()}
+        # Where nobody seals, both say so.
+        | {phase: (row[column] or 1) / (measured[column] or 1) for phase, column in PHASES.items()}
         for basis, row in modelled.items()
     ]
 

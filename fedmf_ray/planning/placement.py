@@ -26,9 +26,9 @@ WORKER_BYTES = 80 * 10**6
 """What a Ray worker with an empty `UserActor` takes (private and proportional pages), rounded up;
 `benchmarks/memory.py` measures it."""
 
-_RATING_BYTES = 72
-"""Of a rating at the peak, while users are made: 48 stay (item, value, its part of the table and the one that
-is offered, row, block), 24 are given back. `benchmarks/scaling.py sizes` compares with what it measures."""
+_RATING_BYTES = 52
+"""Of a rating at the peak, while users are made: 32 stay (item, value, its part of the table and the one that
+is offered, row, block), 20 are given back. `benchmarks/scaling.py sizes` compares with what it measures."""
 
 RAY_BYTES = 550 * 10**6
 """What Ray's own processes and the driver take beside actors: what scale-1m in the clear leaves over."""
