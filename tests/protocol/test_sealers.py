@@ -46,6 +46,19 @@ def test_the_settler_takes_no_other_shares(trick):
         Sealer(federation.key).settle(trick(shares, old), federation.messages, parts, federation.ledger)
 
 
+def test_the_settler_takes_no_share_of_another_history():
+    federation = played()
+    parts, sealer = cut_parts(federation.terms.blocks, SEALED), Sealer(federation.key)
+    published(federation)
+    _, shares = checked_by(federation, parts)
+    federation.ledger.tokens[2], mine = NO_TOKEN, federation.ledger.tokens[2]
+    _, others = checked_by(federation, parts)
+    federation.ledger.tokens[2] = mine
+    with pytest.raises(TamperedError, match="round 3"):
+        sealer.settle([shares[0], others[1], shares[2]], federation.messages, parts, federation.ledger)
+    sealer.settle(shares, federation.messages, parts, federation.ledger)
+
+
 def test_a_sealer_seals_nothing_that_it_did_not_check():
     """A server may send the settler what a sealer wrote in an earlier attempt of the round."""
     federation = played()
@@ -59,9 +72,14 @@ def test_a_sealer_seals_nothing_that_it_did_not_check():
     others, _ = checked_by(federation, parts)
     assert digests[0] != others[0]
     forged = dataclasses.replace(settlement, digests=(others[0], *digests[1:]))
-    for attempt, digest in ((settlement, others[0]), (forged, others[0]), (settlement, digests[0])):
+    for attempt, tables, digest in (
+        (settlement, other, others[0]),
+        (forged, other, others[0]),
+        (settlement, other, digests[0]),
+        (settlement, one, others[0]),
+    ):
         with pytest.raises(ValueError, match="something else than what was checked here"):
-            sealer.seal(attempt, other, 0, parts, before, digest)
+            sealer.seal(attempt, tables, 0, parts, before, digest)
     with pytest.raises(ValueError, match="something else than what was checked here"):
         sealer.seal(settlement, one, 0, parts, NO_TOKEN, digests[0])
     assert sealer.seal(settlement, one, 0, parts, before, digests[0]).shape == (ITEMS // SEALED, 16)

@@ -229,6 +229,41 @@ def test_whoever_was_away_takes_the_history_from_the_token():
         read(federation, settled, federation.past[-1][0], Ledger(federation.key, federation.terms, [5], 2))
 
 
+def test_no_second_token_of_a_round_is_followed():
+    """Even of the same tables: nobody can tell what it was settled for."""
+    federation = played()
+    published(federation)
+    settled = federation.settled()
+    federation.sealers = 2
+    also = federation.settled()
+    read(federation, settled)
+    with pytest.raises(TamperedError, match="round 3"):
+        read(federation, also)
+
+
+def test_parts_of_two_histories_are_not_put_together():
+    federation = played()
+    (one, settled), (other, also) = branched(federation)
+    shares = [
+        read_share(messages, part, 2, federation.key, federation.terms, settled=token)
+        for part, (messages, token) in enumerate(((one, settled), (other, also)))
+    ]
+    with pytest.raises(TamperedError, match="round 3"):
+        federation.ledger.settle(shares, 3)
+
+
+def test_a_token_for_another_number_of_servers_is_refused():
+    federation = played(servers=2)
+    published(federation)
+    settled, sealer = federation.settled(), Sealer(federation.key)
+    label = b"token" + (3).to_bytes(8, "little")
+    text = sealer._open(settled.token, label)
+    half = dataclasses.replace(settled, token=sealer._enclose(label, text[: 96 + 2 * 128]))
+    with pytest.raises(TamperedError, match="round 3"):
+        read(federation, half)
+    read(federation, settled)
+
+
 def test_an_older_round_is_not_read_again():
     federation = played()
     old = federation.messages, federation.settled()
