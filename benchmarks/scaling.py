@@ -36,7 +36,7 @@ from fedmf_ray.fixed_point import FixedPoint, to_integers
 from fedmf_ray.planning.placement import memory_of
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Upload
-from fedmf_ray.protocol.server import Roster
+from fedmf_ray.protocol.roster import Roster
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.schemes import Packed, Shape
 

@@ -28,7 +28,8 @@ from fedmf_ray.learning.start import Start
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.items import encrypt_items, initial_tables, open_tables, read_share
 from fedmf_ray.protocol.messages import EncryptedItems, Upload
-from fedmf_ray.protocol.server import Roster, Server
+from fedmf_ray.protocol.roster import Roster
+from fedmf_ray.protocol.server import Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Contribution, Users
 from fedmf_ray.ratings.table import UserRatings
@@ -40,9 +41,8 @@ _BUDGET_S = 1.0
 _FEWEST, _MOST = 5, 100
 """Repeats of each measurement: as many as fit the budget, but not fewer or more than these."""
 
-_BUNCH = 2
-"""Uploads that the server adds in one go when that is measured. In a run they come between encryptions, and
-find caches neither as cold as a single one would here, nor as warm as many (benchmarks/estimates.py)."""
+_BUNCH = 8
+"""Uploads that the server adds in one go when that is measured: about as many as come at once in a run."""
 
 _UPLOADERS = 16
 """Uploads that are in a matrix whose publishing is measured: the more, the more is left to do at the end."""
@@ -185,8 +185,8 @@ class _Receiving:
         self._upload, self._user_ids = dataclasses.replace(upload, head=items.head), itertools.count()
 
     def __call__(self) -> None:
-        for _ in range(_BUNCH):
-            self._server.receive(dataclasses.replace(self._upload, user_id=next(self._user_ids)))
+        bunch = [dataclasses.replace(self._upload, user_id=next(self._user_ids)) for _ in range(_BUNCH)]
+        assert not self._server.receive_all(bunch)
 
 
 class _Publishing:

@@ -10,7 +10,8 @@ import numpy as np
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.protocol.messages import EncryptedItems, Opening
-from fedmf_ray.protocol.server import Roster, Server
+from fedmf_ray.protocol.roster import Roster
+from fedmf_ray.protocol.server import Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Contribution, Users
 from fedmf_ray.schemes import Council, CouncilEvaluator, CouncilKeyHolder, Evaluator, KeyHolder, Known

@@ -29,7 +29,7 @@ from fedmf_ray.learning.ranking import Lists, Ranking
 from fedmf_ray.planning.participation import Attendance
 from fedmf_ray.planning.placement import MOST_READERS
 from fedmf_ray.planning.plan import Plan
-from fedmf_ray.protocol.server import Roster
+from fedmf_ray.protocol.roster import Roster
 from fedmf_ray.storage.checkpoint_files import CheckpointError
 from fedmf_ray.storage.checkpoints import Checkpoint, Checkpoints
 

@@ -27,7 +27,8 @@ from fedmf_ray.protocol.messages import (
     Proof,
     Upload,
 )
-from fedmf_ray.protocol.server import Roster, Server
+from fedmf_ray.protocol.roster import Roster
+from fedmf_ray.protocol.server import Server
 from fedmf_ray.schemes import CouncilEvaluator, Evaluator
 from fedmf_ray.storage import checkpoint_files
 from fedmf_ray.storage.checkpoint_files import Part

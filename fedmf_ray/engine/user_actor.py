@@ -33,8 +33,8 @@ from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.combiner import Combiner, deliver_all, join_sums
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
+from fedmf_ray.protocol.roster import Roster
 from fedmf_ray.protocol.seals import Settled
-from fedmf_ray.protocol.server import Roster
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.users import GeneratedMembers, Members
@@ -174,9 +174,9 @@ class UserActor(Charging, Lister, Seats, Sealers):
     def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.
 
-        fates: of this call's users. late: now it is the turn of those who are late.
-        messages: of the round, if uploads are combined here. Returns what is for each server (a list of
-        uploads; nothing if they are combined), the costs of these users, and the combiners' receipt.
+        fates: of this call's users. late: now it is the turn of those who are late. messages: of the round,
+        if uploads are combined. Returns what is for each server (a list of uploads; nothing if they are combined),
+        the costs of these users, and the combiners' receipt.
         """
         first, stop = self._calls[self._layout.count][call : call + 2].tolist()
         chosen = (fates == LATE) if late else (fates != ABSENT) & (fates != LATE)
@@ -190,7 +190,17 @@ class UserActor(Charging, Lister, Seats, Sealers):
         update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
         upload_bytes = np.zeros(stop - first, np.int64)
         added, refused, combine_cpu_s = 0, dict[int, str](), 0.0
-        census = self._terms.census(self._round)
+        census, waiting = self._terms.census(self._round), list[list[Upload]]()
+
+        def deliver_waiting() -> None:
+            nonlocal added, combine_cpu_s
+            started = cpu_clock()
+            errors = deliver_all(waiting, self._combiners)
+            added += len(waiting) - len(errors)
+            refused.update((waiting[at][0].user_id, error.reason) for at, error in errors.items())
+            waiting.clear()
+            combine_cpu_s += cpu_clock() - started
+
         for begin, end in self._groups(first, stop, chosen):
             started = cpu_clock()
             added_up = self._users.update(begin, end, self._items, self._terms, self._round)
@@ -200,8 +210,8 @@ class UserActor(Charging, Lister, Seats, Sealers):
                 begin, end, self._round, added_up, self._key, self._terms, self._ledger.heads
             )
             encrypt_cpu_s[begin - first : end - first] = self._shared(begin, end, cpu_clock() - started)
-            for user, pieces in enumerate(uploads, start=begin - first):
-                upload_bytes[user] = sum(piece.nbytes for piece in pieces)
+            sizes = [sum(piece.nbytes for piece in pieces) for pieces in uploads]
+            upload_bytes[begin - first : end - first] = sizes
             arriving = [
                 pieces for user, pieces in enumerate(uploads, start=begin) if fates[user - first] != DROPPED
             ]
@@ -210,11 +220,10 @@ class UserActor(Charging, Lister, Seats, Sealers):
                     for queue, piece in zip(outgoing, pieces, strict=True):
                         queue.append(piece)
                 continue
-            started = cpu_clock()
-            errors = deliver_all(arriving, self._combiners)
-            added += len(arriving) - len(errors)
-            refused.update((arriving[at][0].user_id, error.reason) for at, error in errors.items())
-            combine_cpu_s += cpu_clock() - started
+            waiting += arriving
+            if self._hosting.together:  # what a group has made is still in a cache
+                deliver_waiting()
+        deliver_waiting()
         if not census:
             update_cpu_s += self._solve_cpu_s[first:stop]
         costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)

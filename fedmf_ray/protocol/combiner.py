@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, PartialSum, Upload
-from fedmf_ray.protocol.server import Roster, Server, UploadRefused
+from fedmf_ray.protocol.roster import Roster
+from fedmf_ray.protocol.server import Server, UploadRefused
 from fedmf_ray.schemes import Evaluator
 
 Integers = NDArray[np.int64]

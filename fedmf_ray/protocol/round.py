@@ -30,8 +30,9 @@ from fedmf_ray.protocol.items import (
 )
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, Upload
 from fedmf_ray.protocol.parts import cut_parts
+from fedmf_ray.protocol.roster import Roster
 from fedmf_ray.protocol.seals import Sealer, Settled
-from fedmf_ray.protocol.server import Roster, Server
+from fedmf_ray.protocol.server import Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings

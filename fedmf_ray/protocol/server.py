@@ -6,17 +6,21 @@ Several servers may share the item matrix by ranges of blocks; each is a :class:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, Opening, PartialSum, Upload
+from fedmf_ray.protocol.roster import Roster
 from fedmf_ray.schemes import Evaluator, Tags
 
 Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
+
+
+_CACHED_BYTES = 1 << 18
+"""Uploads that are added at once: more than that would leave a core's cache before they are added."""
 
 
 class UploadRefused(Exception):
@@ -26,24 +30,6 @@ class UploadRefused(Exception):
         who, when = (one if type(one) is int else "?" for one in (upload.user_id, upload.round))
         super().__init__(f"user {who}, round {when}: {reason}")
         self.reason = reason
-
-
-@dataclass(frozen=True)
-class Roster:
-    """Who may upload to a server, and how much: users say so once, when they join.
-
-    user_ids: (users,) int64, increasing. blocks: (users,) how many blocks of its range each will name, those
-    of shared tables left out.
-    """
-
-    user_ids: Integers
-    blocks: Integers
-
-    def position(self, user_id: int) -> int | None:
-        if type(user_id) is not int:
-            return None
-        at = int(self.user_ids.searchsorted(user_id))
-        return at if at < len(self.user_ids) and self.user_ids[at] == user_id else None
 
 
 class Server:
@@ -92,8 +78,18 @@ class Server:
 
     def receive_all(self, uploads: Sequence[Upload]) -> dict[int, UploadRefused]:
         """Several, as if one after the other, in less time. Those that are refused, by their place."""
-        if not uploads:
-            return {}
+        refused, first, waiting = dict[int, UploadRefused](), 0, 0
+        for place, upload in enumerate(uploads, start=1):
+            waiting += getattr(upload.ciphertexts, "nbytes", 0)
+            if waiting >= _CACHED_BYTES or place == len(uploads):
+                found = self._receive_some(uploads[first:place])
+                refused.update((first + at, error) for at, error in found.items())
+                first, waiting = place, 0
+        return refused
+
+    def _receive_some(self, uploads: Sequence[Upload]) -> dict[int, UploadRefused]:
+        if len(uploads) < 2:
+            return self._one_by_one(uploads)
         checked = self._check_all(uploads) if self._sum.repeats else None
         if checked is not None:
             at, rows = checked

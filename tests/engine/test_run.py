@@ -19,7 +19,7 @@ from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.participation import IN_TIME
 from fedmf_ray.planning.plan import Plan
-from fedmf_ray.protocol.server import Roster
+from fedmf_ray.protocol.roster import Roster
 from fedmf_ray.schemes.numbers import array_to_numbers
 from fedmf_ray.storage.key_files import create_keys
 from tests.support.small_runs import LOSSES, rounds_of, small

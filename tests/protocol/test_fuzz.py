@@ -8,7 +8,8 @@ import pytest
 from fedmf_ray.engine.server_actor import ServerActor
 from fedmf_ray.protocol.combiner import Combiner, deliver
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Upload
-from fedmf_ray.protocol.server import Roster, Server, UploadRefused
+from fedmf_ray.protocol.roster import Roster
+from fedmf_ray.protocol.server import Server, UploadRefused
 from fedmf_ray.schemes import Known, Piece, Shape
 from fedmf_ray.schemes.numbers import array_to_numbers
 from tests.support.small_protocol import sides

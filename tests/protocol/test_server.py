@@ -8,7 +8,8 @@ import pytest
 
 from fedmf_ray.protocol.items import encrypt_items
 from fedmf_ray.protocol.messages import Upload
-from fedmf_ray.protocol.server import Roster, Server, UploadRefused
+from fedmf_ray.protocol.roster import Roster
+from fedmf_ray.protocol.server import Server, UploadRefused
 from fedmf_ray.schemes import Piece
 from fedmf_ray.schemes.numbers import array_to_numbers
 from tests.support.small_protocol import FACTORS, ITEMS, agreed_terms, sides

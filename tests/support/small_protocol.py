@@ -16,8 +16,9 @@ from fedmf_ray.learning.start import Start
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.combiner import Combiner, deliver
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables, read_share
+from fedmf_ray.protocol.roster import Roster
 from fedmf_ray.protocol.round import seal
-from fedmf_ray.protocol.server import Roster, Server
+from fedmf_ray.protocol.server import Server
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.user import Users
 from fedmf_ray.ratings.table import UserRatings
