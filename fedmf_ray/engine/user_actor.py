@@ -49,7 +49,7 @@ CALL_RATINGS, CALL_BLOCKS = 1 << 16, 1 << 10
 uploads while later users still train, and an actor's memory does not grow with its number of users."""
 
 _MANY_CALLS = 16
-"""After more calls than that in a round, taking memory again is nothing beside them."""
+"""After more calls in a round, taking memory again is nothing beside them."""
 
 _CACHE_RATINGS = 2048
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
@@ -175,17 +175,16 @@ class UserActor(Charging, Lister, Seats, Sealers):
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.
 
         fates: of this call's users. late: now it is the turn of those who are late. messages: of the round,
-        if uploads are combined. Returns what is for each server (a list of uploads; nothing if they are combined),
-        the costs of these users, and the combiners' receipt.
+        if uploads are combined. Returns what is for each server (uploads, unless they are combined), the
+        costs of these users, and the combiners' receipt.
         """
         first, stop = self._calls[self._layout.count][call : call + 2].tolist()
         chosen = (fates == LATE) if late else (fates != ABSENT) & (fates != LATE)
         combine = self._hosting.combine and not late
         if combine and not self._combiners and self._partial is None:
-            rosters, layout = zip(messages, self._roster, strict=True), self._terms.blocks
-            self._combiners = [
-                Combiner(self._evaluator, message, roster, layout) for message, roster in rosters
-            ]
+            make, layout = Combiner, self._terms.blocks
+            rosters = zip(messages, self._roster, strict=True)
+            self._combiners = [make(self._evaluator, message, roster, layout) for message, roster in rosters]
         outgoing: list[list[Upload]] = [[] for _ in range(self._terms.blocks.servers)]
         update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
         upload_bytes = np.zeros(stop - first, np.int64)
