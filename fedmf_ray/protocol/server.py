@@ -250,8 +250,8 @@ class Server:
             return None
         rows = np.concatenate([one.blocks for one in uploads])
         rows -= self._first
-        rises = rows[1:] > rows[:-1]
-        rises[(np.cumsum(named)[:-1] - 1).clip(0)] = True  # where another upload begins
+        rises, borders = rows[1:] > rows[:-1], np.cumsum(named)
+        rises[borders[(borders > 0) & (borders < len(rows))] - 1] = True  # where another upload begins
         fits = (
             (self._roster.user_ids[at] == ids).all()
             and not self._added[at].any()

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from fedmf_ray.protocol.combiner import Combiner, deliver, deliver_all
-from fedmf_ray.protocol.server import UploadRefused
+from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Upload
+from fedmf_ray.protocol.roster import Roster
+from fedmf_ray.protocol.server import Server, UploadRefused
+from fedmf_ray.schemes import Plain, Shape
 from tests.protocol.test_fuzz import BLOCKS, Boundary
 from tests.support.small_protocol import Federation, agreed_terms, people
 
@@ -81,6 +84,27 @@ def test_a_user_who_comes_twice_is_added_once(scheme):
     }
     assert list(server.receive_all(pieces)) == [0, 1]
     assert server.added.tolist() == list(range(1, 13))
+
+
+@pytest.mark.parametrize("counts", [[0, 2], [2, 0], [0, 0, 1], [1, 0], [0, 0], [3, 0, 3], [0, 4, 0, 2]])
+@pytest.mark.parametrize("wrong", [False, True])
+def test_uploads_without_blocks_hide_no_disorder(counts, wrong):
+    """With several servers, what goes to one of them may be empty."""
+    evaluator, _ = Plain().sides(Shape(2, 30))
+    wire = np.zeros((5, 2, 8), np.uint8)
+    roster = Roster(np.arange(len(counts)), np.array(counts))
+    uploads = [
+        Upload(0, user, np.arange(count), np.ones((count, 2, 8), np.uint8), None)
+        for user, count in enumerate(counts)
+    ]
+    for at, upload in enumerate(uploads):
+        if wrong and counts[at] > 1:
+            disordered = upload.blocks[::-1].copy()
+            uploads[at] = dataclasses.replace(upload, blocks=disordered)
+    server = Server(evaluator, EncryptedItems(0, 0, wire, None, NOBODY), roster)
+    refused = server.receive_all(uploads)
+    assert list(refused) == [at for at, count in enumerate(counts) if wrong and count > 1]
+    assert server.added.tolist() == [at for at in range(len(counts)) if at not in refused]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
