@@ -276,16 +276,14 @@ class Server:
 
     def _add(self, rows: Integers, uploads: Sequence[Upload]) -> None:
         """Sums and tags, or neither: a malformed tag is found before anything is added."""
-        wire = uploads[0].ciphertexts
-        if len(uploads) > 1:
-            wire = np.concatenate([one.ciphertexts for one in uploads])
+        wires = [one.ciphertexts for one in uploads]
         tags = [one.tag for one in uploads if one.tag is not None]
         if self._tags is None or not tags:
-            self._sum.add(rows, wire)
+            self._sum.add_all(rows, wires)
             return
         self._tags.add_all([one.user_id for one in uploads], tags)
         try:
-            self._sum.add(rows, wire)
+            self._sum.add_all(rows, wires)
         except ValueError:
             for one, tag in zip(uploads, tags, strict=True):
                 self._tags.remove(one.user_id, tag)

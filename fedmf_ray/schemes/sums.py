@@ -27,6 +27,10 @@ class Aggregate:
         """
         raise NotImplementedError
 
+    def add_all(self, rows: Integers, wires: Sequence[Wire]) -> None:
+        """The rows of several uploads, one after the other, if rows may come several times; all or none."""
+        self.add(rows, wires[0] if len(wires) == 1 else np.concatenate(wires))
+
     def wire(self) -> Wire:
         """The sum as it stands, or as it was opened."""
         raise NotImplementedError
