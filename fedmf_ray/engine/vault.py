@@ -21,6 +21,12 @@ _LEAST_BYTES = 1 << 20
 _ALIGNMENT = 64
 """Arrays begin with a cache line."""
 
+_SEAL_FUTURE_WRITE = 0x10  # ``fcntl`` has no name for it
+_FIXED = _SEAL_FUTURE_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+"""Nobody can write from now on. A vault was never mapped for writing, so this is as much as ``F_SEAL_WRITE``,
+which Linux refuses whenever something else of the system (a splice, a page on the move) holds one of its
+pages."""
+
 
 class Place(NamedTuple):
     """Where a vault can be found. machine: where its paths mean something. path: empty without a vault."""
@@ -54,14 +60,20 @@ class Vault:
         sizes = [buffer.nbytes for buffer in buffers]
         if sum(sizes) < _LEAST_BYTES or not hasattr(os, "memfd_create"):
             return None
-        descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(descriptor, _starts(sizes)[-1])
-        for start, buffer in zip(_starts(sizes), buffers, strict=False):
-            written = 0
-            while written < buffer.nbytes:
-                written += os.pwrite(descriptor, buffer[written:], start + written)
-        fixed = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fixed)
+        try:
+            descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except OSError:
+            return None  # a container may not allow it
+        try:
+            os.ftruncate(descriptor, _starts(sizes)[-1])
+            for start, buffer in zip(_starts(sizes), buffers, strict=False):
+                written = 0
+                while written < buffer.nbytes:
+                    written += os.pwrite(descriptor, buffer[written:], start + written)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _FIXED)
+        except OSError:
+            os.close(descriptor)  # no memory, a limit on sizes of files, a Linux before 5.1
+            return None
         return cls(descriptor, sizes)
 
     @classmethod

@@ -1,9 +1,12 @@
 """What users' processes keep from others: sealed values, boxes, and memory of their own."""
 
 import copy
+import errno
+import os
 import pickle
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -88,6 +91,28 @@ class TestVault:
         place, sizes = Place(this_machine(), vault.path), [part.nbytes for part in self.PARTS]
         del vault
         assert Vault.find("fedmf-test", sizes, [place]) is None
+
+    def test_can_be_made_while_the_system_holds_its_pages(self, monkeypatch):
+        """Linux then refuses to seal what is written, which ended a run."""
+        reading, writing = os.pipe()
+        pwrite = os.pwrite
+
+        def held(descriptor, data, at):
+            written = pwrite(descriptor, data, at)
+            os.splice(descriptor, writing, 4096, offset_src=0)
+            return written
+
+        monkeypatch.setattr(os, "pwrite", held)
+        vault = Vault.make("fedmf-test", self.PARTS)
+        os.close(reading), os.close(writing)
+        assert [bytes(part) for part in vault.buffers] == [bytes(part) for part in self.PARTS]
+
+    @pytest.mark.parametrize("call", ["memfd_create", "ftruncate", "pwrite"])
+    def test_a_system_that_refuses_has_none(self, monkeypatch, call):
+        monkeypatch.setattr(os, call, Mock(side_effect=OSError(errno.ENOSPC, "no space left on device")))
+        opened = len(os.listdir("/proc/self/fd"))
+        assert Vault.make("fedmf-test", self.PARTS) is None
+        assert len(os.listdir("/proc/self/fd")) == opened
 
     def test_small_parts_are_not_worth_one(self):
         assert Vault.make("fedmf-test", [memoryview(b"small")]) is None
