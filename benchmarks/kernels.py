@@ -5,7 +5,8 @@ python benchmarks/kernels.py [--key-bits 2048 --key-bits 3072] [--kernel fma4]
 All kernels use the same key, table and values in this one process and take turns. The figures are thread
 CPU time from float64 values to wire bytes and back, checks included. The ceiling of a kernel is a tight loop
 of its independent multiply-adds, timed in every turn. *Of ceiling* is the time that the multiply-adds of the
-algorithm would take at the ceiling, for full groups, over the time taken.
+algorithm would take at the ceiling, for full groups, over the time taken; *of products* is the same for a
+tight loop of whole products of limbs, which on doubles are two multiply-adds and three additions.
 """
 
 from __future__ import annotations
@@ -82,10 +83,11 @@ def cpu_s(work: Callable[[], object], calls: int = 1) -> float:
     return (time.thread_time() - started) / calls
 
 
-def ceiling(kernel: str) -> float:
-    """Multiply-adds per second, of as many lanes as the kernel has."""
+def ceiling(kernel: str, products: bool = False) -> float:
+    """Multiply-adds per second, of as many lanes as the kernel has: as fast as they go, or in products."""
     functions = native_kernel.KERNELS[kernel].extension.functions
-    return 32 * CEILING_TURNS / cpu_s(lambda: functions.ceiling(CEILING_TURNS))
+    made = 32 * CEILING_TURNS * (2 if products else 1)
+    return made / cpu_s(lambda: functions.ceiling(CEILING_TURNS, products))
 
 
 def multiply_adds(key_bits: int, table_rows: int) -> dict[str, float]:
@@ -125,25 +127,28 @@ def compare(key_bits: int, names: list[str]) -> None:
     )
     print(
         f"{'per value':9}{'kernel':>8}{'time':>12}{'gmpy2':>12}{'ratio':>10}{'target':>9}{'of ceiling':>12}"
+        f"{'of products':>13}"
     )
     for work, turns in TURNS.items():
         measured = [turn(work, sides) for _ in range(turns)]
         for name in names:
-            slow, fast, rate = (np.array(column) for column in zip(*(t[name] for t in measured), strict=True))
+            slow, fast, *rates = (
+                np.array(column) for column in zip(*(t[name] for t in measured), strict=True)
+            )
             times = np.median([slow, fast], axis=1) / (ROWS * slots) * 1e6
             target = LEAST_RATIO.get(name, {}).get(key_bits, {}).get(work)
-            share = np.median(needed[work] * ROWS / LANES[name] / rate / fast)
+            shares = [np.median(needed[work] * ROWS / LANES[name] / rate / fast) for rate in rates]
             print(
                 f"{work:9}{name:>8}{times[1]:9.3f} us{times[0]:9.3f} us{np.median(slow / fast):8.1f} x"
-                f"{f'{target:g} x' if target else '':>9}{share:12.0%}"
+                f"{f'{target:g} x' if target else '':>9}{shares[0]:12.0%}{shares[1]:13.0%}"
             )
 
 
-def turn(work: str, sides: dict[str, Side]) -> dict[str, tuple[float, float, float]]:
-    """CPU seconds of gmpy2 and of each other kernel, one after the other, and its ceiling."""
+def turn(work: str, sides: dict[str, Side]) -> dict[str, tuple[float, float, float, float]]:
+    """CPU seconds of gmpy2 and of each other kernel, one after the other, and its ceilings."""
     slow = cpu_s(sides["gmpy2"].work[work], BUNCH[work])
     return {
-        name: (slow, cpu_s(side.work[work], BUNCH[work]), ceiling(name))
+        name: (slow, cpu_s(side.work[work], BUNCH[work]), ceiling(name), ceiling(name, products=True))
         for name, side in sides.items()
         if name != "gmpy2"
     }
@@ -180,8 +185,13 @@ def main(key_bits: tuple[int, ...], only: tuple[str, ...]) -> None:
     if not names:
         sys.exit(_refused("this machine runs no kernel beside gmpy2 that could be compared with it"))
     for name in names:
-        rate = np.median([ceiling(name) for _ in range(9)])
-        print(f"ceiling of {name}: {rate / 1e9:.2f}e9 multiply-adds per second, {LANES[name]} lanes each")
+        single, whole = (
+            np.median([ceiling(name, products) for _ in range(9)]) / 1e9 for products in (False, True)
+        )
+        print(
+            f"ceiling of {name}: {single:.2f}e9 multiply-adds per second, {LANES[name]} lanes each; "
+            f"{whole:.2f}e9 in whole products"
+        )
     for bits in key_bits:
         compare(bits, names)
 

@@ -63,7 +63,7 @@ SHARED int check(void)
     for (int turn = 0; turn < TURNS; turn++)
         for (int tiles = 1; tiles <= MOST / 10; tiles++) {
             const int limbs = 10 * tiles;
-            Lanes inverse;
+            Factors inverse[10];
             for (int at = 0; at < limbs; at++) {
                 Lanes x, y, z;
                 for (int lane = 0; lane < WIDTH; lane++) {
@@ -74,15 +74,15 @@ SHARED int check(void)
                 a[at] = factors_of(x), b[at] = factors_of(y), m[at] = factors_of(z);
             }
             for (int lane = 0; lane < WIDTH; lane++) {
-                const uint64_t lowest = limbs_of(m[0])[lane];
-                uint64_t found = lowest;
-                for (int step = 0; step < 5; step++) found *= 2 - lowest * found;
-                inverse[lane] = -found & LIMB_MASK;
+                uint64_t lowest[10], found[10];
+                for (int at = 0; at < 10; at++) lowest[at] = limbs_of(m[at])[lane];
+                negative_inverse(found, lowest, 10);
+                for (int at = 0; at < 10; at++) ((double *)&inverse[at])[lane] = (double)found[at];
             }
             Pair pair = {a, b};
-            reduce_tiles_10(u, k, &pair, 1, 0, NULL, NULL, m, factors_of(inverse), tiles);
+            reduce_tiles_10(u, k, &pair, 1, 0, NULL, NULL, m, inverse, tiles);
             wrong += !agree(a, b, limbs);
-            reduce_square_tiles_10(u, k, a, m, factors_of(inverse), tiles);
+            reduce_square_tiles_10(u, k, a, m, inverse, tiles);
             wrong += !agree(a, a, limbs);
         }
     return wrong;

@@ -17,6 +17,20 @@ INLINE void spread(Factors *x, const uint64_t *words, int limbs) {
     for (int i = 0; i < limbs; i++) x[i] = factors_of(all(words[i]));
 }
 
+/* -1/m modulo 2**(52*limbs): Montgomery's digits of 1. */
+static void negative_inverse(uint64_t *inverse, const uint64_t *m, int limbs) {
+    uint64_t column[MOST_LIMBS + 1] = {1}, first = m[0]; /* Newton: 1/m right to 3 bits, 6, 12, 24, 48, 96 */
+    for (int i = 0; i < 5; i++) first *= 2 - m[0] * first;
+    for (int i = 0; i < limbs; i++) {
+        inverse[i] = -first * column[i] & LIMB_MASK;
+        for (int j = 0; i + j < limbs; j++) {
+            unsigned __int128 product = (unsigned __int128)inverse[i] * m[j] + column[i + j];
+            column[i + j] = (uint64_t)product & LIMB_MASK;
+            column[i + j + 1] += (uint64_t)(product >> LIMB_BITS);
+        }
+    }
+}
+
 /* `bytes` of one number, at most 52*limbs bits, to one lane. */
 INLINE void bytes_to_lane(Factors *x, int limbs, int lane, const uint8_t *bytes, size_t size) {
     Factor *factor = (Factor *)x + lane;

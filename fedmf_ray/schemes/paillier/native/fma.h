@@ -72,11 +72,11 @@ INLINE void add_high(Lanes *high, Factors a, const Factors *b) { add_to(high, fu
 /* As the functions for other processors do; compilers run out of registers over them. */
 INLINE void add_product(Lanes *low, Lanes *high, Factors a, const Factors *b) {
     Factors upper, lower;
-    __asm__("vmovapd %[exponent], %[upper]\n\t"
-            "vfmadd231pd %[b], %[a], %[upper]\n\t"
-            "vpaddq %[upper], %[high], %[high]\n\t"
+    __asm__("vmovapd %[b], %[upper]\n\t" /* a load, where a copy of `exponent` may cost a place among the sums */
+            "vfmadd213pd %[exponent], %[a], %[upper]\n\t"
             "vsubpd %[upper], %[exponents], %[lower]\n\t"
             "vfmadd231pd %[b], %[a], %[lower]\n\t"
+            "vpaddq %[upper], %[high], %[high]\n\t"
             "vpaddq %[lower], %[low], %[low]"
             : [low] "+x"(*low), [high] "+x"(*high), [upper] "=&x"(upper), [lower] "=&x"(lower)
             : [a] "x"(a), [b] "m"(*b), [exponent] "x"(same(0x1p104)), [exponents] "x"(same(0x1p104 + 0x1p52)));
@@ -89,14 +89,9 @@ INLINE void add_product(Lanes *low, Lanes *high, Factors a, const Factors *b) {
 }
 #endif
 
-INLINE Factors low_half_of(Factors a, Factors b) {
-    return fused(a, b, same(0x1p104 + 0x1p52) - fused(a, b, same(0x1p104)));
+INLINE void add_low(Lanes *low, Factors a, const Factors *b) {
+    add_to(low, fused(a, *b, same(0x1p104 + 0x1p52) - fused(a, *b, same(0x1p104))));
 }
-
-INLINE void add_low(Lanes *low, Factors a, const Factors *b) { add_to(low, low_half_of(a, *b)); }
-
-/* The low half of a product whose first factor may have more than 52 bits, which are ignored. */
-INLINE Factors low_product(Lanes a, Factors b) { return low_half_of(factors_of(low52(a)), b) - same(0x1p52); }
 
 /* What so many halves add to a column beside themselves. */
 #define EXCESS(lows, highs) ((uint64_t)(lows) * LOW_EXPONENT + (uint64_t)(highs) * HIGH_EXPONENT)

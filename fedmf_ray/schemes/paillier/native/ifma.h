@@ -29,13 +29,6 @@ INLINE void add_product(Lanes *low, Lanes *high, Factors a, const Factors *b) {
     add_high(high, a, b);
 }
 
-/* The low half of a product whose first factor may have more than 52 bits, which are ignored. */
-INLINE Factors low_product(Lanes a, Factors b) {
-    Lanes low = zero();
-    add_low(&low, a, &b);
-    return low;
-}
-
 /* What so many halves add to a column beside themselves. */
 #define EXCESS(lows, highs) UINT64_C(0)
 

@@ -20,7 +20,7 @@
 typedef struct {
     Factors limbs[LIMBS]; /* m */
     Lanes folded[LIMBS];  /* R/2 modulo m */
-    Factors inverse;      /* -1/m modulo 2**52 */
+    Factors inverse[TILE]; /* -1/m modulo 2**(52*TILE) */
 } N(Modulus);
 
 typedef struct {
@@ -70,11 +70,11 @@ LANES static void N(complement)(Lanes *x, Lanes taken, const N(Modulus) *m) {
 
 /* words: m, and R/2 modulo m. */
 LANES static void N(load_modulus)(N(Modulus) *m, const uint64_t *words) {
-    uint64_t inverse = words[0]; /* Newton: right to 3 bits, 6, 12, 24, 48, 96 */
-    for (int i = 0; i < 5; i++) inverse *= 2 - words[0] * inverse;
+    uint64_t inverse[TILE];
+    negative_inverse(inverse, words, TILE);
+    spread(m->inverse, inverse, TILE);
     spread(m->limbs, words, LIMBS);
     for (int i = 0; i < LIMBS; i++) m->folded[i] = all(words[LIMBS + i]);
-    m->inverse = factors_of(all(-inverse & LIMB_MASK));
 }
 
 #undef TILES

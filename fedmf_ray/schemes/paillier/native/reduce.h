@@ -14,11 +14,6 @@ INLINE void T(add_products)(Lanes *sum, const Pair *pairs, int count, int tiles,
     }
 }
 
-INLINE void T(clear)(Lanes *sum) {
-    UNROLL
-    for (int column = 0; column < TILE; column++) sum[column] = zero();
-}
-
 INLINE void T(twice)(Lanes *sum) {
     UNROLL
     for (int column = 0; column < TILE; column++) sum[column] += sum[column];
@@ -46,10 +41,12 @@ INLINE void T(add_limbs)(Lanes *sum, const Lanes *limbs) {
 
    `below` and `above` may be NULL, and the limbs of `above` unsettled; u may be an input, and k may not. */
 SHARED void T(reduce_tiles)(Factors *u, Factors *k, const Pair *pairs, int count, int doubled, const Factors *below,
-                      const Lanes *above, const Factors *m, Factors inverse, int tiles) {
+                      const Lanes *above, const Factors *m, const Factors *inverse, int tiles) {
     Lanes sum[TILE], carry = zero();
+    const int products = doubled ? 2 * count : count;
     for (int at = 0; at < tiles; at++) {
         T(clear)(sum);
+        T(take_excess)(sum, products * (at + 1) + at, products * at + at, doubled);
         T(add_products)(sum, pairs, count, tiles, at);
         if (doubled) T(twice)(sum);
         if (below != NULL) T(add_factors)(sum, below + at * TILE);
@@ -59,7 +56,9 @@ SHARED void T(reduce_tiles)(Factors *u, Factors *k, const Pair *pairs, int count
     }
     for (int at = tiles; at < 2 * tiles; at++) {
         Pair digits = {k, m};
+        const int high = 2 * tiles - at;
         T(clear)(sum);
+        T(take_excess)(sum, (products + 1) * (high - 1), (products + 1) * high, doubled);
         T(add_products)(sum, pairs, count, tiles, at);
         if (doubled) T(twice)(sum);
         T(add_products)(sum, &digits, 1, tiles, at);
@@ -69,9 +68,8 @@ SHARED void T(reduce_tiles)(Factors *u, Factors *k, const Pair *pairs, int count
     }
 }
 
-/* Tile `at` of x*x: what lies above the diagonal counts twice. */
-INLINE void T(square_tile)(Lanes *sum, const Factors *x, int tiles, int at) {
-    T(clear)(sum);
+/* Add tile `at` of x*x to a sum, and double what was there: what lies above the diagonal counts twice. */
+INLINE void T(add_square)(Lanes *sum, const Factors *x, int tiles, int at) {
     for (int i = at < tiles ? 0 : at - tiles; 2 * i < at - 1; i++)
         T(high_half)(sum, x + i * TILE, x + (at - 1 - i) * TILE);
     for (int i = at < tiles ? 0 : at - tiles + 1; 2 * i < at; i++)
@@ -88,17 +86,21 @@ INLINE void T(square_tile)(Lanes *sum, const Factors *x, int tiles, int at) {
 }
 
 /* u and k with x*x + k*m = u*R. */
-SHARED void T(reduce_square_tiles)(Factors *u, Factors *k, const Factors *x, const Factors *m, Factors inverse, int tiles) {
+SHARED void T(reduce_square_tiles)(Factors *u, Factors *k, const Factors *x, const Factors *m, const Factors *inverse, int tiles) {
     Lanes sum[TILE], carry = zero();
     for (int at = 0; at < tiles; at++) {
-        T(square_tile)(sum, x, tiles, at);
+        T(clear)(sum);
+        T(take_excess)(sum, 2 * at + 1, 2 * at, 1);
+        T(add_square)(sum, x, tiles, at);
         sum[0] += carry;
         T(add_digits)(sum, k, m, at);
         carry = T(digits)(sum, k + at * TILE, m, inverse);
     }
     for (int at = tiles; at < 2 * tiles; at++) {
         Pair digits = {k, m};
-        T(square_tile)(sum, x, tiles, at);
+        T(clear)(sum);
+        T(take_excess)(sum, 2 * (2 * tiles - at - 1), 2 * (2 * tiles - at), 1);
+        T(add_square)(sum, x, tiles, at);
         T(add_products)(sum, &digits, 1, tiles, at);
         sum[0] += carry;
         carry = T(settle)(u + (at - tiles) * TILE, sum);
@@ -109,7 +111,9 @@ SHARED void T(reduce_square_tiles)(Factors *u, Factors *k, const Factors *x, con
 SHARED void T(accumulate)(Lanes *sum, const Factors *a, int a_limbs, const Factors *b, int b_limbs) {
     for (int i = 0; i < a_limbs; i += TILE)
         for (int j = 0; j < b_limbs; j += TILE) {
+            T(take_excess)(sum + i + j, 1, 0, 0);
             T(low_half)(sum + i + j, a + i, b + j);
+            T(take_excess)(sum + i + j + TILE, 0, 1, 0);
             T(high_half)(sum + i + j + TILE, a + i, b + j);
         }
 }

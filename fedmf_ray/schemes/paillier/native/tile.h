@@ -11,10 +11,23 @@
 #define TILE_ROWS(F) JOIN(ROWS, TILE)(F)
 #endif
 
-/* Take away what halves of products have added beside themselves: LOWS and HIGHS of them to each `column`. */
-#define WITHOUT_EXCESS(LOWS, HIGHS) \
-    UNROLL                          \
-    for (int column = 0; column < TILE; column++) sum[column] -= EXCESS(LOWS, HIGHS);
+INLINE void T(clear)(Lanes *sum) {
+    UNROLL
+    for (int column = 0; column < TILE; column++) sum[column] = zero();
+}
+
+/* Take away what so many low and high halves add beside themselves, half of it if the sum will be doubled. A low half
+   adds EXCESS(column + 1, column) to a column, and with a high half it adds as much to each. */
+INLINE void T(take_excess)(Lanes *sum, int lows, int highs, int doubled) {
+    const uint64_t more = (uint64_t)(lows - highs);
+    const uint64_t first = highs * EXCESS(TILE, TILE) + more * EXCESS(1, 0), step = more * EXCESS(1, 1);
+    Lanes excess = all(first >> doubled);
+    UNROLL
+    for (int column = 0; column < TILE; column++) {
+        sum[column] -= excess;
+        excess += all(step >> doubled);
+    }
+}
 
 INLINE void T(low_row)(Lanes *sum, Factors a, const Factors *b, int row) {
     UNROLL
@@ -30,14 +43,12 @@ INLINE void T(high_row)(Lanes *sum, Factors a, const Factors *b, int row) {
 }
 
 INLINE void T(low_half)(Lanes *sum, const Factors *a, const Factors *b) {
-    WITHOUT_EXCESS(column + 1, column)
 #define ROW(r) T(low_row)(sum, a[r], b, r);
     TILE_ROWS(ROW)
 #undef ROW
 }
 
 INLINE void T(high_half)(Lanes *sum, const Factors *a, const Factors *b) {
-    WITHOUT_EXCESS(TILE - 1 - column, TILE - column)
 #define ROW(r) T(high_row)(sum, a[r], b, r);
     TILE_ROWS(ROW)
 #undef ROW
@@ -58,14 +69,12 @@ INLINE void T(high_corner_row)(Lanes *sum, const Factors *a, int row) {
 }
 
 INLINE void T(low_corner)(Lanes *sum, const Factors *a) {
-    WITHOUT_EXCESS((column + 1) / 2, column / 2)
 #define ROW(r) T(low_corner_row)(sum, a, r);
     TILE_ROWS(ROW)
 #undef ROW
 }
 
 INLINE void T(high_corner)(Lanes *sum, const Factors *a) {
-    WITHOUT_EXCESS((TILE - 1 - column) / 2, (TILE - column) / 2)
 #define ROW(r) T(high_corner_row)(sum, a, r);
     TILE_ROWS(ROW)
 #undef ROW
@@ -74,7 +83,6 @@ INLINE void T(high_corner)(Lanes *sum, const Factors *a) {
 /* The squares of single limbs: limb i fills columns 2*i and 2*i + 1 of the whole square, this part of which
    begins with column `first`. */
 INLINE void T(diagonal)(Lanes *sum, const Factors *a, int first) {
-    WITHOUT_EXCESS((first + column + 1) % 2, (first + column) % 2)
     UNROLL
     for (int column = 0; column < TILE; column++) {
         const Factors *limb = &a[(first + column) / 2];
@@ -82,39 +90,6 @@ INLINE void T(diagonal)(Lanes *sum, const Factors *a, int first) {
         if ((first + column) % 2 == 0 && column + 1 == TILE) add_low(&sum[column], *limb, limb);
         if ((first + column) % 2 == 1 && column == 0) add_high(&sum[column], *limb, limb);
     }
-}
-
-/* Montgomery's digits of the lowest tile of a sum: k such that sum + k*m vanishes in these columns. What is
-   left of the last column is returned as its carry. The next digit waits for two columns only, so it is
-   computed before the rest of a row. A column that vanishes modulo 2**52 carries one more than its high
-   bits unless it was zero already; no product is needed to know that. */
-INLINE void T(digit_row)(Lanes *sum, Factors *digit, Lanes *carry, Factors *k, const Factors *m, Factors inverse,
-                         int row) {
-    Factors this_digit = *digit;
-    k[row] = this_digit;
-    *carry = over52(sum[row] + LIMB_MASK);
-    if (row + 1 < TILE) {
-        sum[row + 1] += *carry;
-        add_high(&sum[row + 1], this_digit, &m[0]);
-        if (row + 2 < TILE)
-            add_product(&sum[row + 1], &sum[row + 2], this_digit, &m[1]);
-        else
-            add_low(&sum[row + 1], this_digit, &m[1]);
-        *digit = low_product(sum[row + 1], inverse);
-    }
-    UNROLL
-    for (int j = 2; j < TILE - 1 - row; j++) add_product(&sum[row + j], &sum[row + j + 1], this_digit, &m[j]);
-    if (row + 2 < TILE) add_low(&sum[TILE - 1], this_digit, &m[TILE - 1 - row]);
-}
-
-INLINE Lanes T(digits)(Lanes *sum, Factors *k, const Factors *m, Factors inverse) {
-    Factors digit = low_product(sum[0], inverse);
-    Lanes carry = zero();
-    WITHOUT_EXCESS(column, column)
-#define ROW(r) T(digit_row)(sum, &digit, &carry, k, m, inverse, r);
-    TILE_ROWS(ROW)
-#undef ROW
-    return carry;
 }
 
 /* Columns to limbs of 52 bits; what overflows is returned. */
@@ -129,6 +104,25 @@ INLINE Lanes T(settle)(Factors *limbs, const Lanes *sum) {
     return carry;
 }
 
+/* Montgomery's digits of the lowest tile of a sum: k such that sum + k*m vanishes in these columns. What is
+   left of the last column is returned as its carry. `inverse` is -1/m modulo 2**(52*TILE): digits one after the other
+   would each wait for the products of the one before. Only the last column of k*m is needed then, because what the
+   columns below it carry is less than one there: the sum of both is the next multiple of 2**52. */
+INLINE Lanes T(digits)(Lanes *sum, Factors *k, const Factors *m, const Factors *inverse) {
+    Factors limbs[TILE];
+    Lanes carry = T(settle)(limbs, sum);
+    T(clear)(sum);
+    T(take_excess)(sum, 1, 0, 0);
+    T(low_half)(sum, limbs, inverse);
+    T(settle)(k, sum);
+    Lanes last[2] = {limbs_of(limbs[TILE - 1]) + LIMB_MASK - EXCESS(TILE, TILE - 1), zero()};
+    UNROLL
+    for (int i = 0; i < TILE; i++) {
+        add_low(&last[i % 2], k[i], &m[TILE - 1 - i]);
+        if (i + 1 < TILE) add_high(&last[i % 2], k[i], &m[TILE - 2 - i]);
+    }
+    return carry + over52(last[0] + last[1]);
+}
+
 #undef TILE_ROWS
-#undef WITHOUT_EXCESS
 #undef T
