@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
+from fedmf_ray.protocol.parts import Part
 from fedmf_ray.protocol.round import ROUND
-from fedmf_ray.protocol.seals import LETTERS, Sealer, Token, seals_of
+from fedmf_ray.protocol.seals import LETTERS, Sealer, Token, _digest_of, seals_of
 from fedmf_ray.schemes import Shape, scheme_of
 from fedmf_ray.schemes.numbers import numbers_to_array
 from tests.support import digests
@@ -108,6 +109,7 @@ def test_seals_and_tokens_are_those_of_an_earlier_version():
     token = Token(3, bytes(32), bytes(32), bytes(32), (), (), bytes(range(32)))
     wire = np.arange(512, dtype=np.uint16).astype(np.uint8).reshape(2, 1, 256)
     assert [seal.tobytes().hex() for seal in seals_of(token, np.array([5, 6]), wire)] == known["seals"]
+    assert _digest_of(Part(1, 5, 7), 3, wire).hex() == known["part"]
     text = bytes(96) + b"".join(number.to_bytes(128, "little") for number in (7, 9))
     letter = bytes(12) + AESGCM(key.derive(LETTERS)).encrypt(
         bytes(12), text, b"token" + bytes([3]) + bytes(7)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedmf_ray.protocol.items import check_form
-from fedmf_ray.protocol.ledger import NO_TOKEN, Ledger
+from fedmf_ray.protocol.ledger import Ledger
 from fedmf_ray.protocol.messages import EncryptedItems
 from fedmf_ray.protocol.parts import cut_parts
 from fedmf_ray.protocol.seals import Sealer, check_credited, check_seals
@@ -29,14 +29,14 @@ class SharedCheck:
         """Sizes at which settling is timed."""
         self._cuts = [cut_parts(large, count) for count in self.parts]
         self._shares = [
-            [self._sealer.check(self._messages[1], large, at, cut, NO_TOKEN)[1] for at in range(len(cut))]
+            [self._sealer.check(self._messages[1], large, at, cut, self._ledger)[1] for at in range(len(cut))]
             for cut in self._cuts
         ]
-        ledgers = [Ledger(key, one) for one in terms]
+        ledgers = [Ledger(key, terms[0]), self._ledger]
         self._tokens = []
         for ledger, one, layout in zip(ledgers, self._messages, self._layouts, strict=True):
             whole = cut_parts(layout, 1)
-            share = self._sealer.check(one, layout, 0, whole, NO_TOKEN)[1]
+            share = self._sealer.check(one, layout, 0, whole, ledger)[1]
             self._tokens.append(self._sealer.settle([share], one, whole, ledger).token)
 
     @property
@@ -46,7 +46,7 @@ class SharedCheck:
     def check(self, at: int) -> None:
         """Check a part."""
         layout = check_form(self._messages[at], self._key, self._terms[at])
-        self._sealer.check(self._messages[at], layout, 0, cut_parts(layout, 1), NO_TOKEN)
+        self._sealer.check(self._messages[at], layout, 0, cut_parts(layout, 1), self._ledger)
 
     def settle(self, at: int) -> None:
         """Settle few or many parts."""

@@ -24,7 +24,7 @@ def tariff(plan: Plan, actors: int, asked: int, backend: Backend) -> Tariff:
     shape = plan.terms.blocks.shape if len(plan.terms.blocks.shared) else None
     prepared = plan.terms.blocks.items if plan.terms.rule.prepares else 0
     columns = Columns(setting.factors, setting.biases, min(2, setting.min_raters), shape, prepared)
-    rated = plan.rated and scheme.checks_protected
+    rated = plan.terms.shared_check
     at = (backend.name, busy, scheme, plan.terms.rule, columns, rated)
     if at not in _unit_costs:
 

@@ -50,17 +50,15 @@ class Sealers(Keeper):
         """Sealers here check parts of the tables, one each: for every part the share for the settler, and
         what it took."""
         shares, costs, kept = list[bytes](), list[OpeningCosts](), dict[int, bytes]()
-        number = messages[0].round
         for at in which:
             started = cpu_clock()
             layout = check_form(messages, self._key, self._terms)
             parts = cut_parts(layout, count)
-            before = self._ledger.token_before(number)
-            digest, share = Sealer(self._key).check(messages, layout, at, parts, before)
+            digest, share = Sealer(self._key).check(messages, layout, at, parts, self._ledger)
             cpu_s, kept[at] = cpu_clock() - started, digest
             shares.append(share)
             costs.append(OpeningCosts(cpu_s, _part_bytes(parts[at], messages), len(share), 1))
-        self._checked = number, kept
+        self._checked = messages[0].round, kept
         return shares, costs
 
     def settle_parts(
@@ -88,11 +86,10 @@ class Sealers(Keeper):
         for at in which:
             started = cpu_clock()
             parts = cut_parts(self._terms.blocks.opening(number), count)
-            before = self._ledger.token_before(number)
             try:
                 if checked != number or at not in kept:
                     raise ValueError("was not checked here")
-                seals.append(Sealer(self._key).seal(settlement, messages, at, parts, before, kept[at]))
+                seals.append(Sealer(self._key).seal(settlement, messages, at, parts, self._ledger, kept[at]))
             except ValueError as error:
                 raise not_sealed(number, parts[at].server) from error
             costs.append(OpeningCosts(cpu_clock() - started, down, seals[-1].nbytes, 1))

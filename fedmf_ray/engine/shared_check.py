@@ -33,8 +33,7 @@ class SharedCheck:
     def __init__(self, crew: Crew, attendance: Attendance) -> None:
         self._crew, self._attendance = crew, attendance
         self._draw = np.random.default_rng()  # who checks changes no result
-        plan = crew.plan
-        self._applies = plan.rated and plan.scheme.checks_protected
+        self._applies = crew.plan.terms.shared_check
         self._settled: dict[int, Reference] = {}
         self.steps: dict[int, list[Step]] = {}
 
@@ -72,8 +71,8 @@ class SharedCheck:
         try:
             settlement, settling = backend.get(backend.call(host, "settle_parts", count, shares, *messages))
         except TamperedError as error:
-            self._check_sealers(number, who, shares, np.resize(np.roll(sealers, 1), count), messages, error)
-            raise
+            others = np.resize(np.roll(sealers, 1), count)
+            raise self._disagreement(number, who, shares, others, messages, error) from error
         answers = self._ask(who, "seal_parts", settlement, *messages)
         seals, sealing = [[one[at] for one in answers] for at in (0, 1)]
         self.steps[number] = [checking, [(settler, settling)], _step(who, sealing)]
@@ -108,7 +107,7 @@ class SharedCheck:
     def _host(self, position: int) -> int:
         return next(at for at, group in enumerate(self._crew.groups) if position in group)
 
-    def _check_sealers(
+    def _disagreement(
         self,
         number: int,
         who: Integers,
@@ -116,19 +115,22 @@ class SharedCheck:
         others: Integers,
         messages: Sequence[Reference],
         error: TamperedError,
-    ) -> None:
-        """Other users check the same parts; raise with the names of two who disagree."""
+    ) -> TamperedError:
+        """What to say when a settler finds an error: other users check the same parts, and two who disagree
+        are named. A lie in the token before is noticed only now, so whoever wrote that may be the liar."""
         backend, actor = self._crew.backend, self._crew.users[0]
         again, _ = self._check(others, messages)
         differing = backend.get(backend.call(actor, "differing_shares", number, shares, again))
         for at, same_bytes in differing:
             ids = np.concatenate([joined.user_ids for joined in self._crew.joined])
             one, other = ids[who[at]], ids[others[at]]
-            blame = "" if same_bytes else ", or the server sent them other blocks"
-            raise TamperedError(
+            blame = "" if same_bytes else ", or the server passed on something else"
+            return TamperedError(
                 f"round {number}: users {one} and {other} disagree about part {at + 1} of {len(who)} of the "
                 f"item matrix, which both have checked: one of them lies{blame}"
-            ) from error
+            )
+        before = f"; or users who sealed the tables of round {number - 1} lied about them" if number else ""
+        return TamperedError(f"{error}{before}")
 
 
 def _step(who: Integers, costs: Sequence[OpeningCosts]) -> Step:

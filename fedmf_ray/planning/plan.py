@@ -97,6 +97,7 @@ def _terms(scenario: Scenario, population: Population, scheme: Scheme) -> Terms:
         scenario.protocol.part_text_sparsity,
         start_of(scenario),
         (scale.low - mean, scale.high - mean) if scenario.metrics.clip else None,
+        scenario.protocol.reads_rated and scheme.checks_protected,
     )
 
 

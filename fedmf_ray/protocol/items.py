@@ -150,25 +150,31 @@ def _read_sealed(
     terms: Terms,
     clock: Callable[[], float],
 ) -> Share:
-    """Check seals first: which block is none of the sealed ones must not depend on what is in it."""
+    """Check all seals first: which block is none of the sealed ones must not depend on what is in it."""
     number = messages[0].round
     layout = terms.blocks.opening(number)
     begin, end = (_cut(layout.count, at, parts, key.at_once) for at in (part, part + 1))
-    integers, open_cpu_s, seal_cpu_s = [], 0.0, 0.0
+    integers, mine, open_cpu_s, seal_cpu_s = [], [], 0.0, 0.0
     for server, message in enumerate(messages):
         first, size = message.first, len(message.ciphertexts)
         blocks = np.arange(max(begin, first), max(begin, first, min(end, first + size)))
+        mine.append(blocks - first)
         try:
             if server == 0:
                 token = Sealer(key).token(settled.token, number)
                 check_credited(token, message.credited)
             started = clock()
             check_seals(token, blocks, message.ciphertexts[blocks - first], settled.seals[blocks])
-            checked = clock()
-            integers.append(key.read(message, blocks - first))
+            seal_cpu_s += clock() - started
         except (IndexError, OverflowError, TypeError, ValueError) as error:
             raise not_sealed(number, server) from error
-        seal_cpu_s, open_cpu_s = seal_cpu_s + checked - started, open_cpu_s + clock() - checked
+    for server, (message, rows) in enumerate(zip(messages, mine, strict=True)):
+        try:
+            started = clock()
+            integers.append(key.read(message, rows))
+            open_cpu_s += clock() - started
+        except (IndexError, OverflowError, TypeError, ValueError) as error:
+            raise not_sealed(number, server) from error
     return Share(
         round=number,
         integers=_joined(integers),

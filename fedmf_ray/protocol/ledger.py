@@ -146,10 +146,13 @@ class Ledger:
         """
         if {share.round for share in shares} != {round_number}:
             raise tampered(round_number, 0)
+        if any(share.token != shares[0].token for share in shares):
+            raise tampered(round_number, 0)
         if shares[0].token is not None:
-            if any(share.token != shares[0].token for share in shares):
-                raise tampered(round_number, 0)
             return self.follow(shares[0].token, round_number)
+        # Whoever reads other tables under seals would have no token that the next ones could follow from.
+        if self._terms.shared_check and round_number not in self.tokens:
+            raise not_sealed(round_number, 0)
         if round_number - self._round not in (0, 1):
             raise tampered(round_number, 0)
         again = round_number == self._round
@@ -205,18 +208,23 @@ class Ledger:
         """Of the tables before those that open a round."""
         return self.tokens.get(round_number - 1, NO_TOKEN)
 
+    def takes(self, round_number: int, value: bytes) -> bool:
+        """Whether the tables that open a round may have the token of this value: there is one a round."""
+        return self.tokens.get(round_number, value) == value
+
     def follow(self, token: Token, round_number: int) -> bool:
         """Take the tables of this token for those that open a round, if they follow from what was read last
-        here: the latest ones again, or later ones. Whoever has not read those between takes it from the token
-        what the next ones are held against. Returns whether they are news.
+        here: the latest ones again, or the ones after them. Whoever left a round out could be shown another
+        history, and would count itself twice in a census. Returns whether they are news.
 
         Raises :class:`TamperedError`.
         """
-        again, before = round_number == self._round, self.tokens.get(round_number - 1, token.previous)
+        again = round_number == self._round
         fits = (
-            token.round == round_number >= self._round
-            and token.previous == before
-            and self.tokens.get(round_number, token.value) == token.value
+            token.round == round_number
+            and round_number - self._round in (0, 1)
+            and token.previous == self.tokens.get(round_number - 1)
+            and self.takes(round_number, token.value)
             and len(token.balance) == len(token.reset) == len(self.balance)
             and (not again or list(token.balance) == self.balance)
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -84,11 +84,11 @@ def seal(
     Raises :class:`~fedmf_ray.protocol.ledger.TamperedError`.
     """
     layout, sealer = check_form(messages, key, terms), Sealer(key)
-    parts, before = cut_parts(layout, count), ledger.token_before(messages[0].round)
-    checked = [sealer.check(messages, layout, at, parts, before) for at in range(len(parts))]
+    parts = cut_parts(layout, count)
+    checked = [sealer.check(messages, layout, at, parts, ledger) for at in range(len(parts))]
     settlement = sealer.settle([share for _, share in checked], messages, parts, ledger)
     seals = [
-        sealer.seal(settlement, messages, at, parts, before, digest) for at, (digest, _) in enumerate(checked)
+        sealer.seal(settlement, messages, at, parts, ledger, digest) for at, (digest, _) in enumerate(checked)
     ]
     return Settled(settlement.token, np.concatenate(seals))
 
@@ -103,7 +103,7 @@ class Local:
         self, scheme: Scheme, terms: Terms, ratings: Sequence[UserRatings], sealers: int = 0
     ) -> None:
         """sealers: so many users check what is published; 0: everybody does, and reads all."""
-        self._sealers = sealers
+        self._sealers, terms = sealers, replace(terms, shared_check=sealers > 0)
         self.terms, self.users, self.number = terms, Users(ratings, terms), 0
         evaluator, self.key = scheme.sides(terms.blocks.shape)
         self.ledger, self._opens = Ledger(self.key, terms), scheme.opens

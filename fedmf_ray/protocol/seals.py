@@ -4,14 +4,15 @@ own blocks alone (``protocol.reading: rated``).
     check → settle → seal → read
 
 1. *Check.* The blocks are cut into parts (:mod:`fedmf_ray.protocol.parts`). A *sealer* downloads one, weighs
-   it, and sends the *settler*, encrypted, a digest of its bytes and what it weighs.
+   it, and sends the *settler*, encrypted, a digest of its place and bytes and what it weighs.
 2. *Settle.* The settler has the sum of tags and the list of those that are credited, and holds all shares
    together against them, as a user alone would. It sends everybody, encrypted, a :class:`Token`: which tables
-   these are, and what the next ones are held against.
+   these are, and what the next ones are held against. Whoever knows a token of a round writes and takes no
+   other.
 3. *Seal.* A sealer whose digest the settler has got sends a MAC of 16 bytes for each of its blocks, under the
    token: the round, these tables and all before them.
-4. *Read.* A user follows the token from the one that it read last, and checks the seals of the blocks that it
-   downloads before it opens any.
+4. *Read.* A user follows the token from the one of the round before, and checks the seals of all blocks that
+   it downloads before it opens any. It leaves out no round: it would not know that it has been credited.
 
 Servers pass all this on, and learn nothing but whether tables are accepted. A sealer or a settler can lie to
 users; any user can spoil V anyway. A liar who works with the server is a user with the key who does.
@@ -24,6 +25,7 @@ import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from gmpy2 import mpz
@@ -97,18 +99,17 @@ class Sealer:
         layout: Blocks,
         at: int,
         parts: Sequence[Part],
-        before: bytes,
+        ledger: Ledger,
     ) -> tuple[bytes, bytes]:
-        """Part number ``at`` of tables whose form has been checked: its digest, and what to send the settler.
-        before: the token of the tables before."""
+        """Part number ``at`` of tables whose form has been checked: its digest, and the settler's share."""
         part = parts[at]
         message, blocks = messages[part.server], np.arange(part.first, part.stop)
         wire = message.ciphertexts[blocks - message.first]
-        digest, again = _digest(wire), np.isin(blocks, layout.fresh)
+        digest, again = _digest_of(part, message.round, wire), np.isin(blocks, layout.fresh)
         numbers = [self._key.weigh(blocks, _NO_INTEGERS, wire), self._authenticator.join([])]
         if again.any():
             numbers[1] = self._key.weigh(blocks[again], _NO_INTEGERS, wire[again])
-        text = digest + before + self._written(numbers)
+        text = digest + ledger.token_before(message.round) + self._written(numbers)
         return digest, self._enclose(_label(b"check", message.round, at, len(parts)), text)
 
     def settle(
@@ -122,7 +123,7 @@ class Sealer:
         checked.
 
         Raises :class:`~fedmf_ray.protocol.ledger.TamperedError` unless these are the sum of what servers say
-        they are, and follow from the tables that were read last here.
+        they are, and follow from the tables that were read last here, or are the very ones.
         """
         number, join = messages[0].round, self._authenticator.join
         before = ledger.token_before(number)
@@ -145,7 +146,11 @@ class Sealer:
                 raise tampered(number, server) from error
         balance = ledger.balanced(number, sums)
         reset = [join(one.fresh) for one in sums]
-        text = before + _root(digests) + _digest(messages[0].credited) + self._written([*balance, *reset])
+        credited = _digest(messages[0].credited)
+        text = before + _root(digests) + credited + self._written([*balance, *reset])
+        # Tables that add up once more may come with other credits: pads are not looked at again.
+        if not ledger.takes(number, self._value(number, text)):
+            raise tampered(number, 0)
         return Settlement(self._enclose(_label(b"token", number), text), tuple(digests))
 
     def token(self, letter: bytes, number: int) -> Token:
@@ -153,15 +158,17 @@ class Sealer:
 
         Raises ``ValueError`` for anything else.
         """
-        label = _label(b"token", number)
-        text = self._open(letter, label)
+        text = self._open(letter, _label(b"token", number))
         before, root, credited = (text[at * DIGEST_BYTES : (at + 1) * DIGEST_BYTES] for at in range(3))
         numbers = self._numbers(text[3 * DIGEST_BYTES :])
         servers = len(numbers) // 2
-        value = hmac.digest(self._secret, label + text, "sha256")
+        value = self._value(number, text)
         return Token(
             number, before, root, credited, tuple(numbers[:servers]), tuple(numbers[servers:]), value
         )
+
+    def _value(self, number: int, text: bytes) -> bytes:
+        return hmac.digest(self._secret, _label(b"token", number) + text, "sha256")
 
     def seal(
         self,
@@ -169,11 +176,10 @@ class Sealer:
         messages: Sequence[EncryptedItems],
         at: int,
         parts: Sequence[Part],
-        before: bytes,
+        ledger: Ledger,
         digest: bytes,
     ) -> Wire:
-        """(blocks, 16) seals of a part that was checked here. before, digest: as :meth:`check` had and gave
-        them.
+        """(blocks, 16) seals of a part that was checked here. digest: as :meth:`check` gave it.
 
         Raises ``ValueError`` unless the settler has got the same: a server may have sent it what this sealer
         wrote of other bytes, in an earlier attempt.
@@ -182,8 +188,15 @@ class Sealer:
         message = messages[part.server]
         token, digests = self.token(settlement.token, message.round), settlement.digests
         wire = message.ciphertexts[part.first - message.first : part.stop - message.first]
-        known = len(digests) == len(parts) and _root(digests) == token.root and token.previous == before
-        if not (known and digests[at] == digest == _digest(wire)):
+        # Digests of other lengths could be cut elsewhere, and one of them stand for another part.
+        known = (
+            len(digests) == len(parts)
+            and all(type(one) is bytes and len(one) == DIGEST_BYTES for one in digests)
+            and _root(digests) == token.root
+            and token.previous == ledger.token_before(token.round)
+            and ledger.takes(token.round, token.value)
+        )
+        if not (known and digests[at] == digest == _digest_of(part, token.round, wire)):
             raise ValueError("the settler has settled something else than what was checked here")
         return seals_of(token, np.arange(part.first, part.stop), wire)
 
@@ -192,14 +205,23 @@ class Sealer:
         found = []
         for at, pair in enumerate(zip(one, other, strict=True)):
             label = _label(b"check", number, at, len(one))
-            (digest, _, numbers), (again, _, others) = (self._read(share, label) for share in pair)
-            if (digest, numbers) != (again, others):
-                found.append((at, digest == again))
+            said = [self._readable(share, label) for share in pair]
+            if said[0] != said[1]:
+                found.append((at, all(said) and said[0][0] == said[1][0]))
         return found
+
+    def _readable(self, share: bytes, label: bytes) -> tuple[Any, ...]:
+        """Of a sealer's message, all that it says; nothing of what is none."""
+        try:
+            return self._read(share, label)
+        except ValueError:
+            return ()
 
     def _read(self, share: bytes, label: bytes) -> tuple[bytes, bytes, list[mpz]]:
         """Of a sealer's message: the digest, the token before, and two numbers."""
         text = self._open(share, label)
+        if len(text) != 2 * DIGEST_BYTES + 2 * self._number_bytes:
+            raise ValueError("is no message of a sealer")
         numbers = self._numbers(text[2 * DIGEST_BYTES :])
         return text[:DIGEST_BYTES], text[DIGEST_BYTES : 2 * DIGEST_BYTES], numbers
 
@@ -238,7 +260,12 @@ def seals_of(token: Token, blocks: Integers, wire: Wire) -> Wire:
 
 
 def check_seals(token: Token, blocks: Integers, wire: Wire, seals: Wire) -> None:
-    """Raise ``ValueError`` unless blocks have the seals, (k, 16), of what was checked."""
+    """Raise ``ValueError`` unless blocks have the seals, (k, 16), of what was checked.
+
+    An array of objects may hold what says that it equals anything.
+    """
+    if type(seals) is not np.ndarray or seals.dtype != np.uint8:
+        raise ValueError("is no array of seals")
     if not np.array_equal(seals_of(token, blocks, wire), seals):
         raise ValueError("a block is not the one that was checked and sealed")
 
@@ -253,7 +280,14 @@ def _root(digests: Sequence[bytes]) -> bytes:
     return hashlib.blake2b(b"".join(digests), digest_size=DIGEST_BYTES, person=b"fedmf-ray root").digest()
 
 
-def _digest(array: NDArray[np.uint8] | Integers) -> bytes:
+def _digest_of(part: Part, number: int, wire: Wire) -> bytes:
+    """Of the bytes of a part, and of where and when they stand: no other part has it."""
+    start = hashlib.blake2b(_label(b"part", number, *part), digest_size=DIGEST_BYTES)
+    start.update(np.ascontiguousarray(wire).data)
+    return start.digest()
+
+
+def _digest(array: Integers) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=DIGEST_BYTES).digest()
 
 

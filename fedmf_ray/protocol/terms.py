@@ -21,7 +21,8 @@ class Terms:
     item_ids: (items,) int64, which item each row of the item matrix is.
     rule, setting: how users learn. blocks: what they add up, and how it is cut. start: where vectors begin.
     part_text_sparsity: the dial between full text (0) and part text (1). clip: what predictions less the mean
-    are cut to where errors are measured, if they are.
+    are cut to where errors are measured, if they are. shared_check: whether users share the check of
+    published tables, and read none but those that they have sealed.
     """
 
     item_ids: NDArray[np.int64]
@@ -31,6 +32,7 @@ class Terms:
     part_text_sparsity: float
     start: Start
     clip: tuple[float, float] | None = None
+    shared_check: bool = False
 
     @property
     def items(self) -> Table:

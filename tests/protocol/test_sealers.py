@@ -9,18 +9,15 @@ from fedmf_ray.protocol.items import TamperedError, check_form
 from fedmf_ray.protocol.ledger import NO_TOKEN
 from fedmf_ray.protocol.parts import cut_parts
 from fedmf_ray.protocol.seals import Sealer
-from tests.protocol.test_seals import SEALED, branched, played, published, swapped
+from tests.protocol.test_seals import SEALED, branched, copied, played, published, swapped
 from tests.support.cheating_servers import ITEMS
 
 
 def checked_by(federation, parts):
     """What each sealer has found: digests, and shares for the settler."""
     layout = check_form(federation.messages, federation.key, federation.terms)
-    before = federation.ledger.token_before(federation.messages[0].round)
-    found = [
-        Sealer(federation.key).check(federation.messages, layout, at, parts, before)
-        for at in range(len(parts))
-    ]
+    sealer, ledger = Sealer(federation.key), federation.ledger
+    found = [sealer.check(federation.messages, layout, at, parts, ledger) for at in range(len(parts))]
     return [digest for digest, _ in found], [share for _, share in found]
 
 
@@ -64,7 +61,8 @@ def test_a_sealer_seals_nothing_that_it_did_not_check():
     federation = played()
     parts, sealer = cut_parts(federation.terms.blocks, SEALED), Sealer(federation.key)
     (one, _), (other, _) = branched(federation)
-    before = federation.ledger.token_before(3)
+    ledger, elsewhere = federation.ledger, copied(federation.ledger, federation)
+    elsewhere.tokens[2] = NO_TOKEN
     federation.messages = one
     digests, shares = checked_by(federation, parts)
     settlement = sealer.settle(shares, one, parts, federation.ledger)
@@ -79,10 +77,10 @@ def test_a_sealer_seals_nothing_that_it_did_not_check():
         (settlement, one, others[0]),
     ):
         with pytest.raises(ValueError, match="something else than what was checked here"):
-            sealer.seal(attempt, tables, 0, parts, before, digest)
+            sealer.seal(attempt, tables, 0, parts, ledger, digest)
     with pytest.raises(ValueError, match="something else than what was checked here"):
-        sealer.seal(settlement, one, 0, parts, NO_TOKEN, digests[0])
-    assert sealer.seal(settlement, one, 0, parts, before, digests[0]).shape == (ITEMS // SEALED, 16)
+        sealer.seal(settlement, one, 0, parts, elsewhere, digests[0])
+    assert sealer.seal(settlement, one, 0, parts, ledger, digests[0]).shape == (ITEMS // SEALED, 16)
 
 
 def test_a_sealer_that_lies_is_found_by_another_who_checks_the_same():

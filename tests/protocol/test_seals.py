@@ -10,7 +10,6 @@ from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.items import TamperedError, check_form, open_tables, read_share
 from fedmf_ray.protocol.ledger import Ledger
 from fedmf_ray.protocol.parts import cut_parts, part_count, share_bytes, token_bytes
-from fedmf_ray.protocol.round import seal
 from fedmf_ray.protocol.seals import Sealer
 from tests.support.cheating_servers import federation_of
 from tests.support.moments_rule import Moments
@@ -85,6 +84,7 @@ def test_what_is_read_under_seals_is_what_everybody_would_read(scheme, how):
     federation.sealers = 0  # whoever wants a list checks all of it, against the same balance
     federation.open()
     assert np.array_equal(expected[-1], federation.tables[0])
+    federation.sealers = 4
     federation.play()
 
 
@@ -92,9 +92,9 @@ def test_messages_are_as_long_as_is_charged():
     federation = played(servers=2)
     key, (number,) = federation.key, {SCHEMES["packed"].number_bytes()}
     layout = check_form(federation.messages, key, federation.terms)
-    parts, before = cut_parts(layout, SEALED), federation.ledger.token_before(2)
+    parts, ledger = cut_parts(layout, SEALED), federation.ledger
     shares = [
-        Sealer(key).check(federation.messages, layout, at, parts, before)[1] for at in range(len(parts))
+        Sealer(key).check(federation.messages, layout, at, parts, ledger)[1] for at in range(len(parts))
     ]
     assert {len(share) for share in shares} == {share_bytes(number)}
     settlement = Sealer(key).settle(shares, federation.messages, parts, federation.ledger)
@@ -198,14 +198,21 @@ def branched(federation):
     return branches
 
 
+def copied(ledger, federation):
+    """Of another user who has read the same."""
+    copy = Ledger(federation.key, federation.terms, ledger.balance, ledger._round, ledger.tokens)
+    copy._reset = list(ledger._reset)
+    return copy
+
+
 def test_a_second_history_is_followed_by_nobody_who_read_the_first():
     federation = played()
+    follower = copied(federation.ledger, federation)
     (one, settled), (other, also) = branched(federation)
     read(federation, settled, one)
     with pytest.raises(TamperedError, match="round 3"):
         read(federation, also, other)
     # Nor what is built on it.
-    follower = Ledger(federation.key, federation.terms)
     read(federation, also, other, follower)
     federation.ledger, mine = follower, federation.ledger
     federation.messages, federation.number = other, 3
@@ -216,17 +223,18 @@ def test_a_second_history_is_followed_by_nobody_who_read_the_first():
         read(federation, later, ledger=mine)
 
 
-def test_whoever_was_away_takes_the_history_from_the_token():
+def test_nobody_leaves_out_a_round():
+    """It would be told a history, and not that it has been credited."""
     federation = played()
-    newcomer = Ledger(federation.key, federation.terms)
-    settled = federation.settled()
-    table = read(federation, settled, ledger=newcomer)
-    assert np.array_equal(table, federation.tables[0])
-    assert newcomer.balance == federation.ledger.balance
+    mine = copied(federation.ledger, federation)
     published(federation)
-    seal(federation.messages, SEALED, federation.key, federation.terms, newcomer)  # and can settle the next
-    with pytest.raises(TamperedError):
-        read(federation, settled, federation.past[-1][0], Ledger(federation.key, federation.terms, [5], 2))
+    read(federation, federation.settled())
+    published(federation)
+    later = federation.settled()
+    for ledger in (mine, Ledger(federation.key, federation.terms)):
+        with pytest.raises(TamperedError, match="round 4"):
+            read(federation, later, ledger=ledger)
+    read(federation, later)
 
 
 def test_no_second_token_of_a_round_is_followed():

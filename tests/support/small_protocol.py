@@ -78,7 +78,7 @@ class Federation:
 
     def __init__(self, scheme, terms, ratings=None, decoys=None, sealers=0):
         """sealers: as of :class:`fedmf_ray.protocol.round.Local`."""
-        self.sealers = sealers
+        self.sealers, terms = sealers, dataclasses.replace(terms, shared_check=sealers > 0)
         self.terms, self.scheme = terms, SCHEMES.get(scheme, scheme)
         self.evaluator, self.key = sides(scheme, terms.blocks.shape)
         self.users = Users(list(people() if ratings is None else ratings), terms, decoys)
