@@ -13,7 +13,7 @@ from fedmf_ray.protocol.items import TamperedError, read_share
 from fedmf_ray.protocol.ledger import Ledger
 from fedmf_ray.protocol.parts import cut_parts
 from fedmf_ray.protocol.round import seal
-from fedmf_ray.protocol.seals import Sealer, Settled, Settlement, _label
+from fedmf_ray.protocol.seals import Sealer, Settled, Settlement, _label, seals_of
 from tests.engine.test_rated_reading import actor_of
 from tests.protocol.test_sealers import checked_by
 from tests.protocol.test_seals import branched, copied, played, published, read
@@ -245,6 +245,25 @@ def test_a_lie_in_a_token_is_noticed_a_round_later_and_the_server_not_blamed_alo
     monkeypatch.setattr(Sealer, "settle", lying)
     with pytest.raises(TamperedError, match="round 2: .*; or users who sealed the tables of round 1 lied"):
         run(small(protocol__reading="rated"), tmp_path, Silent())
+
+
+def test_everybody_knows_what_the_first_tables_are_held_against():
+    federation = played(rounds=0)
+    sealer, label = Sealer(federation.key), _label(b"token", 0)
+    settled = federation.settled()
+    lie = sealer._enclose(label, flipped(sealer._open(settled.token, label), 96))
+    seals = seals_of(sealer.token(lie, 0), np.arange(6), federation.messages[0].ciphertexts)
+    newcomer = Ledger(federation.key, federation.terms)
+    with pytest.raises(TamperedError, match="round 0"):
+        read(federation, Settled(lie, seals), ledger=newcomer)
+    read(federation, settled, ledger=newcomer)
+
+
+def test_a_newcomer_begins_with_the_first_tables():
+    federation = played(rounds=0)
+    published(federation)
+    with pytest.raises(TamperedError, match="round 1"):
+        read(federation, federation.settled(), ledger=Ledger(federation.key, federation.terms))
 
 
 def test_servers_of_two_attempts_are_not_mixed():
