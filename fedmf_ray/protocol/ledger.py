@@ -222,7 +222,6 @@ class Ledger:
         again = round_number == self._round
         fits = (
             token.round == round_number
-            and round_number - self._round in (0, 1)
             and token.previous == self.tokens.get(round_number - 1)
             and self.takes(round_number, token.value)
             and len(token.balance) == len(token.reset) == len(self.balance)
