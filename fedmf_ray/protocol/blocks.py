@@ -151,11 +151,6 @@ class Blocks:
         tables = zip(self.present, values[: len(self.present)], strict=True)
         return np.concatenate([self._join(table, rows) for table, rows in tables])
 
-    def join_shared(self, values: Sequence[Floats]) -> Integers:
-        """The blocks of the shared tables alone."""
-        tables = zip(self.present[1:], values, strict=True)
-        return np.concatenate([self._join(table, rows) for table, rows in tables])
-
     def _join(self, table: Table, rows: Floats) -> Integers:
         integers = table.to_integers(rows).ravel()
         blocks = -(-table.rows * table.width // self.columns)

@@ -17,6 +17,7 @@ from fedmf_ray.learning.blocks import KeptRatings
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.schemes import Piece
+from fedmf_ray.tables import Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -80,14 +81,18 @@ class Cut:
 
     def __init__(self, train: KeptRatings, named: _Ragged, layout: Blocks) -> None:
         """named: blocks of the item table, of each user."""
-        self._layout, self._train = layout, train
-        self._blocks = named.followed_by(layout.shared)
-        self.block_counts = np.diff(self._blocks.starts)
+        self._layout, self._train, self._named = layout, train, named
+        self.block_counts = np.diff(named.starts) + len(layout.shared)
         self._row_of_rating = self._find_rows()
 
+    def _blocks_of(self, first: int, stop: int) -> _Ragged:
+        """Of a contiguous range of users. Those of shared tables may be far more than those of items, and are
+        the same for all: no more than these users' are ever in memory."""
+        return self._named.part(first, stop).followed_by(self._layout.shared)
+
     def _find_rows(self) -> NDArray[Any]:
-        """(ratings,) where each rating's item row is among all rows of all blocks that users upload."""
-        layout, train, blocks = self._layout, self._train, self._blocks
+        """(ratings,) where each rating's item row is among the item rows of all blocks that users upload."""
+        layout, train, blocks = self._layout, self._train, self._named
         found: NDArray[Any] = np.empty(len(train.items), narrowest(len(blocks.values) * layout.rows))
         for first, stop in train.groups(_FOUND_RATINGS):
             users, mine, named = np.arange(stop - first), train.part(first, stop), blocks.part(first, stop)
@@ -99,27 +104,32 @@ class Cut:
         return found
 
     def filled(
-        self, first: int, stop: int, ratings: slice, steps: Floats, shared: Integers | None = None
+        self, first: int, stop: int, ratings: slice, steps: Floats, shared: Sequence[Floats] = ()
     ) -> tuple[Integers, Integers]:
         """The blocks of a contiguous range of users, one user after the other, and (blocks, columns) integers
         that are in them.
 
-        ratings: those of these users; steps: (ratings, width) of theirs. shared: (users, blocks, columns) of
-        shared tables. Zeros elsewhere.
+        ratings: those of these users; steps: (ratings, width) of theirs. shared: (users, rows, width) of each
+        shared table that is there. Zeros elsewhere.
         """
-        layout, blocks = self._layout, self._blocks.part(first, stop)
-        at = self._row_of_rating[ratings].astype(np.int64) - self._blocks.starts[first] * layout.rows
+        layout, blocks = self._layout, self._blocks_of(first, stop)
+        at = self._row_of_rating[ratings].astype(np.int64) - self._named.starts[first] * layout.rows
+        if shared and stop - first > 1:  # those of users before lie between
+            counts = np.diff(self._train.starts[first : stop + 1])
+            at += np.repeat(np.arange(stop - first), counts) * len(layout.shared) * layout.rows
         integers = np.zeros((len(blocks.values), layout.columns), np.int64)
-        table, rows = layout.tables[0], integers.reshape(-1, layout.width)
-        if not compiled.to_rows(steps, at, table.scales, rows):
-            rows[at] = table.to_integers(steps)
-        if shared is not None:
-            integers[blocks.values >= layout.item_count] = shared.reshape(-1, layout.columns)
+        _put(layout.tables[0], steps, at, integers.reshape(-1, layout.width))
+        starts = [start - layout.count for start in layout.starts[1:]]  # before the end of a user's blocks
+        for table, values, start in zip(layout.present[1:], shared, starts[:-1], strict=True):
+            every = np.arange(table.rows)
+            for end, theirs in zip(blocks.starts[1:].tolist(), values, strict=True):
+                rows = integers[end + start : end].reshape(-1)[: theirs.size].reshape(theirs.shape)
+                _put(table, theirs, every, rows)
         return blocks.values, integers
 
     def pieces(self, first: int, stop: int, user_ids: Sequence[int]) -> list[Piece]:
         """For each of a contiguous range of users and each server, which of their blocks it gets."""
-        blocks, borders = self._blocks.part(first, stop), self._layout.borders
+        blocks, borders = self._blocks_of(first, stop), self._layout.borders
         starts = blocks.starts.tolist()
         pieces = []
         for user, (begin, end) in zip(user_ids, itertools.pairwise(starts), strict=True):
@@ -128,6 +138,12 @@ class Cut:
                 cuts = (begin + np.searchsorted(blocks.values[begin:end], borders)).tolist()
             pieces += [Piece(user, border, cuts[at], cuts[at + 1]) for at, border in enumerate(borders[:-1])]
         return pieces
+
+
+def _put(table: Table, values: Floats, at: Integers, rows: Integers) -> None:
+    """rows[at] = values on the table's grid."""
+    if not compiled.to_rows(values, at, table.scales, rows):
+        rows[at] = table.to_integers(values)
 
 
 def narrowest(most: int) -> type:
@@ -171,9 +187,9 @@ class _Ragged:
         """Each with the same numbers after its own."""
         if not len(others):
             return self
-        each = zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)
-        most = int(others.max())
-        return self.of([np.concatenate([self.values[begin:end], others]) for begin, end in each], most)
+        starts = self.starts.tolist()
+        values = [part for pair in itertools.pairwise(starts) for part in (self.values[slice(*pair)], others)]
+        return _Ragged(self.starts + np.arange(len(starts)) * len(others), np.concatenate(values))
 
     def part(self, first: int, stop: int) -> _Ragged:
         """Some of them, in eight bytes each."""

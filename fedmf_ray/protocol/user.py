@@ -232,12 +232,8 @@ class Users:
         added: as :meth:`update` returns it. heads: of the tables that they read, by the first block of a
         server, where schemes keep heads.
         """
-        mine, shared = slice(self.train.starts[first], self.train.starts[stop]), None
-        layout = terms.layout(round_number)
-        cut, names = self.upload_rows.at(layout), [table.name for table in layout.present[1:]]
-        if names:
-            users = zip(*(added.shared[name] for name in names), strict=True)
-            shared = np.stack([layout.join_shared(values) for values in users])
+        mine, layout = slice(self.train.starts[first], self.train.starts[stop]), terms.layout(round_number)
+        cut, shared = self.upload_rows.at(layout), [added.shared[table.name] for table in layout.present[1:]]
         blocks, integers = cut.filled(first, stop, mine, added.steps, shared)
         pieces = cut.pieces(first, stop, self.user_ids[first:stop].tolist())
         full_text = terms.part_text_sparsity == 0

@@ -186,8 +186,10 @@ class Scheme(ABC):
 
     def rows_per_block(self, rows: Rows) -> int:
         """How many item rows are protected, uploaded and added as one. Blocks of shared tables are as long:
-        in full text, narrow rows are put together, so that these are not cut into single numbers."""
-        return max(1, min(_LONG // rows.width, rows.most)) if rows.shared and rows.full_text else 1
+        where these are most of what users upload, narrow rows are put together, so that they are not cut into
+        single numbers. In part text, too: a user then names blocks with rows that it rated, not the rows."""
+        mostly_shared = rows.shared and (rows.full_text or rows.shared > rows.items * rows.width)
+        return max(1, min(_LONG // rows.width, rows.most)) if mostly_shared else 1
 
     def layout(self, rows: Rows) -> str:
         """One line for people: how rows are laid out."""

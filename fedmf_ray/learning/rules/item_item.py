@@ -159,7 +159,7 @@ class ItemItem(Rule):
         users, size = len(vectors), self.size(setting)
         products = np.zeros((users, size * (size + 1) // 2, 1))
         if items.raters is not None:
-            places = places_of(top(items, size), setting.items)
+            places = self._places(items, setting)
             for user in range(users):
                 mine = block.part(user, user + 1)
                 levels = self.capped(self.levels_of(mine.values, setting), places[mine.items])
@@ -168,6 +168,13 @@ class ItemItem(Rule):
                 rows, left, right = pair_rows(places[mine.items[kept]], size)
                 products[user, rows, 0] = levels[kept][left] * levels[kept][right]
         return products
+
+    def _places(self, items: Items, setting: Setting) -> Integers:
+        """(items,) of rows in T: the same for all users, so worked out once in a process."""
+        found = items.derived.get(PAIRS)
+        if found is None:
+            found = items.derived[PAIRS] = places_of(top(items, self.size(setting)), setting.items)
+        return np.asarray(found)
 
     def liking(self, values: Floats, setting: Setting) -> Floats:
         """(n,) x, from 0 a third up the scale or below to 1 at its top. values: ratings less the mean."""
