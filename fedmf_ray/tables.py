@@ -6,6 +6,7 @@ per item. Others are *shared*: small ones, such as a d x d matrix, to which ever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -26,6 +27,36 @@ FACTORS, BIAS, RATERS = "factors", "bias", "raters"
 
 ITEMS = "items"
 """The name of the item table."""
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """What some users add to few rows of a table, one user after the other; zeros elsewhere.
+
+    starts: (users + 1,) where those of each begin. rows: (k,) increasing for each. values: (k, width).
+    """
+
+    starts: Integers
+    rows: Integers
+    values: Floats
+
+    @classmethod
+    def of(cls, users: Sequence[tuple[Integers, Floats]], width: int) -> SparseRows:
+        """From the rows and values of each user."""
+        none = np.empty(0, np.int64), np.empty((0, width))
+        rows, values = (np.concatenate(some) for some in zip(none, *users, strict=True))
+        return cls(np.cumsum([0, *(len(each) for each, _ in users)]), rows, values)
+
+    def of_user(self, user: int) -> tuple[Integers, Floats]:
+        """The rows and values of one, by position."""
+        mine = slice(*self.starts[user : user + 2].tolist())
+        return self.rows[mine], self.values[mine]
+
+    def dense(self, rows: int) -> Floats:
+        """(users, rows, width)."""
+        whole = np.zeros((len(self.starts) - 1, rows, self.values.shape[1]))
+        whole[np.repeat(np.arange(len(whole)), np.diff(self.starts)), self.rows] = self.values
+        return whole
 
 
 @dataclass(frozen=True)

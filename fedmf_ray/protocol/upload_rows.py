@@ -17,7 +17,7 @@ from fedmf_ray.learning.blocks import KeptRatings
 from fedmf_ray.protocol.blocks import Blocks
 from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.schemes import Piece
-from fedmf_ray.tables import Table
+from fedmf_ray.tables import SparseRows, Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -104,13 +104,18 @@ class Cut:
         return found
 
     def filled(
-        self, first: int, stop: int, ratings: slice, steps: Floats, shared: Sequence[Floats] = ()
+        self,
+        first: int,
+        stop: int,
+        ratings: slice,
+        steps: Floats,
+        shared: Sequence[Floats | SparseRows] = (),
     ) -> tuple[Integers, Integers]:
         """The blocks of a contiguous range of users, one user after the other, and (blocks, columns) integers
         that are in them.
 
-        ratings: those of these users; steps: (ratings, width) of theirs. shared: (users, rows, width) of each
-        shared table that is there. Zeros elsewhere.
+        ratings: those of these users; steps: (ratings, width) of theirs. shared: what they add to each shared
+        table that is there, (users, rows, width) or few rows of each. Zeros elsewhere.
         """
         layout, blocks = self._layout, self._blocks_of(first, stop)
         at = self._row_of_rating[ratings].astype(np.int64) - self._named.starts[first] * layout.rows
@@ -120,11 +125,14 @@ class Cut:
         integers = np.zeros((len(blocks.values), layout.columns), np.int64)
         _put(layout.tables[0], steps, at, integers.reshape(-1, layout.width))
         starts = [start - layout.count for start in layout.starts[1:]]  # before the end of a user's blocks
-        for table, values, start in zip(layout.present[1:], shared, starts[:-1], strict=True):
-            every = np.arange(table.rows)
-            for end, theirs in zip(blocks.starts[1:].tolist(), values, strict=True):
-                rows = integers[end + start : end].reshape(-1)[: theirs.size].reshape(theirs.shape)
-                _put(table, theirs, every, rows)
+        for table, added, start in zip(layout.present[1:], shared, starts[:-1], strict=True):
+            for user, end in enumerate(blocks.starts[1:].tolist()):
+                whole = integers[end + start : end].reshape(-1)[: table.rows * table.width]
+                if isinstance(added, SparseRows):
+                    rows, values = added.of_user(user)
+                else:
+                    rows, values = np.arange(table.rows), added[user]
+                _put(table, values, rows, whole.reshape(table.rows, table.width))
         return blocks.values, integers
 
     def pieces(self, first: int, stop: int, user_ids: Sequence[int]) -> list[Piece]:

@@ -26,7 +26,7 @@ from fedmf_ray.protocol.terms import Terms
 from fedmf_ray.protocol.upload_rows import UploadRows, draw_decoys
 from fedmf_ray.ratings.table import UserRatings
 from fedmf_ray.schemes import KeyHolder
-from fedmf_ray.tables import RATERS, Table
+from fedmf_ray.tables import RATERS, SparseRows, Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -39,11 +39,11 @@ class Contribution(NamedTuple):
     """What a contiguous range of users adds to the tables in a round.
 
     steps: (ratings, width) to the rows of the items that they rated. shared: to each shared table, by its
-    name: (users, rows, width).
+    name: (users, rows, width), or few rows of each user.
     """
 
     steps: Floats
-    shared: Mapping[str, Floats]
+    shared: Mapping[str, Floats | SparseRows]
 
 
 class Users:
@@ -167,9 +167,9 @@ class Users:
 
     def _shared(
         self, learned: Learned, items: Items, block: RatingBlock, terms: Terms, round_number: int
-    ) -> Mapping[str, Floats]:
+    ) -> Mapping[str, Floats | SparseRows]:
         """What users add to shared tables, passing ones too."""
-        rule, shared = terms.rule, dict(learned.shared)
+        rule, shared = terms.rule, dict[str, Floats | SparseRows](learned.shared)
         for table in terms.layout(round_number).present[1:]:
             if table.name not in shared:
                 shared[table.name] = rule.passing(table.name, learned.vectors, items, block, terms.setting)
@@ -206,14 +206,18 @@ class Users:
         return steps
 
     def _check_shared(
-        self, first: int, shared: Mapping[str, Floats], tables: Sequence[Table], terms: Terms
+        self, first: int, shared: Mapping[str, Floats | SparseRows], tables: Sequence[Table], terms: Terms
     ) -> None:
         for table in tables:
-            values = shared[table.name].reshape(-1, table.width)
+            added = shared[table.name]
+            values = added.values if isinstance(added, SparseRows) else added.reshape(-1, table.width)
             beyond = first_beyond(values, table.update_bounds)
             if beyond is not None:
+                user = beyond[0] // table.rows
+                if isinstance(added, SparseRows):
+                    user = int(np.searchsorted(added.starts, beyond[0], side="right")) - 1
                 raise DivergenceError(
-                    f"user {self.user_ids[first + beyond[0] // table.rows]}, table {table.name}",
+                    f"user {self.user_ids[first + user]}, table {table.name}",
                     f"what it adds is over its bound, training diverges: {terms.rule.calmer}",
                 )
 

@@ -11,7 +11,7 @@ from fedmf_ray.learning.rules import RULES
 from fedmf_ray.protocol.items import TamperedError
 from fedmf_ray.schemes import Committee, Masked
 from fedmf_ray.schemes.masked.bits import BitLayout
-from fedmf_ray.tables import Column, Table
+from fedmf_ray.tables import Column, SparseRows, Table
 from tests.support.small_protocol import Federation, agreed_terms
 
 
@@ -83,7 +83,7 @@ class Passing(RULES.get("batch")):
         return (Table(PASSING, 1, (Column("sums", 4, point, "fresh"),), ROUND, ROUND + 1),)
 
     def passing(self, table, vectors, items, block, setting):
-        return np.full((len(vectors), 1, 4), 3.0)
+        return SparseRows.of([(np.array([0]), np.full((1, 4), 3.0))] * len(vectors), 4)
 
 
 class TestBlocksThatShouldBeGone:

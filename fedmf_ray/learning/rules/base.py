@@ -21,7 +21,7 @@ from fedmf_ray.checks import CHECKS
 from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import RatingBlock, Steps, inner
 from fedmf_ray.learning.items import Items, item_side, mean_change, user_side
-from fedmf_ray.tables import BIAS, FACTORS, ITEMS, RATERS, Column, Table
+from fedmf_ray.tables import BIAS, FACTORS, ITEMS, RATERS, Column, SparseRows, Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -254,9 +254,9 @@ class Rule(ABC):
 
     def passing(
         self, table: str, vectors: Floats, items: Items, block: RatingBlock, setting: Setting
-    ) -> Floats:
-        """(users, rows, width) what each user adds to a shared table that is there in some rounds only. It is
-        asked in these alone. vectors: (users, predictors) as :meth:`learn` has left them."""
+    ) -> SparseRows:
+        """What each user adds to a shared table that is there in some rounds only; asked in these alone.
+        vectors: (users, predictors) as :meth:`learn` has left them."""
         raise NotImplementedError(f"rule {self.name} has no table {table}")
 
     def scores(self, vector: Floats, items: Items, block: RatingBlock, setting: Setting) -> Floats:

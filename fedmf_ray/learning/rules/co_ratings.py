@@ -32,7 +32,7 @@ from fedmf_ray.fixed_point import FixedPoint
 from fedmf_ray.learning.blocks import RatingBlock, inner
 from fedmf_ray.learning.items import Items, user_side
 from fedmf_ray.learning.rules.most_rated import pair_rows, places_of, square, top
-from fedmf_ray.tables import Column, Table
+from fedmf_ray.tables import Column, SparseRows, Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -73,10 +73,11 @@ class CoRatings:
         columns = Column("products", 1, products, "fresh"), Column("pairs", 1, raters, "fresh")
         return Table(CO_RATINGS, self.size * (self.size + 1) // 2, columns, since, until)
 
-    def added(self, vectors: Floats, items: Items, block: RatingBlock, biases: bool, length: float) -> Floats:
-        """(users, rows, 2) what each user adds. vectors: (users, predictors). length: of the scale."""
-        places = self.neighbours(items).places
-        sums = np.zeros((len(vectors), self.size * (self.size + 1) // 2, 2))
+    def added(
+        self, vectors: Floats, items: Items, block: RatingBlock, biases: bool, length: float
+    ) -> SparseRows:
+        """What each user adds. vectors: (users, predictors). length: of the scale."""
+        places, added = self.neighbours(items).places, list[tuple[Integers, Floats]]()
         for user, vector in enumerate(user_side(vectors, biases)):
             mine = block.part(user, user + 1)
             here = np.flatnonzero(places[mine.items] >= 0)
@@ -84,8 +85,9 @@ class CoRatings:
             errors = _errors(vector, items, mine.items[here], mine.values[here], length)
             levels = np.rint(errors * (2 * _LEVELS / length))
             rows, left, right = pair_rows(places[mine.items[here]], self.size)
-            sums[user, rows, 0], sums[user, rows, 1] = levels[left] * levels[right], 1.0
-        return sums
+            products = levels[left] * levels[right]
+            added.append((rows, np.stack([products, np.ones_like(products)], axis=1)))
+        return SparseRows.of(added, 2)
 
     def corrections(
         self, vector: Floats, items: Items, block: RatingBlock, rows: Integers, length: float

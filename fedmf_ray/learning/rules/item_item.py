@@ -29,7 +29,7 @@ from fedmf_ray.learning.items import Items
 from fedmf_ray.learning.likings import likings, user_means
 from fedmf_ray.learning.rules.base import Learned, Memory, Rule, Setting
 from fedmf_ray.learning.rules.most_rated import pair_rows, places_of, square, top
-from fedmf_ray.tables import RATERS, Column, Table
+from fedmf_ray.tables import RATERS, Column, SparseRows, Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -154,20 +154,19 @@ class ItemItem(Rule):
 
     def passing(
         self, table: str, vectors: Floats, items: Items, block: RatingBlock, setting: Setting
-    ) -> Floats:
-        """The products of levels. Before anybody is counted, they are zeros."""
-        users, size = len(vectors), self.size(setting)
-        products = np.zeros((users, size * (size + 1) // 2, 1))
-        if items.raters is not None:
-            places = self._places(items, setting)
-            for user in range(users):
-                mine = block.part(user, user + 1)
-                levels = self.capped(self.levels_of(mine.values, setting), places[mine.items])
-                kept = np.flatnonzero(levels > 0)
-                kept = kept[np.argsort(places[mine.items[kept]])]
-                rows, left, right = pair_rows(places[mine.items[kept]], size)
-                products[user, rows, 0] = levels[kept][left] * levels[kept][right]
-        return products
+    ) -> SparseRows:
+        """The products of levels. Before anybody is counted, there are none."""
+        if items.raters is None:
+            return SparseRows.of([(np.empty(0, np.int64), np.empty((0, 1)))] * len(vectors), 1)
+        places, added = self._places(items, setting), list[tuple[Integers, Floats]]()
+        for user in range(len(vectors)):
+            mine = block.part(user, user + 1)
+            levels = self.capped(self.levels_of(mine.values, setting), places[mine.items])
+            kept = np.flatnonzero(levels > 0)
+            kept = kept[np.argsort(places[mine.items[kept]])]
+            rows, left, right = pair_rows(places[mine.items[kept]], self.size(setting))
+            added.append((rows, (levels[kept][left] * levels[kept][right])[:, None]))
+        return SparseRows.of(added, 1)
 
     def _places(self, items: Items, setting: Setting) -> Integers:
         """(items,) of rows in T: the same for all users, so worked out once in a process."""

@@ -29,7 +29,7 @@ from fedmf_ray.learning.rules.ridge_steps import (
     RaterSums,
     bias_bits,
 )
-from fedmf_ray.tables import BIAS, FACTORS, RATERS, Column, Table
+from fedmf_ray.tables import BIAS, FACTORS, RATERS, Column, SparseRows, Table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -193,7 +193,7 @@ class Ridge(Rule):
 
     def passing(
         self, table: str, vectors: Floats, items: Items, block: RatingBlock, setting: Setting
-    ) -> Floats:
+    ) -> SparseRows:
         assert self._pairs is not None
         low, high = setting.scale
         return self._pairs.added(vectors, items, block, setting.biases, high - low)
