@@ -10,6 +10,20 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 
+CALL_RATINGS, CALL_BLOCKS = 1 << 16, 1 << 10
+"""A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
+uploads while later users still train, and an actor's memory does not grow with its number of users."""
+
+_QUICKER = 256
+"""Numbers of shared tables that users add to in the time of a rating, about."""
+
+
+def shared_work(numbers: int, combined: bool) -> int:
+    """How many ratings what a user adds to shared tables counts as in a call: in memory, or where uploads are
+    combined, and none waits for the end of the call, in time."""
+    return numbers // _QUICKER if combined else numbers
+
+
 def cut(work: Integers, most: int) -> Integers:
     """Where to cut a contiguous range of users so that each piece has at most so much work (or one user):
     (pieces + 1,)."""

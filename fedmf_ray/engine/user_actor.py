@@ -21,7 +21,7 @@ from fedmf_ray.engine.collusion import read_uploads
 from fedmf_ray.engine.keeper import Sides
 from fedmf_ray.engine.lister import Lister
 from fedmf_ray.engine.opening import open_sums
-from fedmf_ray.engine.pieces import cut, pairs, runs
+from fedmf_ray.engine.pieces import CALL_BLOCKS, CALL_RATINGS, cut, pairs, runs, shared_work
 from fedmf_ray.engine.sealers import Sealers
 from fedmf_ray.engine.sealing import Box
 from fedmf_ray.engine.seats import Seats
@@ -43,13 +43,6 @@ from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-CALL_RATINGS, CALL_BLOCKS = 1 << 16, 1 << 10
-"""A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
-uploads while later users still train, and an actor's memory does not grow with its number of users."""
-
-_QUICKER = 256
-"""Numbers of shared tables that users add to in the time of a rating, about."""
 
 _MANY_CALLS = 16
 """After more calls in a round, taking memory again is nothing beside them."""
@@ -97,11 +90,10 @@ class UserActor(Charging, Lister, Seats, Sealers):
 
     def _calls_of(self, layout: Blocks) -> Integers:
         """Where the calls begin that train users in a round of this layout."""
-        if self._hosting.together:
-            # What is combined does not wait for the end of a call: then it is time alone that counts.
-            shared = layout.shared_numbers // (_QUICKER if self._hosting.combine else 1)
-            return cut(self._users.rating_counts + shared, CALL_RATINGS)
-        return cut(self._users.upload_rows.at(layout).block_counts, CALL_BLOCKS)
+        if not self._hosting.together:
+            return cut(self._users.upload_rows.at(layout).block_counts, CALL_BLOCKS)
+        shared = shared_work(layout.shared_numbers, self._hosting.combine)
+        return cut(self._users.rating_counts + shared, CALL_RATINGS)
 
     def _work(self, layout: Blocks) -> Integers:
         """(users,) ratings; what each adds to shared tables takes as much memory as so many of them."""

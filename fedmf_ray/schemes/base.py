@@ -41,8 +41,9 @@ __all__ = [
     "Wire",
 ]
 
-_LONG = 256
-"""Numbers of a block, about, where shared tables make most of them."""
+_LONG, _LONGEST, _BLOCKS = 256, 4096, 512
+"""Numbers of a block, about, where shared tables make most of them, and how many blocks these are then cut
+into unless blocks were shorter or longer. Some work and memory is for each block of each upload."""
 
 
 class Reads(str, Enum):
@@ -188,13 +189,19 @@ class Scheme(ABC):
         """How many item rows are protected, uploaded and added as one. Blocks of shared tables are as long:
         where these are most of what users upload, narrow rows are put together, so that they are not cut into
         single numbers. In part text, too: a user then names blocks with rows that it rated, not the rows."""
-        mostly_shared = rows.shared and (rows.full_text or rows.shared > rows.items * rows.width)
-        return max(1, min(_LONG // rows.width, rows.most)) if mostly_shared else 1
+        if not rows.shared or not (rows.full_text or rows.shared > rows.items * rows.width):
+            return 1
+        numbers = min(_LONGEST, max(_LONG, rows.shared // _BLOCKS))
+        return max(1, min(numbers // rows.width, rows.most))
 
     def layout(self, rows: Rows) -> str:
         """One line for people: how rows are laid out."""
-        per_row = self.block_bytes(rows.shape(1))
-        return f"{self.name}: {rows.value_bits} bits per value, {per_row:,} bytes per row"
+        return f"{self.name}: {rows.value_bits} bits per value, {self.bytes_per_block(rows)}"
+
+    def bytes_per_block(self, rows: Rows) -> str:
+        """For people, as in "40 bytes per row"."""
+        each = self.rows_per_block(rows)
+        return f"{self.block_bytes(rows.shape(each)):,} bytes per {'row' if each == 1 else f'{each:,} rows'}"
 
     @property
     def label(self) -> str:

@@ -243,11 +243,10 @@ def _learn(local: Local, first: int = 0, stop: int | None = None) -> Learned:
     memory, block = Memory(users.counted[first:stop], users.parts[mine]), users.train.part(first, stop)
     rule, setting = local.terms.rule, local.terms.setting
     learned = rule.learn(users.opened[first:stop], local.items, block, memory, setting)
-    passing = {
-        name: rule.passing(name, learned.vectors, local.items, block, setting).dense(rows)
-        for name, rows in ((table.name, table.rows) for table in rule.shared(setting) if not table.always)
-    }
-    assert not passing.keys() & learned.shared.keys(), "`learn` says nothing of tables that are passing"
+    tables = [table for table in rule.shared(setting) if not table.always]
+    added = (rule.passing(table.name, learned.vectors, local.items, block, setting) for table in tables)
+    passing = {table.name: rows.dense(table.rows) for table, rows in zip(tables, added, strict=True)}
+    assert not passing.keys() & learned.shared.keys(), "`learn` says nothing of passing tables"
     return dataclasses.replace(learned, shared={**learned.shared, **passing})
 
 

@@ -116,6 +116,31 @@ class TestRowsPerBlock:
         for scheme in (Plain(), Elementwise(1024)):
             assert scheme.rows_per_block(Rows(60, 13, 26, most=60, full_text=True)) == 1
 
+    @pytest.mark.parametrize("scheme", [Plain(), Masked(), Committee()], ids=lambda scheme: scheme.name)
+    @pytest.mark.parametrize(
+        ("width", "most", "full_text", "shared", "expected"),
+        [
+            (1, 59_047, False, 500_500, 977),  # 513 blocks of pairs
+            (1, 59_047, False, 59_048, 256),
+            (1, 59_047, False, 59_047, 1),  # most of what is uploaded is item rows
+            (1, 59_047, True, 1, 256),
+            (1, 59_047, True, 10**8, 4096),
+            (1, 100, False, 500_500, 100),
+            (30, 59_047, True, 500_500, 32),
+            (300, 59_047, True, 5000, 1),
+            (1, 59_047, True, 0, 1),
+        ],
+    )
+    def test_unless_shared_tables_are_most_of_what_users_upload(
+        self, scheme, width, most, full_text, shared, expected
+    ):
+        rows = Rows(59_047, width, 26, most, full_text, shared)
+        assert scheme.rows_per_block(rows) == expected
+        told = "per row" if expected == 1 else f"per {expected:,} rows"
+        assert f"{scheme.block_bytes(rows.shape(expected)):,} bytes {told}" in scheme.layout(rows) or (
+            scheme.name == "plain"
+        )
+
 
 def test_small_keys_are_refused_and_weak_ones_warned_about():
     with pytest.raises(FedMFError, match="512"):

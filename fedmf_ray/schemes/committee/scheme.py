@@ -123,9 +123,8 @@ class Committee(Scheme):
         return Traffic(down, parts + blocks * NONCE_BYTES + words)
 
     def layout(self, rows: Rows) -> str:
-        each = self.block_bytes(rows.shape(1))
         return (
-            f"masked integers, {rows.value_bits} bits per value, {each:,} bytes per row; "
+            f"masked integers, {rows.value_bits} bits per value, {self.bytes_per_block(rows)}; "
             f"{self._groups} groups open each round"
         )
 

@@ -60,5 +60,4 @@ class Masked(Scheme):
         return Traffic(blocks * row + lists, self.published_bytes(shape, blocks) + HEAD_BYTES)
 
     def layout(self, rows: Rows) -> str:
-        each = self.block_bytes(rows.shape(1))
-        return f"masked integers, {rows.value_bits} bits per value, {each:,} bytes per row"
+        return f"masked integers, {rows.value_bits} bits per value, {self.bytes_per_block(rows)}"
