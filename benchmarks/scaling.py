@@ -4,6 +4,7 @@
     python benchmarks/scaling.py servers      additions per second: two servers against one
     python benchmarks/scaling.py memory       100,000 users x 10,000 items: one round, and its peak memory
     python benchmarks/scaling.py sizes        the sizes of MovieLens-1M and 25M: set-up, rounds, memory
+    python benchmarks/scaling.py als          a round of that size beside a sweep of a central library
     python benchmarks/scaling.py rounds       memory over a thousand rounds
     python benchmarks/scaling.py checkpoints  share of a run that checkpoints take at the default interval
 
@@ -17,6 +18,7 @@ import itertools
 import json
 import os
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,6 +28,7 @@ from typing import Any
 import click
 import numpy as np
 import pandas as pd
+from orchestration.environments import python_of
 from orchestration.memory import PeakMemory, pss_gb, tree
 
 from fedmf_ray.engine.progress import Silent
@@ -37,6 +40,7 @@ from fedmf_ray.planning.placement import memory_of
 from fedmf_ray.planning.plan import Plan
 from fedmf_ray.protocol.messages import NOBODY, EncryptedItems, Upload
 from fedmf_ray.protocol.roster import Roster
+from fedmf_ray.ratings.users import GeneratedMembers
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.schemes import Packed, Shape
 
@@ -193,11 +197,12 @@ def rounds(count: int, schemes: str) -> None:
 @main.command()
 @click.option("--names", default="scale-1m,scale-25m", show_default=True)
 @click.option("--schemes", default="plain,masked", show_default=True)
-def sizes(names: str, schemes: str) -> None:
-    """Ridge with 30 factors on synthetic ratings: seconds of set-up and of rounds, peak memory beside what
-    was estimated. 25 million ratings take some minutes."""
+@click.argument("changes", nargs=-1)
+def sizes(names: str, schemes: str, changes: tuple[str, ...]) -> None:
+    """Ridge with 30 factors on synthetic ratings, unless KEY=VALUE changes that: seconds of set-up and of
+    rounds, peak memory beside what was estimated. 25 million ratings take some minutes."""
     for name, scheme in itertools.product(names.split(","), schemes.split(",")):
-        chosen = scenario_file.load(SCENARIOS / f"{name}.yaml", [f"protocol.scheme={scheme}"])
+        chosen = scenario_file.load(SCENARIOS / f"{name}.yaml", [f"protocol.scheme={scheme}", *changes])
         plan = Plan.of(chosen)
         estimated = memory_of(plan).whole(os.cpu_count() or 1, len(plan.population.user_ids)) / 1e9
         with tempfile.TemporaryDirectory() as results, PeakMemory(os.getpid()) as peak:
@@ -205,10 +210,58 @@ def sizes(names: str, schemes: str) -> None:
             summary = json.loads((folder / "summary.json").read_text())
             seconds = pd.read_csv(folder / "rounds.csv")["wall_s"]
         print(
-            f"{name:10} {scheme:7} set-up {summary['setup']['wall_s']:6.1f} s, round {seconds.min():6.2f} s; "
+            f"{name:10} {scheme:7} set-up {summary['setup']['wall_s']:6.1f} s, "
+            f"rounds {', '.join(f'{one:.2f}' for one in seconds)} s; "
             f"peak {peak.gb:.2f} GB, estimated {estimated:.2f} ({estimated / peak.gb:.2f} x)",
             flush=True,
         )
+
+
+@main.command()
+@click.option("--name", default="scale-25m", show_default=True)
+@click.option("--schemes", default="plain,masked", show_default=True)
+@click.option("--sweeps", default=3, show_default=True)
+@click.option("--envs", type=Path, default=Path.home() / ".cache" / "fedmf-ray" / "bench", show_default=True)
+def als(name: str, schemes: str, sweeps: int, envs: Path) -> None:
+    """The fastest round of a scenario beside the fastest sweep of implicit's ALS (in an environment of its
+    own, as many threads as CPUs) over the same ratings. A round of `ridge` is a sweep, too: users solve,
+    items take a step."""
+    python, cpus = python_of("implicit", envs), os.cpu_count() or 1
+    plan = Plan.of(scenario_file.load(SCENARIOS / f"{name}.yaml"))
+    factors = plan.terms.setting.factors
+    with tempfile.TemporaryDirectory() as folder:
+        ratings = Path(folder) / "ratings.npz"
+        _export(plan, ratings)
+        script = Path(__file__).parent / "als_sweeps.py"
+        told = subprocess.check_output(
+            [python, script, ratings, str(factors), str(cpus), str(sweeps)],
+            text=True,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        )
+        central = {one["way"]: min(one["seconds"]) for one in map(json.loads, told.splitlines())}
+        for scheme in schemes.split(","):
+            chosen = scenario_file.load(SCENARIOS / f"{name}.yaml", [f"protocol.scheme={scheme}"])
+            found = run(chosen, Path(folder) / "results", Silent())
+            seconds = pd.read_csv(found / "rounds.csv")["wall_s"].min()
+            beside = ", ".join(
+                f"{way} {took:.2f} s ({seconds / took:.2f} x)" for way, took in central.items()
+            )
+            print(f"{name} {scheme:7} a round {seconds:.2f} s; ALS, d = {factors}: {beside}", flush=True)
+
+
+def _export(plan: Plan, path: Path) -> None:
+    """Everybody's training ratings."""
+    members = plan.population.members(0, len(plan.population.user_ids))
+    if isinstance(members, GeneratedMembers):
+        members = [members.recipe.user(user_id) for user_id in members.user_ids]
+    starts = np.cumsum([0, *(len(user.items) for user in members)])
+    items = np.concatenate([user.items for user in members]).astype(np.int32)
+    np.savez(
+        path,
+        starts=starts,
+        items=items,
+        ratings=np.concatenate([user.values for user in members], dtype=np.float32, casting="same_kind"),
+    )
 
 
 @main.command()
