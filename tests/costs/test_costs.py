@@ -19,6 +19,7 @@ from fedmf_ray.engine.run import run
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.rules import RULES
 from fedmf_ray.learning.rules.gradient import Batch, Sequential
+from fedmf_ray.learning.rules.item_item import ItemItem
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.scenario.sections import Devices, Network
 from fedmf_ray.schemes.paillier.scheme import Elementwise, Packed
