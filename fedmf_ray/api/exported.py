@@ -83,6 +83,8 @@ def _vectors(run: Run) -> pd.DataFrame:
     ids, model = run._user_ids.index, run.scenario.model
     vectors = run._side.vectors(np.arange(len(ids)))
     columns: dict[str, Any] = {"user": ids}
+    if not run._side.plan.terms.rule.has_factors:
+        return pd.DataFrame(columns | {"mean": vectors[:, 0]})
     if model.biases:
         columns["bias"] = vectors[:, model.factors]
     columns |= {f"factor_{at}": vectors[:, at] for at in range(model.factors)}
@@ -120,13 +122,18 @@ def _private(path: Path) -> Path:
 
 def _readme(run: Run, form: str) -> str:
     model = run.scenario.model
+    rule = run._side.plan.terms.rule
     parts = f"{model.mean:g} + user bias + item bias + <user, item>" if model.biases else "<user, item>"
     if not model.biases and model.mean:
         parts = f"{model.mean:g} + {parts}"
+    if not rule.has_factors:
+        parts = (
+            f"the user's own mean, {model.mean:g} + mean: rule {rule.name} makes lists and predicts nothing"
+        )
     return (
         f"From the users' side of {run.path}, after {run._side.round} rounds.\n\n{PRIVATE.capitalize()}.\n\n"
         f"items.{form}         a row per item: the item matrix as users read it\n"
-        f"users.{form}         a row per user: its vector\n"
+        f"users.{form}         a row per user: {'its vector' if rule.has_factors else 'its mean'}\n"
         f"predictions.{form}   a row per held-out rating, and what was expected\n\n"
         f"A rating is expected to be {parts}.\n"
     )

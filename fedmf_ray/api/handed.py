@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,9 @@ def _ratings(name: str, given: Any) -> dict[str, pd.Series]:
     if frame.empty:
         raise FedMFError(f"{name}: holds no ratings")
     table = {role: frame[role].reset_index(drop=True) for role in ("user", "item", "rating")}
-    if "timestamp" in frame:
+    if "timestamp" not in frame:
+        _look_for_times(name, [str(column) for column in frame.columns if column not in table])
+    else:
         table["timestamp"] = _times(frame["timestamp"].reset_index(drop=True))
     for role, column in table.items():
         missing = column.isna().to_numpy()
@@ -137,6 +140,20 @@ def _ratings(name: str, given: Any) -> dict[str, pd.Series]:
             f"{first} and {second}): keep one: {name}.drop_duplicates(['user', 'item'], keep='last')"
         )
     return table
+
+
+def _look_for_times(name: str, others: Sequence[str]) -> None:
+    """Warn of a column that looks like times under another name: without times, rows count as sorted."""
+    from fedmf_ray.ratings.inspecting import guessed
+
+    times = guessed("timestamp", others)
+    if times is not None:
+        warnings.warn(
+            f"{name}: column {times!r} is not used, and rows count as sorted by time; if it holds times, "
+            f"rename it: {name}.rename(columns={{{times!r}: 'timestamp'}})",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _ids(column: pd.Series) -> pd.Series:

@@ -122,16 +122,18 @@ class Run:
         """V as users see it: a row per item, under the users' own ids.
 
         Columns: ``title`` if titles are known, ``bias`` if the model has biases, ``raters`` if users count
-        them, ``factor_0`` and so on. Items that too few have rated (``protocol.min_raters``) are zeros.
+        them, ``factor_0`` and so on if the rule has factors (``item_item`` has none). Items that too few have
+        rated (``protocol.min_raters``) are zeros.
         """
         import pandas as pd
 
         side, items = self._side, self._side.items()
-        factors = side.scenario.model.factors
+        has_factors = side.plan.terms.rule.has_factors
+        factors = side.scenario.model.factors if has_factors else 0
         columns: dict[str, Any] = {}
         if self._titled:
             columns["title"] = self._titles(np.arange(len(items.vectors)))
-        if side.scenario.model.biases:
+        if side.scenario.model.biases and has_factors:
             columns["bias"] = items.vectors[:, factors + 1]
         if items.raters is not None:
             columns["raters"] = items.raters.astype(np.int64)
@@ -198,9 +200,9 @@ class Run:
     def recommend(self, user: Any, n: int = 10) -> pd.DataFrame:
         """The items that a user would be shown, the best first; those that it trained on are left out.
 
-        Columns: ``item`` (its own id), ``title`` (``item ID`` if it has none), ``expected`` (stars), and
-        ``held_out``, what the user gave it if it is in its test set, else NaN. Sorted by ``expected``, and by
-        the number of raters if ``metrics.popularity`` says so.
+        Columns: ``item`` (its own id), ``title`` (``item ID`` if it has none), ``expected`` (stars; of rules
+        that predict no ratings it is ``score``), and ``held_out``, what the user gave it if it is in its test
+        set, else NaN. Sorted by ``expected``, and by the number of raters if ``metrics.popularity`` says so.
         """
         import pandas as pd
 
@@ -214,7 +216,7 @@ class Run:
             {
                 "item": self._item_ids.index[rows],
                 "title": self._titles(rows),
-                "expected": stars,
+                "expected" if self._side.plan.terms.rule.predicts else "score": stars,
                 "held_out": [known.get(row, np.nan) for row in rows.tolist()],
             }
         )

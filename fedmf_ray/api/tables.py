@@ -56,31 +56,15 @@ def frame_of(table: Any, name: str, needed: Sequence[str]) -> pd.DataFrame:
     return rows.set_axis(list(needed), axis=1)
 
 
-_USUAL = {
-    "user": (
-        "user", "userid", "uid", "customer", "customerid", "member", "reviewer", "reviewerid", "u", "person",
-    ),
-    "item": (
-        "item", "itemid", "iid", "movie", "movieid", "film", "filmid", "product", "productid", "asin", "book",
-        "bookid", "isbn", "song", "track", "artist", "game", "i", "business", "recipe",
-    ),
-    "rating": ("rating", "stars", "score", "rate", "value", "overall", "r", "ratings", "points"),
-    "timestamp": ("timestamp", "time", "date", "ts", "datetime", "unixreviewtime"),
-    "title": ("title", "name", "movietitle", "itemname"),
-}  # fmt: skip
-
-
 def _check_columns(table: pd.DataFrame, name: str, needed: Sequence[str]) -> None:
     missing = [column for column in needed if column not in table.columns]
     if missing:
+        from fedmf_ray.ratings.inspecting import guessed
+
         others = [column for column in table.columns if column not in needed]
         renamed = {}
         for column in missing:
-            plain = {
-                str(other): str(other).lower().replace("_", "").replace("-", "").replace(" ", "")
-                for other in others
-            }
-            guess = next((other for other, word in plain.items() if word in _USUAL[column]), None)
+            guess = guessed(column, [str(other) for other in others])
             if guess is None and len(missing) == len(others) == 1:
                 guess = str(others[0])
             renamed[guess or f"the column of the {column}s"] = column

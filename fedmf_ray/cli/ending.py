@@ -70,6 +70,9 @@ def _cost(run: Run) -> Lines:
         )
         up, down = size(mean["upload_bytes_total"]), size(mean["download_bytes_total"])
         yield f"{up} up and {down} down per round, all users together (counted)"
+    if lists := run.summary.get("lists"):
+        down, cpu_s = size(lists["download_bytes_mean"]), duration(lists["decrypt_cpu_s_mean"])
+        yield f"{down} down and {cpu_s} of CPU more for each user who wants a list ({lists['basis']})"
     yield f"{duration(mean['wall_s'])} per round in this simulation (wall_s, measured)"
 
 

@@ -30,6 +30,8 @@ def run(file: Path, overrides: tuple[str, ...], results: str, user: str | None) 
     from fedmf_ray.scenario import file as scenario_file
 
     scenario = scenario_file.load(file, overrides)
+    if user is not None:
+        _check_user(file, scenario, user)
     for warning in _warnings(scenario):
         console.warn(warning)
     if scenario.model.init == "constant":
@@ -86,6 +88,14 @@ def _warnings(scenario: Scenario) -> list[str]:
 
     of_rule = rule_warning(scenario.model.rule_object, scenario.stop.rounds)
     return [line for line in (scenario.protocol.costed.warning(), of_rule) if line]
+
+
+def _check_user(file: Path, scenario: Scenario, user: str) -> None:
+    """Whoever is to be shown a list must take part: said before the run, not after it."""
+    from fedmf_ray.engine.recommend import position_of
+    from fedmf_ray.planning.population import Population
+
+    position_of(Population.of(scenario), user, file)
 
 
 def _end(folder: Path, user: str | None = None) -> None:

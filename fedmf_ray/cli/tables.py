@@ -39,7 +39,7 @@ def show_estimate(estimated: Estimate) -> None:
         costs = (size(other.row[key]) if "bytes" in key else f"{_seconds(other.row[key])} s" for key in shown)
         which = f"round {other.first}" + (f" and {other.rounds - 1} like it" if other.rounds > 1 else "")
         named = ", ".join(f"{key} {cost}" for key, cost in zip(shown, costs, strict=True))
-        out.print(f"{which}, where other shared tables are there, estimated: {named}")
+        out.print(f"{which}, in which users add to other tables, estimated: {named}")
     table = _table(f"{estimated.rounds:,} rounds, estimated", "", "")
     for name, value in estimated.totals.items():
         amount = size(value) if "bytes" in name else f"{_seconds(value)} s"

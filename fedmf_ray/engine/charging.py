@@ -65,11 +65,23 @@ class Charging(Keeper):
         self._rest_cpu_s = rest / layout.count
         self._rest_bytes = reading.token_bytes + reading.download_bytes - self._download_bytes
 
-    def rest_costs(self) -> tuple[Integers, Floats]:
-        """(users,) each: bytes and CPU seconds of reading the rest of the tables of the open round, which a
-        user needs for a list."""
+    def list_costs(self) -> tuple[Integers, Floats]:
+        """(users,) each: bytes and CPU seconds of what a user reads for a list, beside what rounds are
+        charged: the rest of the tables of the open round, or where a rule makes lists alone, all of them."""
+        bytes_, cpu_s = self._rest_costs()
+        if self._terms.rule.predicts:
+            return bytes_, cpu_s
+        none = np.zeros(len(self._users))
+        all_ = np.ones(len(self._users), bool)
+        read = self._costs(0, len(self._users), all_, none, none, none.astype(np.int64))
+        return bytes_ + read.download_bytes, cpu_s + read.decrypt_cpu_s
+
+    def _rest_costs(self) -> tuple[Integers, Floats]:
+        """Of blocks that users need not read to learn."""
         tariff, users, read = self._hosting.tariff, self._users, self._layouts.opening(self._round)
-        if tariff is None or self._rated_blocks is None:
+        if self._rated_blocks is None:
+            return np.zeros(len(users), np.int64), np.zeros(len(users))
+        if tariff is None:
             return self._rest_bytes, self._rest_cpu_s
         downloaded, opened = (blocks + len(read.shared) for blocks in (self._item_blocks, self._rated_blocks))
         downloaded = np.full(len(users), read.count) if tariff.full_text else downloaded

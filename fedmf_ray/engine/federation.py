@@ -170,12 +170,12 @@ class Federation:
         return ranking.row() if ranking else {}
 
     def _list_costs(self) -> Row:
-        """What it takes users who read what they rated to read the rest, for lists; means over users."""
-        if not (self._plan.rated and self._scenario.metrics.lists and self._crew.users):
+        """What lists take beside rounds: the rest of the tables, or under rules of lists, all; means."""
+        if not (self._plan.lists_take_more and self._crew.users):
             return {}
         backend = self._backend
         try:
-            each = backend.get([backend.call(actor, "rest_costs") for actor in self._crew.users])
+            each = backend.get([backend.call(actor, "list_costs") for actor in self._crew.users])
         except (Lost, FedMFError):  # the run is over
             return {}
         bytes_, cpu_s = (float(np.concatenate(column).mean()) for column in zip(*each, strict=True))

@@ -17,7 +17,7 @@ def notes(plan: Plan) -> list[str]:
     lines = [layout_line(plan)]
     if plan.terms.census(0):
         lines.append(
-            "a census comes first: in round 1 users count the raters of each item, and learn nothing"
+            "a census comes first: in round 0 users count the raters of each item, and learn nothing"
         )
     if not plan.terms.rule.predicts:
         lines.append(

@@ -39,6 +39,11 @@ class Plan:
         """Whether users read what they rated alone, and share the check."""
         return self.scenario.protocol.reads_rated
 
+    @property
+    def lists_take_more(self) -> bool:
+        """Whether users read more for lists than rounds are charged."""
+        return (self.rated and bool(self.scenario.metrics.lists)) or not self.terms.rule.predicts
+
     @classmethod
     def of(cls, scenario: Scenario, population: Population | None = None) -> Plan:
         """population: who takes part, if that is known already."""

@@ -21,13 +21,13 @@ ROLES = ("user", "item", "rating", "timestamp")
 _NAMES = {
     "user": "user userid uid username reviewer reviewerid reader readerid customer customerid member "
     "memberid person visitor visitorid account accountid client clientid profile profileid "
-    "viewer listener player",
+    "viewer listener player u",
     "item": "item itemid iid movie movieid film filmid book bookid isbn product productid asin article "
     "articleid song songid track trackid artist artistid game gameid anime animeid business "
     "businessid recipe recipeid show showid course courseid beer beerid joke jokeid wine wineid "
-    "tea place placeid",
+    "tea place placeid i",
     "rating": "rating ratings score stars star overall value points grade mark bookrating userrating "
-    "reviewscore preference",
+    "reviewscore preference points rate r",
     "timestamp": "timestamp time date datetime ts unixtime unixreviewtime reviewtime created createdat "
     "ratedat dateadded when",
     "title": "title name itemname itemtitle movietitle booktitle productname producttitle label",
@@ -106,7 +106,7 @@ def ratings_table(path: Path, told: Mapping[str, str]) -> Table:
     columns = dict(told)
     for role in ROLES:
         if role not in columns:
-            guess = _guessed(role, [name for name in names if name not in columns.values()])
+            guess = guessed(role, [name for name in names if name not in columns.values()])
             if guess is not None:
                 columns[role] = guess
             elif role != "timestamp":
@@ -137,8 +137,8 @@ def titles_table(ratings: Path, path: Path | None, item: str) -> Table | None:
         }
         return Table(path, {"item": "item", "title": "title"}, {**keys, "quoting": "none"})
     names, _ = _names_of(path, ())
-    ids = item if item in names else _guessed("item", names)
-    title = _guessed("title", [name for name in names if name != ids])
+    ids = item if item in names else guessed("item", names)
+    title = guessed("title", [name for name in names if name != ids])
     if ids is None or title is None:
         raise FedMFError(
             f"{path}: which columns hold the items' ids and titles is not clear from their names "
@@ -163,7 +163,8 @@ def _names_of(path: Path, roles: Sequence[str]) -> tuple[list[str], dict[str, ob
     return cells, keys
 
 
-def _guessed(role: str, names: Sequence[str]) -> str | None:
+def guessed(role: str, names: Sequence[str]) -> str | None:
+    """Which of some columns has a role, by its name."""
     plain = {re.sub("[^a-z]", "", name.lower()): name for name in reversed(names)}
     return next((plain[known] for known in _NAMES[role].split() if known in plain), None)
 

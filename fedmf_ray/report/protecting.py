@@ -11,7 +11,7 @@ from fedmf_ray.schemes import Reads, Scheme, scheme_of
 
 _SERVER = {
     Reads.NOTHING: "the server reads nothing",
-    Reads.ROWS: "the server sees which rows each user uploads, and reads no value",
+    Reads.ROWS: "the server sees which rows, or blocks of rows, each user uploads, and reads no value",
     Reads.SUMS: "the server reads sums over users, and no upload of a single user",
     Reads.EVERYTHING: "the server reads every upload: nobody is protected from it",
 }
@@ -38,7 +38,20 @@ def who_reads(scenario: Mapping[str, Any]) -> list[str]:
     raters = int(protocol.get("min_raters", 1))
     users = _USERS.get(raters, f"items with fewer raters than {raters} are not trained")
     lines.append(f"users read the item matrix: {users} (protocol.min_raters: {raters})")
+    if _adds_pairs(scenario["model"]):
+        lines.append(
+            "users read sums over pairs of items, which min_raters says nothing about: where two users alone "
+            "add to one, each reads what the other added (docs/threat-model.md)"
+        )
     return lines
+
+
+def _adds_pairs(model: Mapping[str, Any]) -> bool:
+    """Whether users add up what they think of pairs of items."""
+    ridge = model.get("ridge")
+    co_ratings = isinstance(ridge, Mapping) and bool(ridge.get("co_ratings"))
+    rule = model.get("rule")
+    return rule == "item_item" or (rule == "ridge" and co_ratings)
 
 
 def _server(protocol: Mapping[str, Any], name: str) -> str:

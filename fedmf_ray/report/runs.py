@@ -69,7 +69,7 @@ def read_run(path: str | Path) -> Run:
         rounds = pd.read_csv(path / "rounds.csv")
         summary_file = path / "summary.json"
         summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.exists() else {}
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FedMFError(
             f"{path}: is not a run folder with at least one round (no {error.filename})"
         ) from None

@@ -10,10 +10,12 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.learning.rules import RULES
 from fedmf_ray.scenario import packaged, yaml_text
 from fedmf_ray.scenario.schema import Scenario
 from fedmf_ray.scenario.sources import SOURCES
-from fedmf_ray.scenario.wording import place, problem
+from fedmf_ray.scenario.wording import UNKNOWN_KEY, place, problem
+from fedmf_ray.schemes import SCHEMES
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -66,6 +68,10 @@ def _text(path: Path) -> str:
         raise FedMFError(
             f"{path}: no such scenario file (`fedmf-ray scenarios` lists those that come with fedmf-ray)"
         ) from None
+    except IsADirectoryError:
+        inside = path / "scenario.yaml"
+        there = f": give {inside}" if inside.is_file() else ""
+        raise FedMFError(f"{path}: is a folder, not a scenario file{there}") from None
     except (OSError, ValueError) as error:  # also of bytes that are no UTF-8, and of paths with a NUL
         raise FedMFError(f"{path}: cannot be read: {error}") from error
 
@@ -129,8 +135,24 @@ def _explain(error: Any, tree: Mapping[str, Any], source: str) -> str:
     """One pydantic error as ``file: key.path: value: what to do``."""
     location = [str(part) for part in error["loc"]]
     said = problem(error, _known_keys(tree, location[:-1]))
+    if said.startswith(UNKNOWN_KEY):
+        said = _elsewhere(tree, location) or said
     given = map(str, error["input"]) if isinstance(error["input"], Mapping) else ()
     return f"{source}: {place(location, said, [*_known_keys(tree, location), *given])}"
+
+
+def _elsewhere(tree: Mapping[str, Any], location: Sequence[str]) -> str | None:
+    """Where a key belongs that is unknown in its section: to a rule or scheme that is not chosen, or to
+    another section."""
+    *sections, key = location
+    for section, choice, kinds in (("model", "rule", RULES), ("protocol", "scheme", SCHEMES)):
+        if sections == [section] and key in kinds.names():
+            own = _keys(kinds.get(key)).keys() - set(_known_keys(tree, [section]))
+            return f"belongs to {section}.{choice}: {key}" if own else None
+    if len(sections) > 1:
+        return None
+    homes = [name for name in _keys(Scenario) if [name] != sections and key in _known_keys(tree, [name])]
+    return f"{UNKNOWN_KEY} here (did you mean {homes[0]}.{key}?)" if homes else None
 
 
 def _known_keys(tree: Mapping[str, Any], sections: Sequence[str]) -> list[str]:

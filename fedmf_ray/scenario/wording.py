@@ -16,12 +16,15 @@ _LONGEST = 100
 _NO_KEYS = ("model_type", "dataclass_type", "model_attributes_type", "dict_type")
 
 
+UNKNOWN_KEY = "unknown key"
+
+
 def problem(error: Any, known: Iterable[str]) -> str:
     """One pydantic error without the place: ``0 should be greater than 0``. known: keys that are there."""
     kind, value, message = error["type"], error["input"], error["msg"]
     if kind in _UNKNOWN:
         near = get_close_matches(str(error["loc"][-1]), list(known), n=1)
-        return "unknown key" + (f" (did you mean {near[0]}?)" if near else "")
+        return UNKNOWN_KEY + (f" (did you mean {near[0]}?)" if near else "")
     if kind == "missing":
         return "is missing"
     if kind in _NO_KEYS:

@@ -131,10 +131,11 @@ SUMMARY = File(
         "ranking.popularity": "Popularity bias, where raters are counted: mean raters of what is in a list, "
         "relative to those of the most-rated items; 1 for a list of bestsellers.",
         "ranking.coverage": "Share of all items that are in at least one list.",
-        "lists.basis": "As in `rounds.csv`. Where users read what they rated and lists are asked for, the "
-        "next two are what a list takes a user, who needs the rest of the item matrix for it.",
-        "lists.download_bytes_mean": "Bytes of the rest that it downloads, mean over users. Counted.",
-        "lists.decrypt_cpu_s_mean": "CPU seconds of checking its seals and opening it, mean over users.",
+        "lists.basis": "As in `rounds.csv`. The next two are what a list takes a user beside rounds. Where "
+        "users read what they rated and lists are asked for: the rest of the item matrix. Where a rule makes "
+        "lists alone: the last tables, whole.",
+        "lists.download_bytes_mean": "Bytes of these that it downloads, mean over users. Counted.",
+        "lists.decrypt_cpu_s_mean": "CPU seconds of checking and opening them, mean over users.",
         "ranking.MEASURE": "A measure of an installed plug-in (`metrics.measures`).",
         "checkpoints.written": "How many checkpoints were written.",
         "checkpoints.wall_s": "Seconds that they took.",

@@ -41,6 +41,21 @@ def test_the_files_say_what_the_run_says(run, form):
     assert np.sqrt(np.mean((held_out["rating"] - held_out["expected"]) ** 2)) == pytest.approx(run.rmse())
 
 
+def test_a_rule_of_lists_has_means_and_scores():
+    model = {"rule": "item_item", "mean": 5.5, "item_item": {"top_items": 8}}
+    run = fedmf_ray.run(PLAIN | {"model": model, "stop": {"rounds": 2}}, ratings=taste_frame())
+    items = run.items()
+    assert items.columns.tolist() == ["raters"]
+    assert len(items) == 14
+    folder = run.export("out")
+    users, held_out = (pd.read_csv(folder / f"{name}.csv") for name in ("users", "predictions"))
+    assert users.columns.tolist() == ["user", "mean"]
+    means = held_out.merge(users, on="user")
+    np.testing.assert_allclose(means["expected"], 5.5 + means["mean"])
+    assert "rule item_item makes lists" in (folder / "README.txt").read_text()
+    assert run.recommend("user 03").columns.tolist() == ["item", "title", "score", "held_out"]
+
+
 def test_they_are_for_their_owner_alone(run):
     folder = run.export("out")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

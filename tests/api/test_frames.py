@@ -1,6 +1,7 @@
 """Frames as ratings: files on the users' side, ids that stay what they are, errors of one line."""
 
 import stat
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,23 @@ def test_categories_dates_and_small_types_are_read_as_what_they_stand_for():
         )
     )
     assert other.scenario.ratings.path == plain.scenario.ratings.path
+
+
+def test_times_under_another_name_are_pointed_at():
+    frame = taste_frame()
+    frame["when"] = range(len(frame))
+    told = r"column 'when' is not used.*rename it: ratings.rename\(columns={'when': 'timestamp'}\)"
+    with pytest.warns(UserWarning, match=told):
+        run(frame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(frame.rename(columns={"when": "timestamp"}))
+
+
+def test_columns_are_guessed_as_new_does():
+    frame = taste_frame().rename(columns={"user": "customer", "item": "article", "rating": "stars"})
+    with pytest.raises(FedMFError, match="{'customer': 'user', 'article': 'item', 'stars': 'rating'}"):
+        run(frame)
 
 
 def test_rows_of_values_and_dicts_of_columns_are_frames_too():

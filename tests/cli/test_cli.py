@@ -92,6 +92,7 @@ def test_a_folder_analysis_beside_the_scenario_is_not_imported(quickstart, tmp_p
         (["run", "none.yaml"], "error: none.yaml: no such scenario file"),
         (["run", "{quickstart}", "protocol.key_bits=512"], "protocol.key_bits: 512 is not a key size"),
         (["run", "{quickstart}", "rounds"], "an override reads key.path=value"),
+        (["run", "{quickstart}", "--user", "Z9"], "has no user Z9: "),
         (["run", "{quickstart}", "--results", "{file}/x"], "results cannot be written here"),
         (["data", "fetch", "ml-0"], "no such data set"),
     ],

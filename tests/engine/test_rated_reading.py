@@ -227,6 +227,18 @@ def test_an_estimate_and_a_calibrated_run_count_the_same_bytes(tmp_path):
     assert row["seal_s"] > 0
 
 
+@pytest.mark.parametrize("scheme", ["masked", "packed"])
+def test_what_reading_sums_of_pairs_takes_is_said_though_no_round_begins_with_them(tmp_path, scheme):
+    """A rule of lists ends with the round of pairs: users read these for their lists alone."""
+    rule = {"model__rule": "item_item", "model__biases": None, "protocol__min_raters": 1}
+    real = run(small(**rule, protocol__scheme=scheme, stop__rounds=2), tmp_path, Silent())
+    one_more = run(small(**rule, protocol__scheme=scheme, stop__rounds=3), tmp_path, Silent())
+    lists = json.loads((real / "summary.json").read_text())["lists"]
+    read = pd.read_csv(one_more / "users.csv.gz").query("round == 2")["download_bytes"]
+    assert lists["download_bytes_mean"] == read.mean() > 0
+    assert lists["decrypt_cpu_s_mean"] > 0
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -19,12 +19,22 @@ def scenario(algorithm="fedmf", **protocol):
 
 def test_an_encrypted_run():
     assert who_reads(scenario()) == [
-        "packed, 3072 bits: the server sees which rows each user uploads, and reads no value",
+        "packed, 3072 bits: the server sees which rows, or blocks of rows, each user uploads, and reads no "
+        "value",
         "users read the item matrix: an item's only rater shows in it; 3 hides it (protocol.min_raters: 1)",
     ]
     server, users = who_reads(scenario(part_text_sparsity=0, min_raters=5))
     assert "the same rows from all users (full text)" in server
     assert "items with fewer raters than 5 are not trained" in users
+
+
+def test_sums_of_pairs_are_said():
+    item_item, co_ratings, ridge = scenario(), scenario(), scenario()
+    item_item["model"] |= {"rule": "item_item"}
+    co_ratings["model"] |= {"rule": "ridge", "ridge": {"co_ratings": 500}}
+    ridge["model"] |= {"rule": "ridge", "ridge": {"co_ratings": None}}
+    for one, said in ((item_item, True), (co_ratings, True), (ridge, False)):
+        assert ("sums over pairs of items" in who_reads(one)[-1]) == said
 
 
 def test_a_run_in_the_clear_protects_nobody_and_a_charged_one_says_what_computed():

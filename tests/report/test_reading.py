@@ -15,6 +15,9 @@ from fedmf_ray.report.runs import read_any, read_run, read_runs, read_study, swe
 def test_a_folder_that_is_no_run_is_named(tmp_path, make_run, root, script_env):
     with pytest.raises(FedMFError, match="is not a run folder"):
         read_run(tmp_path)
+    (tmp_path / "file.yaml").touch()
+    with pytest.raises(FedMFError, match="is not a run folder"):
+        read_run(tmp_path / "file.yaml")
     folder = make_run("r", [(4, 2)])
     (folder / "rounds.csv").unlink()
     command = [sys.executable, root / "analysis" / "convergence.py", folder]

@@ -104,9 +104,9 @@ def test_own_keys_can_be_overridden_and_swept(tmp_path):
         ("protocol.plain={}", "protocol.plain: unknown key"),
         ("protocol.packed={}", "protocol.packed: unknown key"),
         ("protocol.scheme=shiftd", "protocol.scheme: 'shiftd' should be one of plain, elementwise, packed, "),
-        ("protocol={scheme: plain, shifted: {}}", "protocol.shifted: unknown key"),
-        ("protocol={scheme: plain, charge: packed, shifted: {}}", "protocol.shifted: unknown key"),
-        ("model.scaled={scale: 2}", "model.scaled: unknown key"),
+        ("protocol={scheme: plain, shifted: {}}", "protocol.shifted: belongs to protocol.scheme: shifted"),
+        ("protocol={scheme: plain, charge: packed, shifted: {}}", "protocol.shifted: belongs to "),
+        ("model.scaled={scale: 2}", "model.scaled: belongs to model.rule: scaled"),
         ("model={rule: scaled, scaled: {scale: x}}", "model.scaled.scale: 'x' should be a valid number"),
         ("model={rule: scaled, scaled: {scal: 1}}", "model.scaled.scal: unknown key (did you mean scale?)"),
         ("model={rule: scald}", "model.rule: 'scald' should be one of sequential, batch, ridge"),
@@ -167,7 +167,7 @@ def test_a_study_may_leave_out_what_another_cell_sets():
         assert not scenario_file.parse({**tree, "model": model}, "x.yaml").model.own
     model = {"rule": "item_item", "item_item": {"top_items": None}}
     assert scenario_file.parse({**tree, "model": model}, "x.yaml").model.rule_object.top_items is None
-    with pytest.raises(FedMFError, match=r"model.item_item: unknown key"):
+    with pytest.raises(FedMFError, match=r"model.item_item: belongs to model.rule: item_item"):
         scenario_file.parse({**tree, "model": {"rule": "batch", "item_item": {"top_items": 5}}}, "x.yaml")
     with pytest.raises(FedMFError, match=r"model.ease.reg: should be above 0"):
         scenario_file.parse({**tree, "model": {"algorithm": "ease", "ease": {"reg": 0.0}}}, "x.yaml")

@@ -57,6 +57,11 @@ def write(tmp_path):
         ),
         ("models.factors=3", r"models: unknown key \(did you mean model\?\)$"),
         ("xyz=1", "xyz: unknown key$"),
+        ("key_bits=1024", r"key_bits: unknown key here \(did you mean protocol\.key_bits\?\)$"),
+        ("users=5", r"users: unknown key here \(did you mean ratings\.users\?\)$"),
+        ("ratings.rounds=3", r"ratings\.rounds: unknown key here \(did you mean stop\.rounds\?\)$"),
+        ("model.item_item.reg=5", r"model\.item_item: belongs to model\.rule: item_item$"),
+        ("protocol.committee.members=5", r"protocol\.committee: belongs to protocol\.scheme: committee$"),
         ("ratings.users=1.5", r"ratings\.users: 1\.5 should be a valid integer"),
         ("ratings.sparsity=1", r"ratings\.sparsity: .*1.* should be less than 1"),
         ("ratings.select.items=3", r"ratings\.select: unknown key"),
@@ -108,6 +113,11 @@ def test_a_file_that_is_no_scenario_is_refused(content, message, write):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FedMFError, match="no such scenario file"):
         scenario_file.load(tmp_path / "none.yaml")
+    with pytest.raises(FedMFError, match="is a folder, not a scenario file$"):
+        scenario_file.load(tmp_path)
+    (tmp_path / "scenario.yaml").touch()
+    with pytest.raises(FedMFError, match=r"is a folder, not a scenario file: give .*scenario.yaml$"):
+        scenario_file.load(tmp_path)
 
 
 @pytest.mark.parametrize("override", ["rounds", "=3", "stop..rounds=3", "stop.rounds=[1", "seed.low=1"])
