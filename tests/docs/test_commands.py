@@ -193,7 +193,7 @@ def test_the_snippets_of_the_readme_run(root, place):
     snippets = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert len(snippets) == 2
     own = pd.read_csv(place / "ratings.csv").rename(
-        columns={"reader": "user", "isbn": "item", "points": "rating"}
+        columns={"reader": "user", "isbn": "item", "points": "rating", "when": "timestamp"}
     )
     (place / "readme").mkdir()
     own.to_csv(place / "readme" / "ratings.csv", index=False)
