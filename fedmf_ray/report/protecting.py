@@ -1,4 +1,4 @@
-"""Who can read what in a run, in words: from the traits of its scheme and ``protocol.min_raters`` alone."""
+"""Who can read what in a run, in words: from traits of its scheme and rule, and ``protocol.min_raters``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.learning.rules import RULES
 from fedmf_ray.report.names import is_central, protected_by
 from fedmf_ray.schemes import Reads, Scheme, scheme_of
 
@@ -47,11 +48,12 @@ def who_reads(scenario: Mapping[str, Any]) -> list[str]:
 
 
 def _adds_pairs(model: Mapping[str, Any]) -> bool:
-    """Whether users add up what they think of pairs of items."""
-    ridge = model.get("ridge")
-    co_ratings = isinstance(ridge, Mapping) and bool(ridge.get("co_ratings"))
-    rule = model.get("rule")
-    return rule == "item_item" or (rule == "ridge" and co_ratings)
+    """By the rule's own word; of one that is not installed here nothing is known."""
+    try:
+        rule = RULES.get(model["rule"])(**(model.get(model["rule"]) or {}))
+    except (FedMFError, KeyError, TypeError, ValueError):
+        return False
+    return rule.adds_pairs
 
 
 def _server(protocol: Mapping[str, Any], name: str) -> str:

@@ -267,6 +267,11 @@ class Rule(ABC):
             expected += self.corrections(vector, items, block, np.arange(len(expected)), setting)
         return expected
 
+    @property
+    def adds_pairs(self) -> bool:
+        """Whether users add to sums over pairs of items, which ``min_raters`` does not protect."""
+        return False
+
     def corrects(self, items: Items) -> bool:
         """Whether what users expect under these items is more than an inner product: :meth:`corrections`."""
         return False

@@ -79,6 +79,10 @@ class ItemItem(Rule):
     """What is added to the diagonal of the sums before they are inverted: more lets fewer pairs speak."""
 
     @property
+    def adds_pairs(self) -> bool:
+        return True
+
+    @property
     def _most(self) -> int:
         """The highest level."""
         return 1 if self.rated_is_liked else self.levels

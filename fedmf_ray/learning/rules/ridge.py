@@ -198,6 +198,10 @@ class Ridge(Rule):
         low, high = setting.scale
         return self._pairs.added(vectors, items, block, setting.biases, high - low)
 
+    @property
+    def adds_pairs(self) -> bool:
+        return self._pairs is not None
+
     def corrects(self, items: Items) -> bool:
         return self._pairs is not None and self._pairs.neighbours(items).weights is not None
 
