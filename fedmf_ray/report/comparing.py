@@ -104,6 +104,9 @@ def _cost(runs: Sequence[Run]) -> _Rows:
         if any(value == value for value in values):
             kind = " (see basis)" if column in _BASIS else ""
             yield "cost", f"{column}: {unit}{kind}", values
+    lists = [(run.summary.get("lists") or {}).get("download_bytes_mean") for run in runs]
+    if any(value is not None for value in lists):
+        yield "cost", "lists: bytes more, down, of a user who wants a list (counted)", lists
 
 
 def _basis(run: Run) -> str:

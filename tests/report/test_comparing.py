@@ -22,6 +22,7 @@ def runs(tmp_path_factory):
         "packed": small(),
         "faster": small(protocol__scheme="plain", model__learning_rate=0.03, stop__rounds=2),
         "biases": small(model__algorithm="biases"),
+        "pairs": small(model__rule="item_item", protocol__scheme="masked", stop__rounds=2),
     }
     return {name: read_run(run(scenario, folder, Silent())) for name, scenario in made.items()}
 
@@ -43,6 +44,15 @@ def test_settings_that_differ_then_quality_protection_cost(runs):
     assert "reads no value" in words[1]
     (row,) = [what for what in by(table, "cost").index if what.startswith("protocol_s")]
     assert by(table, "cost").loc[row].tolist()[1] == runs["packed"].rounds["protocol_s"].mean()
+
+
+def test_what_a_list_takes_beside_rounds_is_a_cost(runs):
+    """The sums of pairs are read for lists alone, when no round begins any more."""
+    name = "lists: bytes more, down, of a user who wants a list (counted)"
+    plain, pairs = by(compared([runs["plain"], runs["pairs"]]), "cost").loc[name].tolist()
+    assert plain is None or math.isnan(plain)
+    assert pairs == runs["pairs"].summary["lists"]["download_bytes_mean"] > 0
+    assert name not in by(compared([runs["plain"], runs["faster"]]), "cost").index
 
 
 def test_whether_losses_are_the_same_is_said_for_the_rounds_that_all_have(runs):
