@@ -81,7 +81,6 @@ class Sealers(Keeper):
         """Sealers here seal the parts that they have checked: for every part (blocks, 16) seals, and what it
         took."""
         seals, costs, number = list[Seals](), list[OpeningCosts](), messages[0].round
-        down = len(settlement.token) + sum(map(len, settlement.digests))
         checked, kept = self._checked
         for at in which:
             started = cpu_clock()
@@ -92,6 +91,7 @@ class Sealers(Keeper):
                 seals.append(Sealer(self._key).seal(settlement, messages, at, parts, self._ledger, kept[at]))
             except ValueError as error:
                 raise not_sealed(number, parts[at].server) from error
+            down = len(settlement.token) + sum(map(len, settlement.digests))
             costs.append(OpeningCosts(cpu_clock() - started, down, seals[-1].nbytes, 1))
         return seals, costs
 

@@ -127,6 +127,8 @@ class Sealer:
         """
         number, join = messages[0].round, self._authenticator.join
         before = ledger.token_before(number)
+        if len(shares) != len(parts):
+            raise tampered(number, 0)
         digests, sums = list[bytes](), [Weighed() for _ in messages]
         for at, (share, part) in enumerate(zip(shares, parts, strict=True)):
             try:
@@ -190,7 +192,8 @@ class Sealer:
         wire = message.ciphertexts[part.first - message.first : part.stop - message.first]
         # Digests of other lengths could be cut elsewhere, and one of them stand for another part.
         known = (
-            len(digests) == len(parts)
+            type(digests) is tuple
+            and len(digests) == len(parts)
             and all(type(one) is bytes and len(one) == DIGEST_BYTES for one in digests)
             and _root(digests) == token.root
             and token.previous == ledger.token_before(token.round)

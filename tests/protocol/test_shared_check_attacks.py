@@ -78,6 +78,12 @@ def test_digests_are_bytes_of_one_length():
     for odd in ((*d[:2], d[2] + d[3], b"", *d[4:]), (*d[:5], bytearray(d[5])), d[:5], (*d, b"")):
         with pytest.raises(ValueError, match=OTHER):
             it.seal(odd, [it.message], 1, d[1])
+    lie = Settlement(it.settlement.token, None)
+    with pytest.raises(ValueError, match=OTHER):
+        it.sealer.seal(lie, [it.message], 1, it.parts, it.ledger, d[1])
+    for shares in (it.shares[:-1], [*it.shares, it.shares[0]]):
+        with pytest.raises(TamperedError, match="round 3"):
+            it.settle(shares)
 
 
 def test_nor_do_actors_that_are_asked_again():
