@@ -14,6 +14,9 @@ CALL_RATINGS, CALL_BLOCKS = 1 << 16, 1 << 10
 """A call trains users with at most so many ratings (in the clear) or blocks to encrypt: servers add
 uploads while later users still train, and an actor's memory does not grow with its number of users."""
 
+COMBINED_RATINGS = 1 << 19
+"""The same where uploads are combined: none waits for the end of a call, and a call takes about a second."""
+
 _QUICKER = 256
 """Numbers of shared tables that users add to in the time of a rating, about."""
 

@@ -139,6 +139,7 @@ class RayBackend:
             errors.WorkerCrashedError,
             errors.NodeDiedError,
             errors.OutOfMemoryError,
+            Lost,  # an actor says so itself
         )
         self._await(references if isinstance(references, list) else [references])
         try:

@@ -91,16 +91,16 @@ class ServerActor:
         uploads, self._seen = self._seen, []
         return uploads
 
-    def close(self, expected: int | None = None) -> tuple[Closed | None, float, int]:
+    def close(self, *combined: int) -> tuple[Closed | None, float, int]:
         """Close the round: nothing is added any more. What an opener needs, CPU seconds, and how many users
         are in the sum.
 
-        expected: users whose uploads are to be in it. Without them all the round stays open, and the number
-        says how many there are.
+        combined: of how many users combiners hand over sums, if they do. Without them all the round stays
+        open, and the number says how many there are.
         """
         started = cpu_clock()
         added = len(self._server.added)
-        if expected is not None and added != expected:
+        if combined and added != sum(combined):
             return None, 0.0, added
         closed = self._server.close()
         if isinstance(self._evaluator, CouncilEvaluator):  # its members need no sums, only lists

@@ -8,16 +8,16 @@ die are replaced, and only what was lost is done again. No upload is added twice
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import Step, UserCosts
 from fedmf_ray.engine.answers import Receipt
-from fedmf_ray.engine.backends import Call, Reference
+from fedmf_ray.engine.backends import Call, Handle, Reference
 from fedmf_ray.engine.chair import NewLives
 from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.persistence import Lost, persist_in_round
@@ -30,6 +30,14 @@ Key = tuple[int, int]
 """A training call: the number of the user actor and of its call."""
 
 
+class Ending(NamedTuple):
+    """What servers have been asked, by server: to close the round, and to publish; the latter not where users
+    must open what was closed."""
+
+    closing: dict[int, tuple[Reference, ...]]
+    publishing: dict[int, tuple[Reference, ...]]
+
+
 @dataclass
 class Training:
     """What a round's training has brought.
@@ -38,6 +46,7 @@ class Training:
     server_cpu_s: of servers and combiners. openings: the steps in which users opened the sums, if that took
     any, and what each took. published: by server, its matrix once it is there. failure: the latest. done:
     calls whose actor lives and need not be made again. renew: members must sign who answers for the round.
+    ending: what servers have been asked ahead of answers.
     """
 
     round: int
@@ -51,6 +60,7 @@ class Training:
     failure: Lost | None = None
     done: set[Key] = field(default_factory=set)
     renew: bool = False
+    ending: Ending | None = None
     _combined: dict[Key, int] = field(default_factory=dict)
 
     @property
@@ -115,6 +125,7 @@ class Trainer:
         return work
 
     def _heal(self, work: Training, error: Lost) -> None:
+        work.ending = None
         work.renew |= isinstance(error, NewLives)
         renewed = self._crew.heal(work.round, work.published)
         work.done = {key for key in work.done if key[0] not in renewed}
@@ -126,8 +137,7 @@ class Trainer:
         """Train the users who have not trained, or whose uploads a server lacks. Returns whether nothing was
         lost on the way."""
         crew, backend = self._crew, self._crew.backend
-        messages = tuple(crew.items[work.round]) if self._combine else ()
-        calls = (self._call(key, work, False, messages) for key in self._wanted(work, again))
+        calls = self._calls(work, again)
         adding: deque[tuple[Any, dict[int, Reference]]] = deque()
         whole = True
         arrived = sum(len(costs.user_id) for costs in work.costs.values())
@@ -155,9 +165,20 @@ class Trainer:
                 whole = self._settle(*adding.popleft(), work) and whole
         while adding:
             whole = self._settle(*adding.popleft(), work) and whole
-        if whole and self._combine:
-            self._merge(work, joined=not again)
+        if whole and self._combine and work.ending is None:
+            self._hand_over(work, Counter(actor for actor, _ in work.done), joined=False)
         return whole
+
+    def _calls(self, work: Training, again: bool) -> Iterator[Call]:
+        """Of training. Where uploads are combined, what follows is asked for with the last of them, unless
+        something was lost: its answers then need not come here first."""
+        wanted = self._wanted(work, again)
+        messages = tuple(self._crew.items[work.round]) if self._combine else ()
+        for key in wanted:
+            yield self._call(key, work, False, messages)
+        if self._combine and not again:
+            combined = self._hand_over(work, Counter(actor for actor, _ in wanted), joined=True)
+            work.ending = self._end(work, combined)
 
     def _call(self, key: Key, work: Training, late: bool, messages: tuple[Reference, ...] = ()) -> Call:
         """late: now it is the turn of those who are late."""
@@ -203,34 +224,55 @@ class Trainer:
                 backend.call(self._crew.servers[at], "retract", uploads[at], elsewhere)
         return whole
 
-    def _merge(self, work: Training, joined: bool) -> None:
+    def _hand_over(self, work: Training, trained: Counter[int], joined: bool) -> list[Reference]:
         """Combiners hand over what they have added up; servers ignore what they have got already. No call
-        waits for this: a server does not close before it has everything. joined: those of a node hand over
-        one sum; not after a failure, because servers can ignore a sum as a whole only."""
+        waits for this: a server does not close before it has everything. trained: by actor, how many calls of
+        training it must have done first. joined: those of a node hand over one sum; not after a failure,
+        because servers can ignore a sum as a whole only. Returns of how many users each sum is."""
         crew, backend = self._crew, self._crew.backend
-        trained = [crew.users[at] for at in sorted({actor for actor, _ in work.done})]
-        for first, *others in backend.by_node(trained) if joined else [[actor] for actor in trained]:
-            *sums, _ = backend.call_split(self._servers + 1, first, "partial_sums")
+        counts, calls = [], {crew.users[at]: count for at, count in sorted(trained.items())}
+
+        def sums_of(actor: Handle) -> tuple[Reference, ...]:
+            return backend.call_split(self._servers + 1, actor, "partial_sums", calls[actor])
+
+        for first, *others in backend.by_node(list(calls)) if joined else [[actor] for actor in calls]:
+            *sums, count = sums_of(first)
             if others:
-                theirs = [backend.call_split(self._servers + 1, actor, "partial_sums") for actor in others]
+                theirs = [sums_of(actor) for actor in others]
                 values = (*crew.items[work.round], *(each for *those, _ in theirs for each in those))
-                *sums, _ = backend.call_split(self._servers + 1, first, "joined_sums", self._servers, *values)
+                *sums, count = backend.call_split(
+                    self._servers + 1, first, "joined_sums", self._servers, *values
+                )
             for at, (server, partial) in enumerate(zip(crew.servers, sums, strict=True)):
                 if work.published[at] is None:
                     backend.call(server, "merge", partial)
+            counts.append(count)
+        return counts
+
+    def _end(self, work: Training, combined: Sequence[Reference | int]) -> Ending:
+        """Ask servers to close the round, and to publish if users need not open anything. combined: of how
+        many users combiners hand over sums."""
+        crew, backend = self._crew, self._crew.backend
+        waiting = [at for at, message in enumerate(work.published) if message is None]
+        closing = {at: backend.call_split(3, crew.servers[at], "close", *combined) for at in waiting}
+        publishing = {}
+        if not crew.plan.scheme.opens:
+            publishing = {at: backend.call_split(2, crew.servers[at], "publish") for at in waiting}
+        return Ending(closing, publishing)
 
     def _close_and_publish(self, work: Training) -> bool:
         """Close, open, publish: asked of each server at once, and of an opener if sums must be opened.
         Whether all have published everything."""
         crew, backend, whole = self._crew, self._crew.backend, True
         expected = work.combined if self._combine else None
-        waiting = [at for at, message in enumerate(work.published) if message is None]
-        closing = {at: backend.call_split(3, crew.servers[at], "close", expected) for at in waiting}
-        openings = self._open(closing, work) if crew.plan.scheme.opens else {}
-        publishing = {
-            at: backend.call_split(2, crew.servers[at], "publish", *openings.get(at, ())) for at in waiting
-        }
-        for at in waiting:
+        closing, publishing = work.ending or self._end(work, () if expected is None else (expected,))
+        if crew.plan.scheme.opens:
+            openings = self._open(closing, work)
+            publishing = {
+                at: backend.call_split(2, crew.servers[at], "publish", *openings.get(at, ()))
+                for at in closing
+            }
+        for at in closing:
             try:
                 close_cpu_s, added, publish_cpu_s = backend.get([*closing[at][1:], publishing[at][1]])
             except Lost as error:

@@ -21,7 +21,8 @@ from fedmf_ray.engine.collusion import read_uploads
 from fedmf_ray.engine.keeper import Sides
 from fedmf_ray.engine.lister import Lister
 from fedmf_ray.engine.opening import open_sums
-from fedmf_ray.engine.pieces import CALL_BLOCKS, CALL_RATINGS, cut, pairs, runs, shared_work
+from fedmf_ray.engine.persistence import Lost
+from fedmf_ray.engine.pieces import CALL_BLOCKS, CALL_RATINGS, COMBINED_RATINGS, cut, pairs, runs, shared_work
 from fedmf_ray.engine.sealers import Sealers
 from fedmf_ray.engine.sealing import Box
 from fedmf_ray.engine.seats import Seats
@@ -47,7 +48,7 @@ Floats = NDArray[np.float64]
 _MANY_CALLS = 16
 """After more calls in a round, taking memory again is nothing beside them."""
 
-_CACHE_RATINGS = 2048
+_CACHE_RATINGS = 4096
 """Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
 
 
@@ -92,8 +93,9 @@ class UserActor(Charging, Lister, Seats, Sealers):
         """Where the calls begin that train users in a round of this layout."""
         if not self._hosting.together:
             return cut(self._users.upload_rows.at(layout).block_counts, CALL_BLOCKS)
-        shared = shared_work(layout.shared_numbers, self._hosting.combine)
-        return cut(self._users.rating_counts + shared, CALL_RATINGS)
+        combine = self._hosting.combine
+        shared = shared_work(layout.shared_numbers, combine)
+        return cut(self._users.rating_counts + shared, COMBINED_RATINGS if combine else CALL_RATINGS)
 
     def _work(self, layout: Blocks) -> Integers:
         """(users,) ratings; what each adds to shared tables takes as much memory as so many of them."""
@@ -144,6 +146,7 @@ class UserActor(Charging, Lister, Seats, Sealers):
         users.open()
         self._partial: list[PartialSum] | None = None
         self._combiners: list[Combiner] = []
+        self._trained: set[int] = set()
         return self._report
 
     def _solve(self) -> None:
@@ -220,6 +223,8 @@ class UserActor(Charging, Lister, Seats, Sealers):
             if self._hosting.together:  # what a group has made is still in a cache
                 deliver_waiting()
         deliver_waiting()
+        if not late:
+            self._trained.add(call)
         if not census:
             update_cpu_s += self._solve_cpu_s[first:stop]
         costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)
@@ -234,8 +239,11 @@ class UserActor(Charging, Lister, Seats, Sealers):
             for first, stop in pairs(cut(work[begin:end], _CACHE_RATINGS) + begin):
                 self._users.update(first, stop, self._items, self._terms, self._round)
 
-    def partial_sums(self) -> tuple[Any, ...]:
-        """What the combiners have added up in this round, for each server, and of how many users."""
+    def partial_sums(self, calls: int) -> tuple[Any, ...]:
+        """What the combiners have added up in this round, for each server, and of how many users. calls: of
+        training, which must have been done; raises :class:`Lost` if one was not."""
+        if len(self._trained) < calls:
+            raise Lost(f"round {self._round}: {len(self._trained)} of {calls} calls of training were done")
         if self._partial is None:
             self._partial = [combiner.finish() for combiner in self._combiners]
             self._combiners = []
@@ -246,7 +254,7 @@ class UserActor(Charging, Lister, Seats, Sealers):
 
         values: so many messages of the round, then the others' partial sums for each server, actor by actor.
         """
-        (*own, _), others = self.partial_sums(), values[messages:]
+        (*own, _), others = self.partial_sums(len(self._trained)), values[messages:]
         joined = [
             join_sums(self._evaluator, message, [mine, *others[at::messages]], self._terms.blocks)
             for at, (message, mine) in enumerate(zip(values[:messages], own, strict=True))

@@ -78,8 +78,10 @@ def batch(
     if _NATIVE is None or width < 2:
         return None
     moved, steps = np.empty((len(vectors), width)), np.empty((len(block[1]), width))
-    sides = (np.stack([np.broadcast_to(one, width) for one in pair]) for pair in (rates, pulls))
-    _NATIVE.batch(*_plain(vectors, rows, *block, *sides), moved, steps, width)
+    sides = np.empty((4, width))
+    for at, one in enumerate((*rates, *pulls)):
+        sides[at] = one
+    _NATIVE.batch(*_plain(vectors, rows, *block, sides), moved, steps, width)
     return moved, steps
 
 
@@ -96,6 +98,11 @@ def errors(
     low, high = clip or (-np.inf, np.inf)
     _NATIVE.errors(*_plain(vectors, rows, *block), squared, absolute, rows.shape[1], low, high)
     return squared, absolute
+
+
+def within(values: Floats, bound: float) -> bool:
+    """Whether all numbers are known to be at most so far from zero; False also where nobody has looked."""
+    return _NATIVE is not None and bool(_NATIVE.within(*_plain(values), bound))
 
 
 def to_rows(steps: Floats, at: Integers, scale: Floats, out: Integers) -> bool:

@@ -19,10 +19,6 @@ Integers = NDArray[np.int64]
 Wire = NDArray[np.uint8]
 
 
-_CACHED_BYTES = 1 << 18
-"""Uploads that are added at once: more than that would leave a core's cache before they are added."""
-
-
 class UploadRefused(Exception):
     """An upload that the server did not apply; the message is the reason."""
 
@@ -81,7 +77,7 @@ class Server:
         refused, first, waiting = dict[int, UploadRefused](), 0, 0
         for place, upload in enumerate(uploads, start=1):
             waiting += getattr(upload.ciphertexts, "nbytes", 0)
-            if waiting >= _CACHED_BYTES or place == len(uploads):
+            if waiting >= self._sum.at_once or place == len(uploads):
                 found = self._receive_some(uploads[first:place])
                 refused.update((first + at, error) for at, error in found.items())
                 first, waiting = place, 0

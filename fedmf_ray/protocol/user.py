@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fedmf_ray.errors import DivergenceError
 from fedmf_ray.fixed_point import first_beyond, would_do
+from fedmf_ray.learning import compiled
 from fedmf_ray.learning.blocks import KeptRatings, RatingBlock
 from fedmf_ray.learning.items import Items, user_side
 from fedmf_ray.learning.metrics import ErrorSums, kept_error_sums
@@ -128,7 +129,7 @@ class Users:
                 steps = np.zeros((len(block.items), terms.items.width))
             else:
                 steps = self._row_steps(first, stop, learned, items, block, terms, census)
-            beyond = first_beyond(steps, terms.items.update_bounds)
+            beyond = _first_beyond(steps, terms.items.update_bounds)
         if beyond is not None:
             at = beyond[0]
             owner = self.user_ids[first + int(np.searchsorted(block.starts, at, side="right")) - 1]
@@ -211,7 +212,7 @@ class Users:
         for table in tables:
             added = shared[table.name]
             values = added.values if isinstance(added, SparseRows) else added.reshape(-1, table.width)
-            beyond = first_beyond(values, table.update_bounds)
+            beyond = _first_beyond(values, table.update_bounds)
             if beyond is not None:
                 user = beyond[0] // table.rows
                 if isinstance(added, SparseRows):
@@ -291,3 +292,8 @@ class Users:
                 return rule.corrections(self.vectors[user], items, block, rows, terms.setting)
 
         return kept_error_sums(vectors, items.vectors, self.train, self.test, terms.clip, more)
+
+
+def _first_beyond(values: Floats, bounds: Floats) -> tuple[int, int] | None:
+    """As :func:`first_beyond`, in half the time where no value is beyond any bound."""
+    return None if compiled.within(values, float(bounds.min())) else first_beyond(values, bounds)

@@ -69,7 +69,7 @@ class PlainEvaluator(Evaluator):
 
 
 class PlainAggregate(Aggregate):
-    repeats = True
+    repeats, at_once = True, 1 << 24  # added where they are, without a copy
 
     def __init__(self, integers: Integers) -> None:
         self._integers = integers

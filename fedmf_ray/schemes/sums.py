@@ -16,9 +16,11 @@ Wire = NDArray[np.uint8]
 
 class Aggregate:
     """A sum of protected rows in the making. repeats: whether a row may come several times in one call of
-    :meth:`add`, so that many uploads are added at once."""
+    :meth:`add`, so that many uploads are added at once. at_once: bytes of uploads that are; where they are
+    copied for it, more would leave a core's cache before they are added."""
 
     repeats: bool = False
+    at_once: int = 1 << 18
 
     def add(self, rows: Integers, wire: Wire) -> None:
         """Add protected rows to the given rows of the sum.

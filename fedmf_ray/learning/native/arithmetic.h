@@ -215,12 +215,13 @@ WIDE static void errors_all(const double *u_all, const double *vectors, Py_ssize
     }
 }
 
-/* Both gradients of the rule `batch` from the old vectors: Batch.step of rules/gradient.py. rates, pulls: of
- * users, then of items, `width` numbers each. */
+/* Both gradients of the rule `batch` from the old vectors: Batch.step of rules/gradient.py. sides: rates of users and
+ * of items, then their pulls, `width` numbers each. */
 WIDE static void batch_all(const double *u_all, const double *vectors, Py_ssize_t width, const int64_t *starts,
-                           Py_ssize_t users, const int64_t *items, const double *values, const double *rates,
-                           const double *pulls, double *moved, double *out, double *work)
+                           Py_ssize_t users, const int64_t *items, const double *values, const double *sides,
+                           double *moved, double *out, double *work)
 {
+    const double *rates = sides, *pulls = sides + 2 * width;
     double *products = work, *gradient = work + width;
     for (Py_ssize_t at = 0; at < users; at++) {
         const double *u = u_all + at * width;
@@ -237,6 +238,15 @@ WIDE static void batch_all(const double *u_all, const double *vectors, Py_ssize_
         for (Py_ssize_t j = 0; j < width; j++)
             moved[at * width + j] = u[j] - rates[j] * (gradient[j] + pulls[j] * u[j]);
     }
+}
+
+/* Whether all are within -bound and bound, and none is NaN. */
+WIDE static int all_within(const double *values, Py_ssize_t count, double bound)
+{
+    int64_t beyond = 0;
+    for (Py_ssize_t k = 0; k < count; k++)
+        beyond |= !(fabs(values[k]) <= bound);
+    return !beyond;
 }
 
 /* Rounded to the grid: out[at[k]] = rint(steps[k] * scale), for rows of the same width. */

@@ -116,29 +116,29 @@ static PyObject *errors(PyObject *self, PyObject *args)
 
 static PyObject *batch(PyObject *self, PyObject *args)
 {
-    Py_buffer v[9]; /* u, vectors, starts, items, values, rates, pulls, moved, steps */
+    Py_buffer v[8]; /* u, vectors, starts, items, values, rates and pulls, moved, steps */
     Py_ssize_t width;
     int wrong, no_memory = 0;
     (void)self;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*w*w*n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8],
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*w*w*n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7],
                           &width))
         return NULL;
     Py_ssize_t users = COUNT(v[2], int64_t) - 1, ratings = COUNT(v[3], int64_t);
     Py_BEGIN_ALLOW_THREADS
     wrong = width < 1 || COUNT(v[0], double) != users * width || COUNT(v[4], double) != ratings ||
-            COUNT(v[5], double) != 2 * width || COUNT(v[6], double) != 2 * width ||
-            COUNT(v[7], double) != users * width || COUNT(v[8], double) != ratings * width ||
+            COUNT(v[5], double) != 4 * width || COUNT(v[6], double) != users * width ||
+            COUNT(v[7], double) != ratings * width ||
             outside(v[2].buf, users, v[3].buf, ratings, COUNT(v[1], double) / (width < 1 ? 1 : width));
     if (!wrong) {
         double *work = malloc(sizeof(double) * 2 * width);
         no_memory = work == NULL;
         if (work)
             batch_all(v[0].buf, v[1].buf, width, v[2].buf, users, v[3].buf, v[4].buf, v[5].buf, v[6].buf, v[7].buf,
-                      v[8].buf, work);
+                      work);
         free(work);
     }
     Py_END_ALLOW_THREADS
-    return finish(v, 9, wrong, no_memory);
+    return finish(v, 8, wrong, no_memory);
 }
 
 static PyObject *to_rows(PyObject *self, PyObject *args)
@@ -162,11 +162,27 @@ static PyObject *to_rows(PyObject *self, PyObject *args)
     return finish(v, 4, wrong, 0);
 }
 
+static PyObject *within(PyObject *self, PyObject *args)
+{
+    Py_buffer values;
+    double bound;
+    int yes;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*d", &values, &bound))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    yes = all_within(values.buf, COUNT(values, double), bound);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&values);
+    return PyBool_FromLong(yes);
+}
+
 static PyMethodDef methods[] = {
     {"refit", refit, METH_VARARGS, "Users' best vectors under all items."},
     {"item_steps", item_steps, METH_VARARGS, "What ratings add to their items."},
     {"errors", errors, METH_VARARGS, "Users' squared and absolute errors."},
     {"batch", batch, METH_VARARGS, "Steps along both gradients."},
+    {"within", within, METH_VARARGS, "Whether all numbers are within a bound."},
     {"to_rows", to_rows, METH_VARARGS, "Steps on the grid, each in its row."},
     {NULL, NULL, 0, NULL},
 };
