@@ -77,3 +77,8 @@ class Receipt(NamedTuple):
     added: int
     refused: dict[int, str]
     cpu_s: float
+
+    def plus(self, other: Receipt) -> Receipt:
+        """Of both."""
+        refused = self.refused | other.refused
+        return Receipt(self.added + other.added, refused, self.cpu_s + other.cpu_s)

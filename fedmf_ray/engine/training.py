@@ -8,34 +8,27 @@ die are replaced, and only what was lost is done again. No upload is added twice
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import Step, UserCosts
 from fedmf_ray.engine.answers import Receipt
-from fedmf_ray.engine.backends import Call, Handle, Reference
+from fedmf_ray.engine.backends import Call, Reference
 from fedmf_ray.engine.chair import NewLives
 from fedmf_ray.engine.crew import Crew
 from fedmf_ray.engine.persistence import Lost, persist_in_round
 from fedmf_ray.engine.progress import Progress
+from fedmf_ray.engine.publishing import Ending, Publisher
 from fedmf_ray.planning.participation import ABSENT, IN_TIME, LATE, Fates
 
 Integers = NDArray[np.int64]
 
 Key = tuple[int, int]
 """A training call: the number of the user actor and of its call."""
-
-
-class Ending(NamedTuple):
-    """What servers have been asked, by server: to close the round, and to publish; the latter not where users
-    must open what was closed."""
-
-    closing: dict[int, tuple[Reference, ...]]
-    publishing: dict[int, tuple[Reference, ...]]
 
 
 @dataclass
@@ -97,9 +90,8 @@ class Trainer:
     ) -> None:
         """least: how many uploads a round must bring. too_few: called where it brings fewer; raises."""
         self._crew, self._combine, self._progress = crew, combine, progress
-        self._least, self._too_few = least, too_few
+        self._publisher = Publisher(crew, combine, least, too_few)
         self._servers = len(crew.servers)
-        self._draw = np.random.default_rng()  # which user opens changes no result
 
     def train(self, round_number: int, fates: Fates) -> Training:
         """From one matrix to the next, until everything that should arrive has; then the matrix that opens
@@ -114,7 +106,7 @@ class Trainer:
             nonlocal attempts
             attempts += 1
             whole = self._train_and_add(work, again=attempts > 1)
-            if not (whole and self._close_and_publish(work)):
+            if not (whole and self._publisher.publish(work)):
                 raise work.failure or Lost("a server has not got every upload")
 
         persist_in_round(phases, lambda error: self._heal(work, error))
@@ -166,7 +158,7 @@ class Trainer:
         while adding:
             whole = self._settle(*adding.popleft(), work) and whole
         if whole and self._combine and work.ending is None:
-            self._hand_over(work, Counter(actor for actor, _ in work.done), joined=False)
+            self._publisher.hand_over(work, Counter(actor for actor, _ in work.done), joined=False)
         return whole
 
     def _calls(self, work: Training, again: bool) -> Iterator[Call]:
@@ -177,8 +169,8 @@ class Trainer:
         for key in wanted:
             yield self._call(key, work, False, messages)
         if self._combine and not again:
-            combined = self._hand_over(work, Counter(actor for actor, _ in wanted), joined=True)
-            work.ending = self._end(work, combined)
+            combined = self._publisher.hand_over(work, Counter(actor for actor, _ in wanted), joined=True)
+            work.ending = self._publisher.end(work, combined)
 
     def _call(self, key: Key, work: Training, late: bool, messages: tuple[Reference, ...] = ()) -> Call:
         """late: now it is the turn of those who are late."""
@@ -223,97 +215,6 @@ class Trainer:
             if elsewhere:
                 backend.call(self._crew.servers[at], "retract", uploads[at], elsewhere)
         return whole
-
-    def _hand_over(self, work: Training, trained: Counter[int], joined: bool) -> list[Reference]:
-        """Combiners hand over what they have added up; servers ignore what they have got already. No call
-        waits for this: a server does not close before it has everything. trained: by actor, how many calls of
-        training it must have done first. joined: those of a node hand over one sum; not after a failure,
-        because servers can ignore a sum as a whole only. Returns of how many users each sum is."""
-        crew, backend = self._crew, self._crew.backend
-        counts, calls = [], {crew.users[at]: count for at, count in sorted(trained.items())}
-
-        def sums_of(actor: Handle) -> tuple[Reference, ...]:
-            return backend.call_split(self._servers + 1, actor, "partial_sums", calls[actor])
-
-        for first, *others in backend.by_node(list(calls)) if joined else [[actor] for actor in calls]:
-            *sums, count = sums_of(first)
-            if others:
-                theirs = [sums_of(actor) for actor in others]
-                values = (*crew.items[work.round], *(each for *those, _ in theirs for each in those))
-                *sums, count = backend.call_split(
-                    self._servers + 1, first, "joined_sums", self._servers, *values
-                )
-            for at, (server, partial) in enumerate(zip(crew.servers, sums, strict=True)):
-                if work.published[at] is None:
-                    backend.call(server, "merge", partial)
-            counts.append(count)
-        return counts
-
-    def _end(self, work: Training, combined: Sequence[Reference | int]) -> Ending:
-        """Ask servers to close the round, and to publish if users need not open anything. combined: of how
-        many users combiners hand over sums."""
-        crew, backend = self._crew, self._crew.backend
-        waiting = [at for at, message in enumerate(work.published) if message is None]
-        closing = {at: backend.call_split(3, crew.servers[at], "close", *combined) for at in waiting}
-        publishing = {}
-        if not crew.plan.scheme.opens:
-            publishing = {at: backend.call_split(2, crew.servers[at], "publish") for at in waiting}
-        return Ending(closing, publishing)
-
-    def _close_and_publish(self, work: Training) -> bool:
-        """Close, open, publish: asked of each server at once, and of an opener if sums must be opened.
-        Whether all have published everything."""
-        crew, backend, whole = self._crew, self._crew.backend, True
-        expected = work.combined if self._combine else None
-        closing, publishing = work.ending or self._end(work, () if expected is None else (expected,))
-        if crew.plan.scheme.opens:
-            openings = self._open(closing, work)
-            publishing = {
-                at: backend.call_split(2, crew.servers[at], "publish", *openings.get(at, ()))
-                for at in closing
-            }
-        for at in closing:
-            try:
-                close_cpu_s, added, publish_cpu_s = backend.get([*closing[at][1:], publishing[at][1]])
-            except Lost as error:
-                work.failure, whole = error, False
-                continue
-            work.added = added
-            work.server_cpu_s += close_cpu_s + publish_cpu_s
-            if expected is None or added == expected:
-                work.published[at] = publishing[at][0]
-            else:
-                whole = False
-        return whole
-
-    def _open(
-        self, closing: dict[int, tuple[Reference, ...]], work: Training
-    ) -> dict[int, tuple[Reference, ...]]:
-        """Users open the sums of all servers that have closed the round and not yet published: a committee,
-        or one who is drawn from those who took part. Whoever takes over after a failure is drawn again, and
-        answers the same.
-
-        Raises :class:`~fedmf_ray.protocol.items.TamperedError` for sums that no user opens.
-        """
-        crew, backend = self._crew, self._crew.backend
-        closed, least = [references[0] for references in closing.values()], self._least(work.fates)
-        work.added = min(backend.get([references[2] for references in closing.values()]))
-        whole = not self._combine or work.added == work.combined  # or else the round stays open
-        if whole and work.added < least:
-            self._too_few(work.round, work, work.fates)
-        if crew.chair is not None and whole:
-            sets = dict(zip(closing, closed, strict=True))
-            openings, steps, cpu_s = crew.chair.open(work.round, work.fates, least, sets)
-            work.openings += steps
-            work.server_cpu_s += cpu_s
-            return {at: (opening,) for at, opening in openings.items()}
-        present = np.flatnonzero(work.fates == IN_TIME)
-        opener = int(self._draw.choice(present)) if len(present) else 0
-        actor = next(at for at, group in enumerate(crew.groups) if opener in group)
-        arguments = least, *closed
-        *answers, opened = backend.call_split(len(closed) + 1, crew.users[actor], "open_sums", *arguments)
-        work.openings.append([(opener, backend.get(opened))])
-        return {at: (answer,) for at, answer in zip(closing, answers, strict=True)}
 
     def _receive_late(self, work: Training) -> None:
         """The round is over; servers refuse these uploads. An actor that dies here is

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from fedmf_ray.costs.seconds import cpu_clock
 from fedmf_ray.engine.allocator import give_back_freed_memory, keep_freed_memory
-from fedmf_ray.engine.answers import Hosting, Joined, Reading, Receipt, Report
+from fedmf_ray.engine.answers import Hosting, Joined, Reading, Report
 from fedmf_ray.engine.charging import Charging
 from fedmf_ray.engine.collusion import read_uploads
+from fedmf_ray.engine.combining import NOTHING, Combining
 from fedmf_ray.engine.keeper import Sides
 from fedmf_ray.engine.lister import Lister
 from fedmf_ray.engine.opening import open_sums
-from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.engine.pieces import CALL_BLOCKS, CALL_RATINGS, COMBINED_RATINGS, cut, pairs, runs, shared_work
 from fedmf_ray.engine.sealers import Sealers
 from fedmf_ray.engine.sealing import Box
@@ -31,7 +31,6 @@ from fedmf_ray.learning.items import Items
 from fedmf_ray.planning.participation import ABSENT, DROPPED, LATE, Fates
 from fedmf_ray.privacy.views import ClearUpload
 from fedmf_ray.protocol.blocks import Blocks
-from fedmf_ray.protocol.combiner import Combiner, deliver_all, join_sums
 from fedmf_ray.protocol.items import Ledger, encrypt_items, initial_tables, open_tables
 from fedmf_ray.protocol.messages import Closed, EncryptedItems, PartialSum, Upload
 from fedmf_ray.protocol.roster import Roster
@@ -45,11 +44,12 @@ from fedmf_ray.storage.checkpoint_files import CheckpointError, Part
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_MANY_CALLS = 16
+_MANY_CALLS = 2
 """After more calls in a round, taking memory again is nothing beside them."""
 
 _CACHE_RATINGS = 4096
-"""Users updated together have at most so many ratings: their arrays then stay in a core's own cache."""
+"""Users updated together have at most so many ratings: their arrays then stay in a cache, and what Python
+does once for all of them is little beside the work."""
 
 
 class UserActor(Charging, Lister, Seats, Sealers):
@@ -144,9 +144,7 @@ class UserActor(Charging, Lister, Seats, Sealers):
             change,
         )
         users.open()
-        self._partial: list[PartialSum] | None = None
-        self._combiners: list[Combiner] = []
-        self._trained: set[int] = set()
+        self._combining = Combining(self._evaluator, self._roster, self._terms.blocks)
         return self._report
 
     def _solve(self) -> None:
@@ -181,25 +179,10 @@ class UserActor(Charging, Lister, Seats, Sealers):
         first, stop = self._calls[self._layout.count][call : call + 2].tolist()
         chosen = (fates == LATE) if late else (fates != ABSENT) & (fates != LATE)
         combine = self._hosting.combine and not late
-        if combine and not self._combiners and self._partial is None:
-            make, layout = Combiner, self._terms.blocks
-            rosters = zip(messages, self._roster, strict=True)
-            self._combiners = [make(self._evaluator, message, roster, layout) for message, roster in rosters]
         outgoing: list[list[Upload]] = [[] for _ in range(self._terms.blocks.servers)]
         update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
         upload_bytes = np.zeros(stop - first, np.int64)
-        added, refused, combine_cpu_s = 0, dict[int, str](), 0.0
-        census, waiting = self._terms.census(self._round), list[list[Upload]]()
-
-        def deliver_waiting() -> None:
-            nonlocal added, combine_cpu_s
-            started = cpu_clock()
-            errors = deliver_all(waiting, self._combiners)
-            added += len(waiting) - len(errors)
-            refused.update((waiting[at][0].user_id, error.reason) for at, error in errors.items())
-            waiting.clear()
-            combine_cpu_s += cpu_clock() - started
-
+        waiting, receipt = list[list[Upload]](), NOTHING
         for begin, end in self._groups(first, stop, chosen):
             started = cpu_clock()
             added_up = self._users.update(begin, end, self._items, self._terms, self._round)
@@ -221,16 +204,17 @@ class UserActor(Charging, Lister, Seats, Sealers):
                 continue
             waiting += arriving
             if self._hosting.together:  # what a group has made is still in a cache
-                deliver_waiting()
-        deliver_waiting()
-        if not late:
-            self._trained.add(call)
-        if not census:
+                receipt = receipt.plus(self._combining.receive(waiting, messages))
+                waiting.clear()
+        if combine:
+            receipt = receipt.plus(self._combining.receive(waiting, messages))
+            self._combining.trained(call)
+        if not self._terms.census(self._round):
             update_cpu_s += self._solve_cpu_s[first:stop]
         costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)
         if call == len(self._calls[self._layout.count]) - 2 > _MANY_CALLS:
             give_back_freed_memory()  # what opens and closes a round needs some elsewhere
-        return (*outgoing, costs, Receipt(added, refused, combine_cpu_s))
+        return (*outgoing, costs, receipt)
 
     def replay(self, fates: Fates) -> None:
         """Move the vectors of all who took part in the open round as they did then; nothing is uploaded."""
@@ -240,26 +224,16 @@ class UserActor(Charging, Lister, Seats, Sealers):
                 self._users.update(first, stop, self._items, self._terms, self._round)
 
     def partial_sums(self, calls: int) -> tuple[Any, ...]:
-        """What the combiners have added up in this round, for each server, and of how many users. calls: of
-        training, which must have been done; raises :class:`Lost` if one was not."""
-        if len(self._trained) < calls:
-            raise Lost(f"round {self._round}: {len(self._trained)} of {calls} calls of training were done")
-        if self._partial is None:
-            self._partial = [combiner.finish() for combiner in self._combiners]
-            self._combiners = []
-        return (*self._partial, len(self._partial[0].user_ids) if self._partial else 0)
+        """What the combiners have added up in this round, for each server, and of how many users. calls: as
+        of :meth:`Combining.sums`."""
+        return _counted(self._combining.sums(calls))
 
-    def joined_sums(self, messages: int, *values: Any) -> tuple[Any, ...]:
+    def joined_sums(self, calls: int, messages: int, *values: Any) -> tuple[Any, ...]:
         """The same with what other actors of this node have added up: one sum leaves it for each server.
 
         values: so many messages of the round, then the others' partial sums for each server, actor by actor.
         """
-        (*own, _), others = self.partial_sums(len(self._trained)), values[messages:]
-        joined = [
-            join_sums(self._evaluator, message, [mine, *others[at::messages]], self._terms.blocks)
-            for at, (message, mine) in enumerate(zip(values[:messages], own, strict=True))
-        ]
-        return (*joined, len(joined[0].user_ids))
+        return _counted(self._combining.joined(calls, values[:messages], values[messages:]))
 
     def save(self, part: Part, round_number: int) -> str:
         """Write the users as they were when the open round opened; returns the file's digest."""
@@ -303,3 +277,8 @@ class UserActor(Charging, Lister, Seats, Sealers):
         """What each of some users is charged of the time they took together: its share by ratings."""
         counts = self._users.rating_counts[begin:end]
         return seconds * (counts / counts.sum() if counts.any() else np.full(end - begin, 1 / (end - begin)))
+
+
+def _counted(sums: Sequence[PartialSum]) -> tuple[Any, ...]:
+    """Sums for each server, and of how many users they are."""
+    return (*sums, len(sums[0].user_ids) if sums else 0)

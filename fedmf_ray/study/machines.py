@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fedmf_ray.costs.tariff import Line
 from fedmf_ray.engine.backends import Backend, Call
-from fedmf_ray.engine.pieces import CALL_BLOCKS, CALL_RATINGS, shared_work
+from fedmf_ray.engine.pieces import CALL_BLOCKS, CALL_RATINGS, COMBINED_RATINGS, shared_work
 from fedmf_ray.planning.placement import MOST_READERS
 from fedmf_ray.study.estimate import Estimate, Work
 
@@ -133,7 +133,7 @@ class DryPlan:
         pieces = scheme.pieces(blocks.shape)
         if scheme.lightweight:
             shared = estimate.users * shared_work(blocks.shared_numbers, scheme.combines)
-            calls = (amounts["update"] + shared) / CALL_RATINGS
+            calls = (amounts["update"] + shared) / (COMBINED_RATINGS if scheme.combines else CALL_RATINGS)
         else:
             calls = amounts["encrypt"] / pieces / CALL_BLOCKS
         asked = plan.scenario.cluster.users_per_actor

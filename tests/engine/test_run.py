@@ -34,7 +34,7 @@ def final_items(chosen):
         user.open_round(number, items)
         uploads, _, _ = user.train(0, everybody, False)
         assert server.receive(uploads).added == len(everybody)
-        closed, _, added = server.close(expected=len(everybody))
+        closed, _, added = server.close(len(everybody))
         assert len(closed.credited) == added == len(everybody)
         items, _ = server.publish()
     user.open_round(chosen.stop.rounds, items)
@@ -119,7 +119,7 @@ def test_where_users_live_does_not_change_a_bit(local_ray, monkeypatch, rule, pl
 def test_how_work_is_cut_does_not_change_a_bit(tmp_path, monkeypatch, scheme):
     chosen = {"cluster__users_per_actor": 7, "protocol__scheme": scheme}
     whole = rounds_of(tmp_path, **chosen)
-    for limit in ("CALL_RATINGS", "CALL_BLOCKS", "_CACHE_RATINGS"):
+    for limit in ("CALL_RATINGS", "COMBINED_RATINGS", "CALL_BLOCKS", "_CACHE_RATINGS"):
         monkeypatch.setattr(f"fedmf_ray.engine.user_actor.{limit}", 5)
     assert rounds_of(tmp_path, **chosen)[LOSSES].equals(whole[LOSSES])
 

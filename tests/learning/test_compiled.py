@@ -103,6 +103,15 @@ def test_rows_are_rounded_to_even_as_numpy_does():
     assert not rows[[1, 3]].any()
 
 
+@pytest.mark.parametrize("at", [0, 7, 8, 40])
+@pytest.mark.parametrize("beyond", [1.0000000000000002, -1.0000000000000002, np.inf, -np.inf, np.nan])
+def test_one_number_beyond_a_bound_is_found_wherever_it_is(at, beyond):
+    values = np.full((41, 1), -1.0)
+    assert compiled.within(values, 1.0)
+    values[at] = beyond
+    assert not compiled.within(values, 1.0)
+
+
 def test_an_item_that_there_is_not_is_an_error_and_no_wild_read():
     items, block, _ = sample(5, False)
     for wrong in (-1, 90):

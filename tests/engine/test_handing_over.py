@@ -1,0 +1,70 @@
+"""What combiners hand over is asked for before training has ended: it is whole, or lost."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from fedmf_ray.engine.answers import Hosting
+from fedmf_ray.engine.persistence import Lost
+from fedmf_ray.engine.user_actor import UserActor
+from fedmf_ray.planning.participation import IN_TIME
+from fedmf_ray.planning.plan import Plan
+from fedmf_ray.storage.key_files import create_keys
+from tests.support.mortal import MortalBackend, survive
+from tests.support.small_runs import small
+
+CHOSEN = {"ratings__users": 6, "ratings__items": 8, "protocol__scheme": "plain", "stop__rounds": 3}
+
+
+def combiner(monkeypatch):
+    """An actor with six users in three calls, in an open round, and the messages of it."""
+    monkeypatch.setattr("fedmf_ray.engine.user_actor.COMBINED_RATINGS", 1)
+    chosen = small(**CHOSEN, cluster__users_per_actor=6)
+    plan = Plan.of(chosen)
+    evaluator, key, _ = create_keys(plan.scheme, plan.terms.blocks.shape)
+    actor = UserActor(plan.terms, Hosting(together=True, combine=True))
+    joined = actor.set_up(plan.population.members(0, 6), sides=(evaluator, key))
+    *messages, _ = actor.encrypt_initial_items()
+    actor.open_round(0, *messages)
+    return actor, joined.calls[plan.terms.blocks.count], messages
+
+
+def test_sums_that_lack_a_call_of_training_are_lost_and_stay_open_for_it(monkeypatch):
+    actor, cuts, messages = combiner(monkeypatch)
+    calls = len(cuts) - 1
+    assert calls > 1
+    fates = [np.full(stop - first, IN_TIME, np.int8) for first, stop in itertools.pairwise(cuts)]
+    for call in range(calls - 1):
+        actor.train(call, fates[call], False, *messages)
+    with pytest.raises(Lost, match=f"{calls - 1} of {calls} calls"):
+        actor.partial_sums(calls)
+    actor.train(calls - 1, fates[-1], False, *messages)
+    partial, count = actor.partial_sums(calls)
+    assert count == 6
+    assert partial.user_ids.tolist() == actor._users.user_ids.tolist()
+    assert np.array_equal(actor.partial_sums(calls)[0].sums, partial.sums)
+
+
+def test_a_call_of_training_that_is_lost_alone_is_made_again(monkeypatch, tmp_path):
+    """Its actor lives and is asked for its sum all the same."""
+    monkeypatch.setattr("fedmf_ray.engine.user_actor.COMBINED_RATINGS", 1)
+    chosen = small(**CHOSEN, cluster__users_per_actor=3, cluster__server_shards=2)
+    expected = survive(chosen, {}, tmp_path / "unharmed")
+    made, do = [], MortalBackend._do
+
+    def gone(*_):
+        raise Lost("a message is gone")
+
+    def lose_one(self, actor, method, function, args, returns):
+        made.append(method)
+        if method == "train" and made.count("train") == 8:
+            return do(self, actor, method, gone, args, returns)
+        return do(self, actor, method, function, args, returns)
+
+    monkeypatch.setattr(MortalBackend, "_do", lose_one)
+    items, losses, events, _ = survive(chosen, {}, tmp_path / "one")
+    assert made.count("train") == expected[3]._counts["train"] + 1
+    assert np.array_equal(items, expected[0])
+    assert losses == expected[1]
+    assert "went_back" not in [event for event, _ in events]
