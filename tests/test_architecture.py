@@ -11,7 +11,7 @@ from fedmf_ray.schemes import SCHEMES
 
 LAYERS = (
     ("errors", "termination"),
-    ("registry", "fixed_point", "checks", "files", "compiled"),
+    ("registry", "fixed_point", "checks", "files", "compiled", "threads"),
     ("tables",),
     ("ratings", "learning", "schemes"),
     ("scenario", "protocol"),

@@ -20,12 +20,13 @@ and each is charged its share by ratings: less than a device of its own would ne
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fedmf_ray import threads
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -36,7 +37,7 @@ MEASURED, CHARGED, ESTIMATED = "measured", "charged", "estimated"
 SLOWEST = ("download_s", "decrypt_s", "update_s", "encrypt_s", "upload_s")
 """The parts of a user's round, in order; ``rounds.csv`` has those of the slowest user."""
 
-cpu_clock = time.thread_time
+cpu_clock = threads.cpu_clock
 """The clock of everything that is charged."""
 
 

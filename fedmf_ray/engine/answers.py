@@ -26,6 +26,7 @@ class Hosting:
     tariff: charge by it instead of measuring; how many ratings a user has stays here. sealed: what users
     alone may see leaves the actor sealed (:mod:`fedmf_ray.engine.sealing`); nobody is charged for that.
     rated: users are charged for opening the blocks with rows that they rated, and their part of the check.
+    threads: of an actor, while all others wait for it.
     """
 
     together: bool
@@ -33,6 +34,7 @@ class Hosting:
     tariff: Tariff | None = None
     sealed: bool = False
     rated: bool = False
+    threads: int = 1
 
 
 class Joined(NamedTuple):

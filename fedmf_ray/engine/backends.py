@@ -41,6 +41,10 @@ class Backend(Protocol):
         """CPUs for users and server."""
 
     @property
+    def threads(self) -> int:
+        """CPUs that one actor may use while all others wait for it."""
+
+    @property
     def apart(self) -> bool:
         """Whether actors are processes of their own, which can keep secrets from each other."""
 
@@ -118,6 +122,7 @@ class SerialBackend:
 
     name = "this process"
     cpus = 1
+    threads = 1
     apart = False
     memory_bytes = None
 

@@ -43,7 +43,7 @@ class Crew:
     enrolment: how users get keys. chair: of their committee, if there is one. sharing: how
     published tables are checked. users, joined: actors and what
     each said of its users. servers: actors, in order of their ranges. items: by round, references to each
-    server's message. round: the one whose matrix is the latest."""
+    server's message. round: the one whose matrix is the latest. limit: calls that may be under way."""
 
     def __init__(
         self,
@@ -54,10 +54,10 @@ class Crew:
         attendance: Attendance,
         checkpoints: Checkpoints | None,
         recorded: Container[int],
-        limit: int,
         events: Events,
     ) -> None:
-        self.groups, self.backend, self.limit = groups, backend, limit
+        self.groups, self.backend = groups, backend
+        self.limit = plan.scenario.cluster.in_flight or 2 * backend.cpus
         self.users: list[Handle] = []
         self.servers: list[Handle] = []
         self.joined: list[Joined] = []

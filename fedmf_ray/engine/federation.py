@@ -98,10 +98,10 @@ class Federation:
         # A server that is observed must see every upload; one user's needs no adding up.
         watched = scenario.observe is not None and scenario.observe.who == "server"
         combine = not watched and plan.scheme.combines and len(groups) < len(self._user_ids)
-        hosting = Hosting(plan.scheme.lightweight, combine, self._tariff, backend.apart, plan.rated)
-        limit = scenario.cluster.in_flight or 2 * backend.cpus
+        traits = backend.apart, plan.rated, backend.threads
+        hosting = Hosting(plan.scheme.lightweight, combine, self._tariff, *traits)
         self._crew = Crew(
-            plan, hosting, groups, backend, self._attendance, checkpoints, self._recorded, limit, events
+            plan, hosting, groups, backend, self._attendance, checkpoints, self._recorded, events
         )
         self._announce(progress, len(groups))
         started = time.perf_counter()

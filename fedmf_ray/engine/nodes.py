@@ -92,6 +92,10 @@ class Nodes:
         free = [node for node in nodes if node.id not in self._own] or nodes
         return min(free, key=lambda node: ((here[node.id] + 1) / node.cpus, others[node.id], node.id)).id
 
+    def fewest_cpus(self) -> int:
+        """Of any node, at least one."""
+        return max(1, int(min((node.cpus for node in self._usable()), default=1)))
+
     def put(self, actor: Any, kind: type, node_id: str | None) -> None:
         """An actor was started on a node; None if Ray was left to choose one."""
         if node_id is not None:

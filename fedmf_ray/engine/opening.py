@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray import threads
 from fedmf_ray.costs.devices import Deployment
 from fedmf_ray.costs.seconds import OpeningCosts, Step, Taken, UserCosts, cpu_clock
 from fedmf_ray.costs.tariff import Tariff
@@ -15,11 +16,13 @@ from fedmf_ray.protocol.items import Ledger
 from fedmf_ray.protocol.messages import Closed
 
 
-def open_sums(ledger: Ledger, least: int, closed: Sequence[Closed | None]) -> tuple[Any, ...]:
-    """An answer per server that has closed the round (None for the others), and what they took."""
+def open_sums(ledger: Ledger, least: int, closed: Sequence[Closed | None], most: int = 1) -> tuple[Any, ...]:
+    """An answer per server that has closed the round (None for the others), and what they took. most: threads
+    that may work at it; the CPU seconds are those of all."""
     there = [one for one in closed if one is not None]
     started = cpu_clock()
-    openings = ledger.open(there, least)
+    with threads.up_to(most):
+        openings = ledger.open(there, least)
     cpu_s, answers = cpu_clock() - started, iter(openings)
     down, up = (sum(one.nbytes for one in some) for some in (there, openings))
     opened = OpeningCosts(cpu_s, down, up, len(there))

@@ -46,6 +46,10 @@ class RayBackend:
         self._actor_cpus, self._placed = actor_cpus, dict[Handle, Reference]()
         self._watch = Watch(ray, patience_s, self._count)
 
+    @property
+    def threads(self) -> int:
+        return self._nodes.fewest_cpus()
+
     def prepare(self, actors: int, apart: type, number: int) -> str | None:
         self._nodes.prepare(actors, apart, number)
         asked, here = math.ceil(actors * (self._actor_cpus or 0)), self.cpus

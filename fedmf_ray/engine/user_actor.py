@@ -167,7 +167,7 @@ class UserActor(Charging, Lister, Seats, Sealers):
     def open_sums(self, least: int, *closed: Closed | None) -> tuple[Any, ...]:
         """Open the sums of a closed round, for schemes in which that takes a user: an answer per server that
         has closed, and what it took. least: as of :meth:`Ledger.open`."""
-        return open_sums(self._ledger, least, closed)
+        return open_sums(self._ledger, least, closed, self._hosting.threads)
 
     def train(self, call: int, fates: Fates, late: bool, *messages: EncryptedItems) -> tuple[Any, ...]:
         """One call's worth of users: update vectors, encrypt steps, for the round that is open.

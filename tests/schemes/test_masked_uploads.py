@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from fedmf_ray import threads
 from fedmf_ray.protocol.items import Ledger, TamperedError
 from fedmf_ray.protocol.server import UploadRefused
 from fedmf_ray.schemes import Masked, Piece, Shape
@@ -195,3 +196,20 @@ def test_users_remember_a_head_over_a_restart():
     federation.number = 4
     with pytest.raises(TamperedError):
         federation.open()
+
+
+@pytest.mark.parametrize("sparsity", [1.0, 0.0])
+@pytest.mark.parametrize("native", [True, False])
+def test_several_threads_open_to_the_same_bytes(monkeypatch, sparsity, native):
+    monkeypatch.setattr("fedmf_ray.schemes.masked.listing._AT_ONCE", 5)
+    monkeypatch.setattr("fedmf_ray.schemes.masked.bits._CHUNK_VALUES", 9)
+    if not native:
+        monkeypatch.setattr("fedmf_ray.schemes.masked.compiled._NATIVE", None)
+    federation = federation_of(sparsity=sparsity)
+    closed = federation.servers[0].close()
+    (one,) = federation.ledger.open([closed])
+    for most in (2, 3, 8):
+        with threads.up_to(most):
+            (several,) = federation.ledger.open([closed])
+        assert np.array_equal(several.sums, one.sums)
+        assert np.array_equal(several.tags, one.tags)

@@ -33,6 +33,10 @@ class UserRound:
     def __init__(self, agreed: Sequence[bytes], head: bytes) -> None:
         self._agreed, self._head = agreed, head
 
+    def another(self) -> UserRound:
+        """The same, for another thread."""
+        return UserRound(self._agreed, self._head)
+
     @cached_property
     def _streams(self) -> list[Stream]:
         return [Stream(mac(key, b"masks", self._head)) for key in self._agreed]
@@ -77,6 +81,10 @@ class GroupStream:
     def __init__(self, keyed: UserRound) -> None:
         self._keyed = keyed
 
+    def another(self) -> GroupStream:
+        """The same, for another thread."""
+        return GroupStream(self._keyed.another())
+
     def words(self, nonces: Bytes, columns: int, word: np.dtype[Any]) -> NDArray[Any]:
         return self._keyed.words(nonces, columns, word)
 
@@ -86,7 +94,10 @@ class NobodysRound(Round):
 
     def __init__(self, secret: bytes, head: bytes, agreed: Sequence[bytes]) -> None:
         super().__init__(secret, head)
-        self._keyed = UserRound(agreed, head)
+        self._agreed, self._keyed = agreed, UserRound(agreed, head)
+
+    def another(self) -> NobodysRound:
+        return NobodysRound(self._secret, self._head, self._agreed)
 
     @cached_property
     def uploads(self) -> Any:

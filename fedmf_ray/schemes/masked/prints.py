@@ -8,12 +8,13 @@ moved or listed twice changes the sum of prints by a number that only users coul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedmf_ray import threads
 from fedmf_ray.schemes.masked import field
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.listing import each_row
@@ -52,9 +53,12 @@ def of_uploads(
 def of_lists(one_round: Round, sums: Sums, first: int) -> int:
     """The sum modulo p of the prints of all uploads in closed sums. first: the server's first block."""
     total = _total(one_round, sums.whole, np.full(len(sums.whole), wires.WHOLE))
-    for some, rows in each_row(sums.counts):
-        total += _total(one_round, sums.nonces[some], rows + first)
-    return total % field.P
+
+    def adding() -> Callable[[tuple[slice, Integers]], int]:
+        mine = one_round.another()
+        return lambda listed: _total(mine, sums.nonces[listed[0]], listed[1] + first)
+
+    return (total + sum(threads.spread(adding, each_row(sums.counts)))) % field.P
 
 
 def _total(one_round: Round, nonces: Bytes, labels: Integers) -> int:

@@ -36,6 +36,10 @@ class Round:
     def _prints(self) -> Stream:
         return Stream(derive(self._secret, "prints of rows", self._head))
 
+    def another(self) -> Round:
+        """The same, for another thread."""
+        return Round(self._secret, self._head)
+
     def prints(self, nonces: Bytes, blocks: Integers) -> Bytes:
         """(k, 16) numbers that stand in tags for the masked rows that are in a sum, whatever these hold."""
         return self._prints.labelled(nonces, blocks)

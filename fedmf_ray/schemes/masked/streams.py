@@ -66,6 +66,10 @@ class Stream:
     def __reduce__(self) -> tuple[Any, ...]:
         return Stream, (self._key,)
 
+    def another(self) -> Stream:
+        """The same, for another thread."""
+        return Stream(self._key)
+
     @cached_property
     def _cipher(self) -> Any:
         from cryptography.hazmat.primitives.ciphers import Cipher

@@ -10,22 +10,19 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.masked import compiled, field, heads, prints
+from fedmf_ray.schemes.masked import field, heads, prints
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.bits import BitLayout
 from fedmf_ray.schemes.masked.checks import check
-from fedmf_ray.schemes.masked.listing import each_row
 from fedmf_ray.schemes.masked.rounds import Round
 from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, fresh_nonces
+from fedmf_ray.schemes.masked.unmasking import unmask
 from fedmf_ray.schemes.masked.weights import Weights
 from fedmf_ray.schemes.masked.wire import HEADER_BYTES, Sums
 from fedmf_ray.schemes.messages import Closed, EncryptedItems, Opening, Proof
 from fedmf_ray.schemes.sides import Integers, KeyHolder, Known, Piece, Secrets, Shape, Wire
 
 Bytes = NDArray[np.uint8]
-
-_OPENED_ROWS = 1 << 11
-"""Nonces whose masks are made and added up at once: they stay in a cache."""
 
 _ROUNDS = 8
 """Heads of which keys are kept: those of a round and the next, for each server."""
@@ -195,16 +192,7 @@ class MaskedKeyHolder(KeyHolder):
         layout, uploads = self.layout, self._round(self._head).uploads
         words = layout.unpack(sums.totals)
         words -= self._masks(sums.start)
-        for piece, rows in each_row(sums.counts):
-            nonces = sums.nonces[piece]
-            for first in range(0, len(rows), _OPENED_ROWS):
-                some = slice(first, first + _OPENED_ROWS)
-                masks = uploads.words(nonces[some], layout.columns, layout.word)
-                if not compiled.take_off(words, rows[some], masks):
-                    starts = np.flatnonzero(np.diff(rows[some], prepend=-1))
-                    words[rows[some][starts]] -= np.add.reduceat(masks, starts, axis=0)
-        for nonce in sums.whole:
-            words -= uploads.words(wires.counted_nonces(nonce, len(words)), layout.columns, layout.word)
+        unmask(words, sums, uploads, layout)
         return layout.signed(words)
 
     def _check_start(self, closed: Closed, fresh: Integers) -> None:

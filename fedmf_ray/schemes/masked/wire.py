@@ -81,12 +81,12 @@ def rest_of(sums: Sums, tags: TagSums | None) -> bytes:
     return whole.digest()
 
 
-def counted_nonces(first: Bytes, rows: int) -> Bytes:
-    """(rows, 12): the nonces of an upload of all rows, from its (12,) first one: the last four bytes
-    count."""
+def counted_nonces(first: Bytes, rows: int, begin: int = 0) -> Bytes:
+    """(rows, 12): the nonces of an upload of all rows, or of so many from one on, from its (12,) first one:
+    the last four bytes count."""
     nonces = np.empty((rows, 3), "<u4")
     nonces[:] = np.ascontiguousarray(first).view("<u4")
-    nonces[:, 2] += np.arange(rows, dtype=np.uint32)
+    nonces[:, 2] += np.arange(begin, begin + rows, dtype=np.uint32)
     return nonces.view(np.uint8)
 
 
