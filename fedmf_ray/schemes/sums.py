@@ -15,9 +15,9 @@ Wire = NDArray[np.uint8]
 
 
 class Aggregate:
-    """A sum of protected rows in the making. repeats: whether a row may come several times in one call of
-    :meth:`add`, so that many uploads are added at once. at_once: bytes of uploads that are; where they are
-    copied for it, more would leave a core's cache before they are added."""
+    """A sum of protected rows in the making. repeats: whether :meth:`add_all` takes several uploads, whose
+    rows may be the same. at_once: bytes of uploads that it is given; where they are copied for it, more would
+    leave a core's cache before they are added."""
 
     repeats: bool = False
     at_once: int = 1 << 18
@@ -30,7 +30,7 @@ class Aggregate:
         raise NotImplementedError
 
     def add_all(self, rows: Integers, wires: Sequence[Wire]) -> None:
-        """The rows of several uploads, one after the other, if rows may come several times; all or none."""
+        """The rows of several uploads, one after the other; all or none."""
         self.add(rows, wires[0] if len(wires) == 1 else np.concatenate(wires))
 
     def wire(self) -> Wire:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedmf_ray.schemes.masked import compiled, listing
+from fedmf_ray.schemes.masked import compiled, listing, streams
 from fedmf_ray.schemes.masked import wire as wires
 from fedmf_ray.schemes.masked.listing import Listing, Run, each_row
 
@@ -115,3 +115,37 @@ def test_nonces_that_begin_alike_are_told_apart(monkeypatch, count):
     assert not wires.repeated(nonces)
     nonces[-1] = nonces[0]
     assert wires.repeated(nonces)
+
+
+class TestRepeatedInMany:
+    """Numbers of 32 bits that meet by chance are told apart from nonces that come twice."""
+
+    @pytest.fixture(autouse=True)
+    def _sorted(self, monkeypatch):
+        monkeypatch.setattr(compiled, "repeated", lambda nonces: None)
+
+    def nonces(self):
+        random = np.random.default_rng(5)
+        nonces = random.integers(0, 256, (20_000, 12)).astype(np.uint8)
+        nonces[:6000, :4] = nonces[6000:12_000, :4]  # half of them begin like another
+        return nonces
+
+    def test_those_that_begin_alike_are_no_repetition(self):
+        assert not wires.repeated(self.nonces())
+
+    @pytest.mark.parametrize("which", [0, 5999, 6000, 15_000, 19_998])
+    def test_one_that_comes_twice_is_found(self, which):
+        nonces = self.nonces()
+        nonces[19_999] = nonces[which]
+        assert wires.repeated(nonces)
+
+
+@pytest.mark.parametrize("first", [0, 7])
+def test_pads_of_many_tags_are_those_of_each(first):
+    user_ids, nonces = [1, 0, -3, 2**62, -(2**63)], streams.fresh_nonces(5)
+    expected = [
+        int.from_bytes(streams.mac(b"k" * 32, user_id, 4, first, nonce.tobytes()), "little")
+        for user_id, nonce in zip(user_ids, nonces, strict=True)
+    ]
+    assert streams.pads(b"k" * 32, user_ids, 4, first, nonces) == expected
+    assert streams.pads(b"k" * 32, [], 4, first, nonces[:0]) == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, mac
+from fedmf_ray.schemes.masked.streams import NONCE_BYTES, Stream, derive, pads
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -48,9 +49,11 @@ class Round:
     def _pad_key(self) -> bytes:
         return derive(self._secret, "pads of tags", self._head)
 
-    def pad(self, user_id: int, round_number: int, first: int, nonce: bytes) -> int:
-        """Of the tag of an upload in that round."""
-        return int.from_bytes(mac(self._pad_key, user_id, round_number, first, nonce), "little")
+    def pads(
+        self, user_ids: Sequence[int] | Integers, round_number: int, first: int, nonces: Bytes
+    ) -> list[int]:
+        """Of the tags of uploads in that round. nonces: (users, 12) of tags."""
+        return pads(self._pad_key, user_ids, round_number, first, nonces)
 
     @cached_property
     def tables_pad(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,6 +64,8 @@ class _Partial:
 class MaskedAggregate(Aggregate):
     """A sum and the nonces that are in it."""
 
+    repeats, at_once = True, 1 << 20
+
     def __init__(self, layout: BitLayout, wire: Wire) -> None:
         self._layout = layout
         self._begin(wire)
@@ -78,18 +81,29 @@ class MaskedAggregate(Aggregate):
 
     def add(self, rows: Integers, wire: Wire) -> None:
         """Also takes out again, row by row, what was added before."""
-        if not len(rows):
-            return
         flat = wire[:, 0]
-        kinds, nonces = flat[:, 0], np.ascontiguousarray(flat[:, 1:HEADER_BYTES])
-        if (kinds == wires.UPLOADED).all():
-            if wires.repeated(nonces):
-                raise ValueError("a nonce comes twice")
-            self._note(rows, nonces)
-        elif (kinds == wires.TAKEN_OUT).all():
-            self._forget(rows, nonces)
-        else:
+        if not len(rows) or (flat[:, 0] != wires.TAKEN_OUT).any():
+            self.add_all(rows, [wire])
+            return
+        self._forget(rows, np.ascontiguousarray(flat[:, 1:HEADER_BYTES]))
+        self._pend(rows, flat)
+
+    def add_all(self, rows: Integers, wires_of: Sequence[Wire]) -> None:
+        headers = np.concatenate([wire[:, 0, :HEADER_BYTES] for wire in wires_of])
+        if (headers[:, 0] != wires.UPLOADED).any():
             raise ValueError("a row is not of the kind that users upload")
+        nonces, begin = np.ascontiguousarray(headers[:, 1:]), 0
+        if wires.repeated(nonces):
+            raise ValueError("a nonce comes twice")
+        for wire in wires_of:
+            mine = slice(begin, begin + len(wire))
+            if len(wire):
+                self._note(rows[mine], nonces[mine])
+                self._pend(rows[mine], wire[:, 0])
+            begin = mine.stop
+
+    def _pend(self, rows: Integers, flat: Bytes) -> None:
+        """Rows of an upload wait to be added."""
         self._pending.append((rows, flat[:, HEADER_BYTES:]))
         self._waiting += len(rows)
         if self._waiting >= _PENDING_ROWS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +50,20 @@ def derive(secret: bytes, purpose: str, *fields: bytes | int) -> bytes:
 def mac(key: bytes, *fields: bytes | int) -> bytes:
     """HMAC-SHA256 of some fields, 32 bytes."""
     return hmac.digest(key, joined(_SUITE, *fields), "sha256")
+
+
+def pads(
+    key: bytes, user_ids: Sequence[int] | Integers, round_number: int, first: int, nonces: Bytes
+) -> list[int]:
+    """Of the tags of several users: :func:`mac` of an id, the round, the first block and a nonce each."""
+    text = np.frombuffer(joined(_SUITE, 0, round_number, first, bytes(NONCE_BYTES)), np.uint8)
+    fields = np.tile(text, (len(nonces), 1))
+    ids, at = np.asarray(user_ids, "<i8"), len(joined(_SUITE)) + 8
+    fields[:, at : at + 16] = np.stack([ids, ids >> 63], axis=1).view(np.uint8)
+    fields[:, -NONCE_BYTES:] = nonces
+    whole, size = fields.tobytes(), len(text)
+    each = (whole[begin : begin + size] for begin in range(0, len(whole), size))
+    return [int.from_bytes(hmac.digest(key, one, "sha256"), "little") for one in each]
 
 
 def fresh_nonces(count: int) -> Bytes:

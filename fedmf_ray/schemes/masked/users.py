@@ -111,8 +111,8 @@ class MaskedKeyHolder(KeyHolder):
         printed = self._printed(rounds, nonces, blocks, pieces, full_text)
         tags, text = np.empty((len(pieces), wires.TAG_BYTES), np.uint8), []
         tags[:, :NONCE_BYTES] = own = fresh_nonces(len(pieces))
-        for one, nonce, number, more in zip(pieces, own, numbers, printed, strict=True):
-            pad = rounds[one.first].pad(one.user_id, round_number, one.first, nonce.tobytes())
+        pads = self._pads(rounds, round_number, pieces, own)
+        for number, more, pad in zip(numbers, printed, pads, strict=True):
             text.append(((number + more + pad) % field.P).to_bytes(field.BYTES, "little"))
         tags[:, NONCE_BYTES:] = np.frombuffer(b"".join(text), np.uint8).reshape(-1, field.BYTES)
         return wire, list(tags)
@@ -127,6 +127,20 @@ class MaskedKeyHolder(KeyHolder):
     ) -> list[int]:
         """For each piece, the number that its tag has for its masked rows."""
         return prints.of_uploads(rounds, nonces, blocks, pieces, full_text)
+
+    def _pads(
+        self, rounds: Mapping[int, Round], round_number: int, pieces: Sequence[Piece], nonces: Bytes
+    ) -> list[int]:
+        """Of the tag of each piece. nonces: (pieces, 12) of tags."""
+        pads = [0] * len(pieces)
+        for first, one_round in rounds.items():
+            mine = [at for at, one in enumerate(pieces) if one.first == first]
+            user_ids = [pieces[at].user_id for at in mine]
+            for at, pad in zip(
+                mine, one_round.pads(user_ids, round_number, first, nonces[mine]), strict=True
+            ):
+                pads[at] = pad
+        return pads
 
     def _nonces(self, rows: int, whole: Sequence[Piece]) -> Bytes:
         """One for each row; those of pieces that are all of a server's rows count."""
@@ -215,10 +229,7 @@ class MaskedKeyHolder(KeyHolder):
             np.arange(len(integers)) + closed.first, integers, [(0, len(integers))]
         )
         said = weighed + self._prints_of(closed)
-        pads = sum(
-            one_round.pad(user_id, closed.round, closed.first, nonce.tobytes())
-            for user_id, nonce in zip(tags.user_ids.tolist(), tags.nonces, strict=True)
-        )
+        pads = sum(one_round.pads(tags.user_ids, closed.round, closed.first, tags.nonces))
         if (field.to_int(tags.total) - one_round.tables_pad - pads - said) % field.P:
             raise ValueError(
                 "the sums do not add up: the server, or a user whose upload is in them, sent something else "

@@ -29,6 +29,9 @@ WHOLE = (1 << 32) - 1
 _CHUNK = 1 << 18
 """Nonces that are looked up at once."""
 
+_END_BITS = 12
+"""Of 32: numbers are first looked up without these, in a table that stays in a cache."""
+
 HEADER_BYTES = 1 + NONCE_BYTES
 NUMBER_BYTES = 16
 TAG_BYTES = NONCE_BYTES + NUMBER_BYTES
@@ -120,15 +123,22 @@ def repeated(nonces: Bytes) -> bool:
     del beginnings
     if not len(twice):
         return False
-    chosen = [some[_among(some[:, 0], twice)] for some in np.array_split(words, 1 + len(words) // _CHUNK)]
+    starts = np.zeros(1 << (32 - _END_BITS), bool)
+    starts[twice >> _END_BITS] = True
+    parts = np.array_split(words, 1 + len(words) // _CHUNK)
+    chosen = [some[_among(some[:, 0], twice, starts)] for some in parts]
     left = np.concatenate(chosen)
     return len(np.unique(left, axis=0)) < len(left)
 
 
-def _among(numbers: NDArray[np.uint32], chosen: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Which are among some, which increase."""
-    at = np.minimum(np.searchsorted(chosen, numbers), len(chosen) - 1)
-    return np.asarray(chosen[at] == numbers)
+def _among(
+    numbers: NDArray[np.uint32], chosen: NDArray[np.uint32], beginnings: NDArray[np.bool_]
+) -> Integers:
+    """Which are among some, which increase; where they are. beginnings: by their first 20 bits, whether any
+    of these begins so: most numbers need not be looked for."""
+    near = np.flatnonzero(beginnings[numbers >> _END_BITS])
+    at = np.minimum(np.searchsorted(chosen, numbers[near]), len(chosen) - 1)
+    return np.asarray(near[chosen[at] == numbers[near]])
 
 
 def sorted_nonces(nonces: Bytes) -> Bytes:
