@@ -15,6 +15,18 @@
 #define WIDE
 #endif
 
+#define AHEAD 8 /* ratings whose items' rows are fetched while others are worked on: they lie anywhere in memory */
+
+static inline void fetch(const double *row, Py_ssize_t numbers)
+{
+#ifdef __GNUC__
+    for (Py_ssize_t at = 0; at < numbers; at += 8)
+        __builtin_prefetch(row + at);
+#else
+    (void)row, (void)numbers;
+#endif
+}
+
 #define CHUNK 128 /* as _CHUNK of ridge_steps.py: ratings whose products are summed before they join others */
 
 static double pairwise(const double *a, Py_ssize_t n)
@@ -61,6 +73,8 @@ WIDE static void gather(const double *vectors, Py_ssize_t stride, const int64_t 
     for (; at + 4 <= count; at += 4) {
         const double *x[4];
         double y[4];
+        for (int k = 0; k < 4 && at + AHEAD + k < count; k++)
+            fetch(vectors + items[at + AHEAD + k] * stride, stride);
         for (int k = 0; k < 4; k++) {
             x[k] = vectors + items[at + k] * stride;
             y[k] = bias ? values[at + k] - x[k][m] : values[at + k];
@@ -158,13 +172,15 @@ WIDE static void steps_all(const double *u_all, const double *vectors, Py_ssize_
                            const double *counted, const double *now_all, const double *scales,
                            const double *shares, const Constants *c, double *out, double *products)
 {
-    Py_ssize_t width = f + bias;
+    Py_ssize_t width = f + bias, ratings = starts[users];
     for (Py_ssize_t at = 0; at < users; at++) {
         const double *u = u_all + at * width;
         double missing = 1.0 - counted[at], now = now_all[at], exact = inner(u, u, f, products);
         double shorter = exact > 0 && c->largest / exact < 1.0 ? c->largest / exact : 1.0;
         for (int64_t k = starts[at]; k < starts[at + 1]; k++) {
             const double *row = vectors + items[k] * stride;
+            if (k + AHEAD < ratings)
+                fetch(vectors + items[k + AHEAD] * stride, stride);
             double *restrict result = out + k * width;
             double error = values[k] - inner(u, row, f, products), scale = scales[at], pull = 0.0;
             if (bias)
@@ -201,6 +217,8 @@ WIDE static void errors_all(const double *u_all, const double *vectors, Py_ssize
         int64_t first = starts[at], count = starts[at + 1] - first;
         double *sizes = squares + count;
         for (int64_t k = 0; k < count; k++) {
+            if (first + k + AHEAD < starts[users])
+                fetch(vectors + items[first + k + AHEAD] * width, width);
             double expected = inner(u, vectors + items[first + k] * width, width, products);
             if (expected < low)
                 expected = low;
@@ -228,6 +246,8 @@ WIDE static void batch_all(const double *u_all, const double *vectors, Py_ssize_
         memset(gradient, 0, sizeof(double) * width);
         for (int64_t k = starts[at]; k < starts[at + 1]; k++) {
             const double *v = vectors + items[k] * width;
+            if (k + AHEAD < starts[users])
+                fetch(vectors + items[k + AHEAD] * width, width);
             double *restrict step = out + k * width;
             double error = -2.0 * (values[k] - inner(u, v, width, products));
             for (Py_ssize_t j = 0; j < width; j++) {

@@ -49,6 +49,14 @@ static int planes_of(int bits, int64_t columns, plane *planes)
     return count;
 }
 
+#define AHEAD 8 /* rows whose sums are fetched while others are added: they lie anywhere in memory */
+
+INLINE void fetch(const uint8_t *row, int64_t bytes)
+{
+    for (int64_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(row + at, 1);
+}
+
 #define WORD uint32_t
 #define WORD_BITS 32
 #include "rows.h"

@@ -135,6 +135,8 @@ static void W(unpack_rows)(const uint8_t *packed, int64_t stride, int64_t rows, 
             continue;
         }
         WORD *sum = (WORD *)(out + to[at] * out_stride);
+        if (at + AHEAD < rows)
+            fetch(out + to[at + AHEAD] * out_stride, columns * (int64_t)sizeof(WORD));
         W(unpack_row)(packed + at * stride, columns, planes, count, row);
         for (int64_t k = 0; k < columns; k++)
             sum[k] += row[k];
@@ -174,6 +176,8 @@ WIDEST static void W(add_rows)(uint8_t *words, int64_t stride, const uint8_t *nu
 {
     for (int64_t at = 0; at < rows; at++) {
         WORD *sum = (WORD *)(words + to[at] * stride);
+        if (at + AHEAD < rows)
+            fetch(words + to[at + AHEAD] * stride, columns * (int64_t)sizeof(WORD));
         const WORD *number = (const WORD *)(numbers + at * number_stride);
         for (int64_t k = 0; k < columns; k++)
             sum[k] += number[k];
