@@ -79,6 +79,9 @@ class Backend(Protocol):
         """The value of a reference, or the values of a list; raises what the call raised, or
         :class:`Lost`."""
 
+    def ended(self, references: Sequence[Reference]) -> None:
+        """Wait until these calls have ended, well or not. What they needed may go."""
+
     def alive(self, actor: Handle) -> bool:
         """Whether an actor answers, once it has ended what it was asked before."""
 
@@ -149,6 +152,9 @@ class SerialBackend:
 
     def get(self, references: Any) -> Any:
         return references
+
+    def ended(self, references: Sequence[Reference]) -> None:
+        pass
 
     def alive(self, actor: Handle) -> bool:
         return True

@@ -65,7 +65,7 @@ class Publisher:
                 *sums, count = backend.call_split(self._servers + 1, first, "joined_sums", *arguments)
             for at, (server, partial) in enumerate(zip(crew.servers, sums, strict=True)):
                 if work.published[at] is None:
-                    backend.call(server, "merge", partial)
+                    work.merging.append(backend.call(server, "merge", partial))
             counts.append(count)
         return counts
 
@@ -86,7 +86,11 @@ class Publisher:
         crew, backend, whole = self._crew, self._crew.backend, True
         expected = work.combined if self._combine else None
         closing, publishing = work.ending or self.end(work, () if expected is None else (expected,))
+        backend.ended(work.merging)  # nobody keeps partial sums in memory while what they give is closed
+        work.ending, work.merging = None, []
         if crew.plan.scheme.opens:
+            for at, (closed, *_) in closing.items():
+                backend.call(crew.servers[at], "hold", closed)
             openings = self._open(closing, work)
             publishing = {
                 at: backend.call_split(2, crew.servers[at], "publish", *openings.get(at, ()))

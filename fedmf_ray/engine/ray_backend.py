@@ -157,6 +157,9 @@ class RayBackend:
         except lost as error:
             raise Lost(self._reason(error)) from error
 
+    def ended(self, references: Sequence[Reference]) -> None:
+        self._await(list(references))
+
     def _await(self, references: list[Reference]) -> None:
         """Until all are there or have failed."""
         waiting = list(dict.fromkeys(references))

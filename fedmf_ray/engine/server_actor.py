@@ -107,6 +107,11 @@ class ServerActor:
             closed = self._evaluator.lists_of(closed)
         return closed, cpu_clock() - started, added
 
+    def hold(self, closed: Closed | None) -> None:
+        """Let go of the memory of what :meth:`close` gave; here it is again, where processes share it."""
+        if closed is not None:
+            self._server.hold(closed)
+
     def assemble(self, members: Sequence[int], *answers: Sequence[Any]) -> tuple[Any, ...]:
         """From what members of a committee have answered: what each of those who sign needs to compute the
         next tables, these tables, and CPU seconds."""

@@ -6,6 +6,7 @@ Several servers may share the item matrix by ranges of blocks; each is a :class:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,6 +180,12 @@ class Server:
         sums = self._sum.closing()
         self._answer = Closed(self._round, self._first, self.added, sums, tags, self._head)
         return self._answer
+
+    def hold(self, closed: Closed) -> None:
+        """Keep the lists of what :meth:`close` gave in the memory of an equal one, which others read as well:
+        they are most of what a server holds while its sums are opened."""
+        if self._answer is not None:
+            self._answer = replace(self._answer, sums=self._sum.hold(self._answer.sums, closed.sums))
 
     def publish(self, opening: Opening | None = None) -> EncryptedItems:
         """End the round: the tables with everything that arrived, which open the next one.

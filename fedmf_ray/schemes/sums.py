@@ -40,6 +40,11 @@ class Aggregate:
     def closing(self) -> Any:
         """What an opener needs of this sum, for schemes that say ``opens``."""
 
+    def hold(self, sums: Any, same: Any) -> Any:
+        """Keep what :meth:`closing` gave in the memory of an equal one, which others read as well: what to
+        answer from now on. sums: the former; same: the latter."""
+        return sums
+
     def open(self, opening: Any) -> None:
         """Take an opener's answer, for schemes that say ``opens``."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -213,3 +214,26 @@ def test_several_threads_open_to_the_same_bytes(monkeypatch, sparsity, native):
             (several,) = federation.ledger.open([closed])
         assert np.array_equal(several.sums, one.sums)
         assert np.array_equal(several.tags, one.tags)
+
+
+@pytest.mark.parametrize("sparsity", [1.0, 0.0])
+def test_a_server_may_hold_what_it_closed_where_others_read_it(sparsity):
+    federation = federation_of(sparsity=sparsity)
+    server = federation.servers[0]
+    closed = server.close()
+    same = pickle.loads(pickle.dumps(closed))
+    server.hold(same)
+    again = server.close()
+    assert again.sums.nonces is same.sums.nonces
+    assert all(run.nonces is same.sums.nonces for run in server._sum._listing._runs)
+    for name in ("start", "totals", "counts", "nonces", "whole"):
+        assert np.array_equal(getattr(again.sums, name), getattr(closed.sums, name))
+    (opening,) = federation.ledger.open([closed])
+    assert server.publish(opening).head == opening.head
+
+
+def test_a_server_that_has_not_closed_holds_nothing():
+    federation, other = federation_of(), federation_of()
+    federation.servers[0].hold(other.servers[0].close())
+    (opening,) = federation.ledger.open([federation.servers[0].close()])
+    assert federation.servers[0].publish(opening).head == opening.head

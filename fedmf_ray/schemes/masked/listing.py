@@ -8,7 +8,7 @@ runs and the result grows with the number of nonces.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +120,10 @@ class Listing:
         there = np.flatnonzero(counts)
         self._runs = [Run(there, np.append(starts[there], starts[-1]), nonces)] if len(there) else []
         return counts, nonces
+
+    def hold(self, nonces: Bytes) -> None:
+        """Keep these instead of those of :meth:`closed`, which they equal."""
+        self._runs = [replace(run, nonces=nonces) for run in self._runs]
 
 
 def _ranges(starts: Integers) -> Iterator[tuple[int, int]]:

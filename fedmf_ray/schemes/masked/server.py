@@ -159,6 +159,10 @@ class MaskedAggregate(Aggregate):
         counts, nonces = self._listing.closed(len(self._words))
         return Sums(self._start, totals, counts, nonces, wires.sorted_nonces(self._wholes()))
 
+    def hold(self, sums: Sums, same: Sums) -> Sums:
+        self._listing.hold(same.nonces)
+        return replace(sums, nonces=same.nonces)
+
     def open(self, opening: Any) -> None:
         self._begin(opening)
 
