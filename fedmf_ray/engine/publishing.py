@@ -125,7 +125,9 @@ class Publisher:
         whole = not self._combine or work.added == work.combined  # or else the round stays open
         if whole and work.added < least:
             self._too_few(work.round, work, work.fates)
-        if crew.chair is not None and whole:
+        if crew.chair is not None:
+            if not whole:  # one user cannot open what another server has closed already
+                raise Lost("a server has not got every upload")
             sets = dict(zip(closing, closed, strict=True))
             openings, steps, cpu_s = crew.chair.open(work.round, work.fates, least, sets)
             work.openings += steps

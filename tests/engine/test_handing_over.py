@@ -46,25 +46,50 @@ def test_sums_that_lack_a_call_of_training_are_lost_and_stay_open_for_it(monkeyp
     assert np.array_equal(actor.partial_sums(calls)[0].sums, partial.sums)
 
 
+def gone(*_):
+    raise Lost("a value is gone")
+
+
+def lose(monkeypatch, method, number):
+    """This call of a method, counted from 1, fails, and nobody dies. The calls that are made, by method."""
+    made, do = [], MortalBackend._do
+
+    def or_fail(self, actor, called, function, args, returns):
+        made.append(called)
+        failing = called == method and made.count(method) == number
+        return do(self, actor, called, gone if failing else function, args, returns)
+
+    monkeypatch.setattr(MortalBackend, "_do", or_fail)
+    return made
+
+
 def test_a_call_of_training_that_is_lost_alone_is_made_again(monkeypatch, tmp_path):
     """Its actor lives and is asked for its sum all the same."""
     monkeypatch.setattr("fedmf_ray.engine.user_actor.COMBINED_RATINGS", 1)
     chosen = small(**CHOSEN, cluster__users_per_actor=3, cluster__server_shards=2)
     expected = survive(chosen, {}, tmp_path / "unharmed")
-    made, do = [], MortalBackend._do
-
-    def gone(*_):
-        raise Lost("a message is gone")
-
-    def lose_one(self, actor, method, function, args, returns):
-        made.append(method)
-        if method == "train" and made.count("train") == 8:
-            return do(self, actor, method, gone, args, returns)
-        return do(self, actor, method, function, args, returns)
-
-    monkeypatch.setattr(MortalBackend, "_do", lose_one)
+    made = lose(monkeypatch, "train", 8)
     items, losses, events, _ = survive(chosen, {}, tmp_path / "one")
     assert made.count("train") == expected[3]._counts["train"] + 1
+    assert np.array_equal(items, expected[0])
+    assert losses == expected[1]
+    assert "went_back" not in [event for event, _ in events]
+
+
+@pytest.mark.parametrize(
+    "scheme", [{}, {"scheme": "masked"}, {"scheme": "committee", "committee": {"members": 3, "colluding": 1}}]
+)
+@pytest.mark.parametrize("number", [1, 2, 6, 7])
+def test_a_sum_that_one_of_two_servers_does_not_get_is_handed_over_again(
+    monkeypatch, tmp_path, scheme, number
+):
+    """The other one has closed the round by then."""
+    protocol = {f"protocol__{key}": value for key, value in scheme.items()}
+    chosen = small(**CHOSEN | protocol, cluster__users_per_actor=3, cluster__server_shards=2)
+    expected = survive(chosen, {}, tmp_path / "unharmed")
+    made = lose(monkeypatch, "merge", number)
+    items, losses, events, _ = survive(chosen, {}, tmp_path / "one")
+    assert made.count("merge") > expected[3]._counts["merge"]
     assert np.array_equal(items, expected[0])
     assert losses == expected[1]
     assert "went_back" not in [event for event, _ in events]
