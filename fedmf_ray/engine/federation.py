@@ -117,9 +117,9 @@ class Federation:
         self.facts = facts_of(scenario, plan, backend, groups, hosting, self._tariff) | self._crew.council()
 
     def _announce(self, progress: Progress, actors: int) -> None:
-        plan = self._plan
-        progress.note(f"{len(self._user_ids)} users in {actors} actors, {plan.terms.blocks.items} items")
-        for note in notes(plan):
+        plan, more = self._plan, "s" if actors > 1 else ""
+        hosts = f"{len(self._user_ids)} users in {actors} actor{more}, {plan.terms.blocks.items} items"
+        for note in (hosts, *notes(plan)):
             progress.note(note)
 
     def _set_up(self, resume: bool) -> Opening:

@@ -20,7 +20,8 @@ def agreed_of(plan: Plan) -> Agreed:
     """What everybody in the protocol knows, an adversary too, and who helps it."""
     terms, observe = plan.terms, plan.scenario.observe
     try:
-        helpers = observe.users(plan.population.user_ids, plan.scenario.seed) if observe else []
+        users = plan.population
+        helpers = observe.users(users.user_ids, plan.scenario.seed, users.names) if observe else []
     except ValueError as error:
         raise FedMFError(f"observe.{error}") from error
     return Agreed(

@@ -107,6 +107,10 @@ def _readable_rule(agreed: Agreed) -> bool:
 def _unread(name: str, seen: Seen, readable: bool) -> Attempt:
     biases = " with biases" if seen.agreed.setting.biases else ""
     attack = f"none known on rule {seen.agreed.rule}{biases}"
+    if not readable and seen.agreed.rule_object.adds_pairs:
+        attack = (
+            "none is run; sums of pairs that two users add to tell each the other's (docs/threat-model.md)"
+        )
     return Attempt(name, attack, seen.views[0].round, 1, None, readable)
 
 

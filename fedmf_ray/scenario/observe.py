@@ -8,11 +8,15 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from fedmf_ray.ratings.names import Names, shortened
 from fedmf_ray.scenario import bounds
 from fedmf_ray.scenario.sources import Section
 
 _STREAM = 10
 """docs/architecture.md lists the streams of a seed."""
+
+_MEMBER = "member"
+_NO_NAMES = Names()
 
 
 class Observe(Section):
@@ -22,16 +26,17 @@ class Observe(Section):
     """``server``: uploads as they arrive, and V if it is in the clear. ``user``: V of each round."""
     rounds: Annotated[list[bounds.Round], Field(min_length=1, max_length=10_000)] | None = None
     """Which rounds are recorded; the first two and the last two if not given."""
-    collusion: bool | bounds.Helpers | list[Annotated[int, Field(ge=0)] | Literal["member"]] = False
-    """Who helps: so many other users (``true``: one), or a list of ids of users and of ``member``, once for
-    each member of a committee. They lend the adversary all that they have: keys, and what they uploaded
-    themselves. With ``who: user``, those who are named, or the user and so many others, work together."""
+    collusion: bool | bounds.Helpers | list[Annotated[int, Field(ge=0)] | str] = False
+    """Who helps: so many other users (``true``: one), or a list of ids of users, as the file has them, and of
+    ``member``, once for each member of a committee. They lend the adversary all that they have: keys, and
+    what they uploaded themselves. With ``who: user``, those who are named, or the user and so many others,
+    work together."""
     largest_gb: bounds.Gigabytes = 2.0
     """A view that would be larger stops the run before it starts."""
 
     @model_validator(mode="after")
     def _nobody_helps_twice(self) -> Observe:
-        named = [one for one in self.helpers if one != "member"]
+        named = [str(one) for one in self.helpers if one != _MEMBER]
         if len(set(named)) < len(named):
             raise ValueError("collusion: names a user twice")
         return self
@@ -44,15 +49,23 @@ class Observe(Section):
     @property
     def members(self) -> int:
         """How many members of a committee help."""
-        return self.helpers.count("member")
+        return self.helpers.count(_MEMBER)
 
-    def users(self, user_ids: Sequence[int], seed: int) -> list[int]:
+    def users(self, user_ids: Sequence[int], seed: int, names: Names = _NO_NAMES) -> list[int]:
         """The users who help, members aside: those who are named, or so many that are drawn.
 
-        Raises ``ValueError`` for one who is not there."""
-        named = [one for one in self.helpers if isinstance(one, int)]
-        if unknown := sorted(set(named) - set(user_ids)):
-            raise ValueError(f"collusion: there is no user {unknown[0]}")
+        names: of users in the file, if these are not their numbers. Raises ``ValueError`` for one who is not
+        there."""
+        there, named = set(user_ids), list[int]()
+        for one in self.helpers:
+            if one == _MEMBER:
+                continue
+            user_id = names.user_id(str(one))
+            if user_id is None or user_id not in there:
+                some = ", ".join(names.show_user(known) for known in list(user_ids)[:3])
+                shown = shortened(one) if isinstance(one, str) else one
+                raise ValueError(f"collusion: there is no user {shown}: users are {some} and others")
+            named.append(user_id)
         count = 0 if isinstance(self.collusion, list) else int(self.collusion)
         if self.who == "user" and count:
             count += 1  # itself

@@ -4,7 +4,9 @@ import pytest
 import yaml
 
 from fedmf_ray.errors import FedMFError
+from fedmf_ray.ratings.names import Names
 from fedmf_ray.scenario import file as scenario_file
+from fedmf_ray.scenario.observe import Observe
 from fedmf_ray.study import cells
 
 BASE = {"ratings": {"source": "synthetic", "users": 3, "items": 4}}
@@ -178,3 +180,23 @@ def test_every_study_has_a_small_cut(root):
 def test_a_sweep_is_not_run_as_one_scenario(write):
     with pytest.raises(FedMFError, match="holds a sweep: run it with `fedmf-ray sweep`"):
         scenario_file.load(write(BASE | {"sweep": {"seed": [1, 2]}}))
+
+
+class TestWhoHelps:
+    USERS = (1, 2, 3, 4, 5)
+    NAMES = Names(users=("anna.k", "bert", "7", "member", "dora"))
+
+    def test_users_may_be_named_as_the_file_has_them(self):
+        observe = Observe(who="server", collusion=["bert", 7, "dora"])
+        assert observe.users(self.USERS, 0, self.NAMES) == [2, 3, 5]
+        assert Observe(who="server", collusion=[3, 1]).users(self.USERS, 0) == [3, 1]
+
+    @pytest.mark.parametrize("who", ["berta", 2, ""])
+    def test_one_who_is_not_there_is_named_beside_some_who_are(self, who):
+        said = f"no user '?{who}'?: users are 'anna.k', 'bert', '7' and others"
+        with pytest.raises(ValueError, match=said):
+            Observe(who="server", collusion=[who]).users(self.USERS, 0, self.NAMES)
+
+    def test_nobody_is_named_twice_as_a_number_and_as_a_text(self):
+        with pytest.raises(ValueError, match="names a user twice"):
+            Observe(who="server", collusion=[7, "7"])
