@@ -53,24 +53,32 @@ def spread(make: Callable[[], Callable[[T], R]], pieces: Iterable[T]) -> list[R]
     first = list(itertools.islice(numbered, 2))
     waiting = itertools.chain(first, numbered)
 
+    failed = list[BaseException]()
+
     def work_off() -> tuple[list[tuple[int, R]], float]:
-        started, work, done = time.thread_time(), make(), list[tuple[int, R]]()
-        while True:
-            with lock:
-                found = next(waiting, None)
-            if found is None:
-                return done, time.thread_time() - started
-            done.append((found[0], work(found[1])))
+        started, done = time.thread_time(), list[tuple[int, R]]()
+        try:
+            work = make()
+            while not failed:
+                with lock:
+                    found = next(waiting, None)
+                if found is None:
+                    break
+                done.append((found[0], work(found[1])))
+        except BaseException as error:
+            failed.append(error)  # the others stop at the next piece
+        return done, time.thread_time() - started
 
     helpers = _HERE.most - 1 if len(first) > 1 else 0
     if helpers < 1:
         done, _ = work_off()
-        return [result for _, result in done]
-    with ThreadPoolExecutor(helpers) as pool:
-        helping = [pool.submit(work_off) for _ in range(helpers)]
-        done, _ = work_off()
-        for one in helping:
-            theirs, cpu_s = one.result()
-            done += theirs
-            _HERE.helped_s += cpu_s
+    else:
+        with ThreadPoolExecutor(helpers) as pool:
+            helping = [pool.submit(work_off) for _ in range(helpers)]
+            done, _ = work_off()
+            for theirs, cpu_s in (one.result() for one in helping):
+                done += theirs
+                _HERE.helped_s += cpu_s
+    if failed:
+        raise failed[0]
     return [result for _, result in sorted(done, key=lambda pair: pair[0])]

@@ -54,6 +54,24 @@ def test_what_work_raises_is_raised():
             threads.spread(lambda: fail, range(9))
 
 
+def test_others_stop_soon_when_work_fails_and_what_they_did_is_counted():
+    done = []
+
+    def work(piece):
+        if piece == 1:
+            raise ValueError("no")
+        started = time.thread_time()
+        while time.thread_time() - started < 0.02:
+            pass
+        done.append(piece)
+
+    started = threads.cpu_clock()
+    with threads.up_to(2), pytest.raises(ValueError, match="no"):
+        threads.spread(lambda: work, range(60))
+    assert len(done) < 10
+    assert threads.cpu_clock() - started >= 0.02 * len(done)
+
+
 def test_the_clock_counts_what_threads_did_for_this_one():
     burnt = []
 

@@ -24,32 +24,37 @@ class Combining:
         self._evaluator, self._rosters, self._blocks = evaluator, rosters, blocks
         self._combiners: list[Combiner] = []
         self._sums: list[PartialSum] | None = None
-        self._trained = set[int]()
+        self._receipts = dict[int, Receipt]()
+        self._done = set[int]()
 
-    def receive(self, uploads: Sequence[Sequence[Upload]], messages: Sequence[EncryptedItems]) -> Receipt:
-        """Check and add users' uploads, an upload for each server. messages: of the round, from each server.
-
-        A call that is made again after the sums were handed over adds nothing: they have its uploads.
-        """
+    def receive(
+        self, call: int, uploads: Sequence[Sequence[Upload]], messages: Sequence[EncryptedItems]
+    ) -> None:
+        """Check and add uploads of users whom a call has trained, an upload for each server. messages: of the
+        round, from each server. Nothing happens if the call is made again: the sums have its uploads."""
+        if call in self._done:
+            return
         started = cpu_clock()
         if not self._combiners and self._sums is None:
             make, rosters = Combiner, zip(messages, self._rosters, strict=True)
             self._combiners = [make(self._evaluator, one, roster, self._blocks) for one, roster in rosters]
         errors = deliver_all(uploads, self._combiners)
         refused = {uploads[at][0].user_id: error.reason for at, error in errors.items()}
-        return Receipt(len(uploads) - len(errors), refused, cpu_clock() - started)
+        receipt = Receipt(len(uploads) - len(errors), refused, cpu_clock() - started)
+        self._receipts[call] = self._receipts.get(call, NOTHING).plus(receipt)
 
-    def trained(self, call: int) -> None:
-        """All uploads of a call of training have been received."""
-        self._trained.add(call)
+    def receipt(self, call: int) -> Receipt:
+        """All uploads of a call have been received: what became of them."""
+        self._done.add(call)
+        return self._receipts.get(call, NOTHING)
 
     def sums(self, calls: int) -> list[PartialSum]:
         """What has been added up, for each server. calls: of training, which must have been done.
 
         Raises :class:`Lost` if one was not: it will be made again, and its uploads must still be added.
         """
-        if len(self._trained) < calls:
-            raise Lost(f"{len(self._trained)} of {calls} calls of training have been done")
+        if len(self._done) < calls:
+            raise Lost(f"{len(self._done)} of {calls} calls of training have been done")
         if self._sums is None:
             self._sums = [combiner.finish() for combiner in self._combiners]
             self._combiners = []

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 class Ending(NamedTuple):
     """What servers have been asked, by server: to close the round, and to publish; the latter not where users
-    must open what was closed."""
+    must open what was closed. combined: of how many users combiners hand over sums, if they do."""
 
+    combined: Sequence[Reference | int]
     closing: dict[int, tuple[Reference, ...]]
     publishing: dict[int, tuple[Reference, ...]]
 
@@ -54,7 +55,9 @@ class Publisher:
         counts, calls = [], {crew.users[at]: count for at, count in sorted(trained.items())}
 
         def sums_of(actor: Handle) -> tuple[Reference, ...]:
-            return backend.call_split(self._servers + 1, actor, "partial_sums", calls[actor])
+            *sums, count, took = backend.call_split(self._servers + 2, actor, "partial_sums", calls[actor])
+            work.summing.append(took)
+            return (*sums, count)
 
         for first, *others in backend.by_node(list(calls)) if joined else [[actor] for actor in calls]:
             *sums, count = sums_of(first)
@@ -78,36 +81,53 @@ class Publisher:
         publishing = {}
         if not crew.plan.scheme.opens:
             publishing = {at: backend.call_split(2, crew.servers[at], "publish") for at in waiting}
-        return Ending(closing, publishing)
+        return Ending(combined, closing, publishing)
+
+    def keep(self, work: Training) -> None:
+        """After a failure: what servers that were asked ahead have published all the same stays."""
+        ending, work.ending, work.merging, work.summing = work.ending, None, [], []
+        if ending is None:
+            return
+        for at, published in ending.publishing.items():
+            try:
+                self._take(work, at, ending, published)
+            except Lost:
+                continue
+
+    def _take(self, work: Training, at: int, ending: Ending, published: tuple[Reference, ...]) -> bool:
+        """What a server has published, if it has closed the round with everything."""
+        backend = self._crew.backend
+        close_cpu_s, added, publish_cpu_s = backend.get([*ending.closing[at][1:], published[1]])
+        counts = [one if isinstance(one, int) else backend.get(one) for one in ending.combined]
+        if counts and added != sum(counts):
+            return False
+        work.added = added
+        work.server_cpu_s += close_cpu_s + publish_cpu_s
+        work.published[at] = published[0]
+        return True
 
     def publish(self, work: Training) -> bool:
         """Close, open, publish: asked of each server at once, and of an opener if sums must be opened.
         Whether all have published everything."""
         crew, backend, whole = self._crew, self._crew.backend, True
-        expected = work.combined if self._combine else None
-        closing, publishing = work.ending or self.end(work, () if expected is None else (expected,))
+        ending = work.ending or self.end(work, [work.combined] if self._combine else [])
+        work.ending = ending
         backend.ended(work.merging)  # nobody keeps partial sums in memory while what they give is closed
-        work.ending, work.merging = None, []
+        work.server_cpu_s += sum(backend.get(work.summing))
+        publishing, work.ending, work.merging, work.summing = ending.publishing, None, [], []
         if crew.plan.scheme.opens:
-            for at, (closed, *_) in closing.items():
+            for at, (closed, *_) in ending.closing.items():
                 backend.call(crew.servers[at], "hold", closed)
-            openings = self._open(closing, work)
+            openings = self._open(ending.closing, work)
             publishing = {
                 at: backend.call_split(2, crew.servers[at], "publish", *openings.get(at, ()))
-                for at in closing
+                for at in ending.closing
             }
-        for at in closing:
+        for at in ending.closing:
             try:
-                close_cpu_s, added, publish_cpu_s = backend.get([*closing[at][1:], publishing[at][1]])
+                whole = self._take(work, at, ending, publishing[at]) and whole
             except Lost as error:
                 work.failure, whole = error, False
-                continue
-            work.added = added
-            work.server_cpu_s += close_cpu_s + publish_cpu_s
-            if expected is None or added == expected:
-                work.published[at] = publishing[at][0]
-            else:
-                whole = False
         return whole
 
     def _open(

@@ -39,7 +39,7 @@ class Training:
     server_cpu_s: of servers and combiners. openings: the steps in which users opened the sums, if that took
     any, and what each took. published: by server, its matrix once it is there. failure: the latest. done:
     calls whose actor lives and need not be made again. renew: members must sign who answers for the round.
-    merging, ending: what servers have been asked ahead of answers.
+    summing, merging, ending: what combiners and servers have been asked ahead of answers.
     """
 
     round: int
@@ -53,6 +53,7 @@ class Training:
     failure: Lost | None = None
     done: set[Key] = field(default_factory=set)
     renew: bool = False
+    summing: list[Reference] = field(default_factory=list)
     merging: list[Reference] = field(default_factory=list)
     ending: Ending | None = None
     _combined: dict[Key, int] = field(default_factory=dict)
@@ -118,7 +119,7 @@ class Trainer:
         return work
 
     def _heal(self, work: Training, error: Lost) -> None:
-        work.merging, work.ending = [], None
+        self._publisher.keep(work)
         work.renew |= isinstance(error, NewLives)
         renewed = self._crew.heal(work.round, work.published)
         work.done = {key for key in work.done if key[0] not in renewed}

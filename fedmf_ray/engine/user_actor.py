@@ -182,7 +182,7 @@ class UserActor(Charging, Lister, Seats, Sealers):
         outgoing: list[list[Upload]] = [[] for _ in range(self._terms.blocks.servers)]
         update_cpu_s, encrypt_cpu_s = np.zeros(stop - first), np.zeros(stop - first)
         upload_bytes = np.zeros(stop - first, np.int64)
-        waiting, receipt = list[list[Upload]](), NOTHING
+        waiting = list[list[Upload]]()
         for begin, end in self._groups(first, stop, chosen):
             started = cpu_clock()
             added_up = self._users.update(begin, end, self._items, self._terms, self._round)
@@ -204,17 +204,16 @@ class UserActor(Charging, Lister, Seats, Sealers):
                 continue
             waiting += arriving
             if self._hosting.together:  # what a group has made is still in a cache
-                receipt = receipt.plus(self._combining.receive(waiting, messages))
+                self._combining.receive(call, waiting, messages)
                 waiting.clear()
         if combine:
-            receipt = receipt.plus(self._combining.receive(waiting, messages))
-            self._combining.trained(call)
+            self._combining.receive(call, waiting, messages)
         if not self._terms.census(self._round):
             update_cpu_s += self._solve_cpu_s[first:stop]
         costs = self._costs(first, stop, chosen, update_cpu_s, encrypt_cpu_s, upload_bytes)
         if call == len(self._calls[self._layout.count]) - 2 > _MANY_CALLS:
             give_back_freed_memory()  # what opens and closes a round needs some elsewhere
-        return (*outgoing, costs, receipt)
+        return (*outgoing, costs, self._combining.receipt(call) if combine else NOTHING)
 
     def replay(self, fates: Fates) -> None:
         """Move the vectors of all who took part in the open round as they did then; nothing is uploaded."""
@@ -224,9 +223,11 @@ class UserActor(Charging, Lister, Seats, Sealers):
                 self._users.update(first, stop, self._items, self._terms, self._round)
 
     def partial_sums(self, calls: int) -> tuple[Any, ...]:
-        """What the combiners have added up in this round, for each server, and of how many users. calls: as
-        of :meth:`Combining.sums`."""
-        return _counted(self._combining.sums(calls))
+        """What the combiners have added up in this round, for each server, of how many users, and the CPU
+        seconds that adding up the last of it took. calls: as of :meth:`Combining.sums`."""
+        started = cpu_clock()
+        sums = self._combining.sums(calls)
+        return (*_counted(sums), cpu_clock() - started)
 
     def joined_sums(self, calls: int, messages: int, *values: Any) -> tuple[Any, ...]:
         """The same with what other actors of this node have added up: one sum leaves it for each server.

@@ -102,7 +102,7 @@ def errors(
 
 def within(values: Floats, bound: float) -> bool:
     """Whether all numbers are known to be at most so far from zero; False also where nobody has looked."""
-    return _NATIVE is not None and bool(_NATIVE.within(*_plain(values), bound))
+    return _NATIVE is not None and bool(_NATIVE.within(np.ascontiguousarray(values, np.float64), bound))
 
 
 def to_rows(steps: Floats, at: Integers, scale: Floats, out: Integers) -> bool:

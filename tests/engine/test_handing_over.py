@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fedmf_ray.engine.answers import Hosting
+from fedmf_ray.engine.backends import make
 from fedmf_ray.engine.persistence import Lost
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.planning.participation import IN_TIME
@@ -40,10 +41,50 @@ def test_sums_that_lack_a_call_of_training_are_lost_and_stay_open_for_it(monkeyp
     with pytest.raises(Lost, match=f"{calls - 1} of {calls} calls"):
         actor.partial_sums(calls)
     actor.train(calls - 1, fates[-1], False, *messages)
-    partial, count = actor.partial_sums(calls)
+    partial, count, cpu_s = actor.partial_sums(calls)
     assert count == 6
+    assert cpu_s > 0
     assert partial.user_ids.tolist() == actor._users.user_ids.tolist()
     assert np.array_equal(actor.partial_sums(calls)[0].sums, partial.sums)
+
+
+def test_a_call_that_is_made_again_adds_nothing_and_says_the_same(monkeypatch):
+    actor, cuts, messages = combiner(monkeypatch)
+    fates = np.full(cuts[1] - cuts[0], IN_TIME, np.int8)
+    *_, first = actor.train(0, fates, False, *messages)
+    *_, again = actor.train(0, fates, False, *messages)
+    assert again == first
+    assert first.added == len(fates)
+    assert not first.refused
+    assert actor.partial_sums(1)[1] == len(fates)
+
+
+def test_what_servers_have_published_is_kept_when_an_answer_of_training_is_lost(monkeypatch, tmp_path):
+    """All is done and published when the driver hears that a machine died, with the answers of its actor."""
+    chosen = small(**CHOSEN, cluster__users_per_actor=3, cluster__server_shards=2)
+    expected, stream = survive(chosen, {}, tmp_path / "unharmed"), MortalBackend.stream
+    rounds = []
+
+    def late(self, calls, limit):
+        made = [
+            (call, make(self, call)) for call in calls
+        ]  # what follows is asked for before answers are read
+        if made and made[0][0].method == "train":
+            rounds.append(made)
+            if len(rounds) == 2:
+                call, references = made[0]
+                call.actor.alive = False
+                for reference in references:
+                    reference.lose()
+        yield from made
+
+    monkeypatch.setattr(MortalBackend, "stream", late)
+    items, losses, events, backend = survive(chosen, {}, tmp_path / "one")
+    assert MortalBackend.stream is not stream
+    assert np.array_equal(items, expected[0])
+    assert losses == expected[1]
+    assert [event for event, _ in events] == ["user_actor_died"]
+    assert backend._counts["publish"] == expected[3]._counts["publish"]
 
 
 def gone(*_):

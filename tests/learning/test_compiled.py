@@ -112,6 +112,11 @@ def test_one_number_beyond_a_bound_is_found_wherever_it_is(at, beyond):
     assert not compiled.within(values, 1.0)
 
 
+def test_integers_are_numbers_and_no_bits_of_them():
+    assert not compiled.within(np.full((3, 2), 10**6), 1.0)
+    assert compiled.within(np.full((3, 2), -1), 1.0)
+
+
 def test_an_item_that_there_is_not_is_an_error_and_no_wild_read():
     items, block, _ = sample(5, False)
     for wrong in (-1, 90):

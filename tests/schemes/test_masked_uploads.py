@@ -237,3 +237,34 @@ def test_a_server_that_has_not_closed_holds_nothing():
     federation.servers[0].hold(other.servers[0].close())
     (opening,) = federation.ledger.open([federation.servers[0].close()])
     assert federation.servers[0].publish(opening).head == opening.head
+
+
+@pytest.mark.parametrize("pending", [1, 12, 1 << 12])
+def test_an_upload_may_lie_in_memory_in_any_order(monkeypatch, pending):
+    """Pickles keep it: its rows are the same."""
+    monkeypatch.setattr("fedmf_ray.schemes.masked.server._PENDING_ROWS", pending)
+    federation = Federation(Masked(), agreed_terms())
+    uploads = [pieces[0] for pieces in federation.uploads()]
+    for at in (0, 2):
+        turned = np.asfortranarray(uploads[at].ciphertexts)
+        uploads[at] = dataclasses.replace(uploads[at], ciphertexts=turned)
+    server = federation.servers[0]
+    assert server.receive_all(pickle.loads(pickle.dumps(uploads))) == {}
+    (opening,) = federation.ledger.open([server.close()])
+    federation.messages, federation.number = [server.publish(opening)], 1
+    federation.open()
+    assert np.array_equal(federation.tables[0], train("plain", federation.terms, rounds=1)[-1])
+
+
+def test_taking_out_an_upload_that_begins_like_another_leaves_that_one_alone():
+    """In full text, where uploads are listed by their first nonces."""
+    federation = federation_of(sparsity=0.0)
+    aggregate = federation.servers[0]._sum
+    before = [one.tobytes() for one in aggregate._whole]
+    wire = federation.uploaded[0][0].ciphertexts.copy()
+    rows = np.arange(len(wire))
+    wire[1:, 0, 1:13] = np.random.default_rng(0).integers(0, 256, (len(wire) - 1, 12))
+    aggregate.add(rows, wire)
+    aggregate.add(rows, federation.evaluator.negate(wire))
+    assert [one.tobytes() for one in aggregate._whole] == before
+    assert not aggregate._listing

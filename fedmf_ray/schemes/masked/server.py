@@ -86,7 +86,7 @@ class MaskedAggregate(Aggregate):
             self.add_all(rows, [wire])
             return
         self._forget(rows, np.ascontiguousarray(flat[:, 1:HEADER_BYTES]))
-        self._pend(rows, flat)
+        self._pend(rows, np.ascontiguousarray(flat))
 
     def add_all(self, rows: Integers, wires_of: Sequence[Wire]) -> None:
         headers = np.concatenate([wire[:, 0, :HEADER_BYTES] for wire in wires_of])
@@ -95,7 +95,7 @@ class MaskedAggregate(Aggregate):
         nonces, begin = np.ascontiguousarray(headers[:, 1:]), 0
         if wires.repeated(nonces):
             raise ValueError("a nonce comes twice")
-        for wire in wires_of:
+        for wire in map(np.ascontiguousarray, wires_of):
             mine = slice(begin, begin + len(wire))
             if len(wire):
                 self._note(rows[mine], nonces[mine])
@@ -111,8 +111,8 @@ class MaskedAggregate(Aggregate):
 
     def _sum_up(self) -> None:
         """Add what waits: many short uploads are unpacked at once."""
-        pending = [one for one in self._pending if not self._layout.add_to(self._words, *one)]
-        self._pending, self._waiting = [], 0
+        waiting, self._pending, self._waiting = self._pending, [], 0
+        pending = [one for one in waiting if not self._layout.add_to(self._words, *one)]
         if not pending:
             return
         words = self._layout.unpack(np.concatenate([packed for _, packed in pending]))
@@ -133,7 +133,9 @@ class MaskedAggregate(Aggregate):
 
     def _forget(self, rows: Integers, nonces: Bytes) -> None:
         """Raises ``ValueError`` for what was never added."""
-        if len(rows) == len(self._words):
+        if len(rows) == len(self._words) and np.array_equal(
+            nonces, wires.counted_nonces(nonces[0], len(rows))
+        ):
             for at, first in enumerate(self._whole):
                 if np.array_equal(first[0], nonces[0]):
                     del self._whole[at]
