@@ -137,7 +137,7 @@ _WORK = {
 }
 
 _MEANINGS = {
-    "protocol_s": "slowest user + server + opener and sealers, as deployed: the sum of the next eight",
+    "protocol_s": "as deployed: the sum of slowest_*, server_cpu_s, open_s and seal_s",
     "server_cpu_s": "adding all uploads, publishing the items",
     "user_cpu_s_max": "on a device as fast as this machine",
     "wall_s": "this simulation, on the CPUs of this machine",

@@ -24,6 +24,10 @@ def agreed_of(plan: Plan) -> Agreed:
         helpers = observe.users(users.user_ids, plan.scenario.seed, users.names) if observe else []
     except ValueError as error:
         raise FedMFError(f"observe.{error}") from error
+    members = plan.scheme.council.members if plan.scheme.council else 0
+    if observe and observe.members > members:
+        there = f"has {members} members" if members else "has no committee"
+        raise FedMFError(f"observe.collusion: {observe.members} members help, and {plan.scheme.name} {there}")
     return Agreed(
         scheme=plan.scheme.name,
         server_reads=plan.scheme.server_reads,

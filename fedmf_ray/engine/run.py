@@ -134,6 +134,8 @@ def resume(
     foreign = [word for word in overrides if word.partition(".")[0] not in ("stop", "cluster")]
     if foreign:
         raise FedMFError(f"{foreign[0]}: only keys of stop and cluster may change when a run goes on")
+    if not (path / "scenario.yaml").is_file():
+        raise FedMFError(f"{path}: is no run folder: a run prints the path of its own when it ends")
     scenario = scenario_file.load(path / "scenario.yaml", overrides)
     if scenario.model.central:
         raise FedMFError(f"{path}: {scenario.model.algorithm} writes no checkpoints: run it again")
@@ -144,6 +146,11 @@ def resume(
     check_own_files(path)
     check_outside(scenario, path)
     check_state(checkpoints, path, scenario)
+    done = read_json(path / "summary.json").get("rounds")
+    if isinstance(done, int) and scenario.stop.rounds < done:
+        raise FedMFError(
+            f"{path}: has {done} rounds already, and stop.rounds={scenario.stop.rounds} are fewer: give more"
+        )
     with held(checkpoints.folder, path):
         return _go_on(path, scenario, tables, checkpoints, progress, again)
 
@@ -168,7 +175,9 @@ def _go_on(
             experiment.stopping.learn(number, error)
         journal.write_to(folder)
         journal("resumed", round=experiment.first_round)
-        progress.note(f"going on with round {experiment.first_round}")
+        first, rounds = experiment.first_round, scenario.stop.rounds
+        over = f"all {rounds} rounds are there: stop.rounds={2 * rounds}, for instance, goes on"
+        progress.note(f"going on with round {first}" if first < rounds else over)
         checkpoints.setup = setup
         start: Row = {"setup": setup} | ({"last_round": mark["last"]} if mark["last"] else {})
         _drive(experiment, folder, scenario, progress, start, again)

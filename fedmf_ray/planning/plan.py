@@ -120,7 +120,13 @@ def setting_of(scenario: Scenario, population: Population) -> Setting:
     assert bits is not None
     assert value is not None
     assert update is not None
-    point = FixedPoint(bits, value, update, contributors=len(population.user_ids))
+    users = len(population.user_ids)
+    if not model.central and protocol.min_raters > users:
+        raise FedMFError(
+            f"protocol.min_raters: {protocol.min_raters}, and there are {users} users: no item has so many "
+            "raters, and nothing would be learned"
+        )
+    point = FixedPoint(bits, value, update, contributors=users)
     factors, biases, rule = model.factors, model.biases, model.rule_object
     if not model.central and not rule.predicts:  # vectors hold one number: what the rule says of ratings
         factors, biases = factors if rule.has_factors else 1, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,6 +140,10 @@ def frame(table: pd.DataFrame) -> Rows:
     return Rows([_name(column) for column in table], rows)
 
 
+_KEY = re.compile(r"[a-z_]+(\.[a-z_]+)+")
+"""Of a scenario: names of people may have dots, too."""
+
+
 def cost_name(column: str) -> str:
     """A cost in words that are true for every scheme, with its column."""
     parts = {column: f"{part} ({column})" for part, column in PARTS.items() if part != "server"}
@@ -153,7 +158,9 @@ def measure(value: Any) -> str:
 def _name(column: Any) -> str:
     """A column's heading: bytes are shown in MB, and a swept key by its last word."""
     name = str(column)
-    return name.replace("_bytes_total", " MB") if "bytes" in name else name.rpartition(".")[2]
+    if "bytes" in name:
+        return name.replace("_bytes_total", " MB").replace("_bytes", " MB")
+    return name.rpartition(".")[2] if _KEY.fullmatch(name) else name
 
 
 def number(column: Any, value: Any) -> str:

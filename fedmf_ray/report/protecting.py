@@ -17,6 +17,9 @@ _SERVER = {
     Reads.EVERYTHING: "the server reads every upload: nobody is protected from it",
 }
 
+_ANY = 1 << 40
+"""More users than there are."""
+
 _USERS = {
     1: "an item's only rater shows in it; 3 hides it",
     2: "an item's two raters can work out each other's steps; 3 hides them",
@@ -34,6 +37,7 @@ def who_reads(scenario: Mapping[str, Any]) -> list[str]:
     protocol = scenario["protocol"]
     costed = protocol.get("charge") or protocol["scheme"]
     lines = [_server(protocol, costed)]
+    lines += _helped(protocol, costed)
     if protocol.get("charge"):
         lines.append("the simulation itself computed in the clear, and charged the costs of that scheme")
     raters = int(protocol.get("min_raters", 1))
@@ -54,6 +58,27 @@ def _adds_pairs(model: Mapping[str, Any]) -> bool:
     except (FedMFError, KeyError, TypeError, ValueError):
         return False
     return rule.adds_pairs
+
+
+def _helped(protocol: Mapping[str, Any], name: str) -> list[str]:
+    """What a server reads that is not alone, by the claim of the scheme."""
+    try:
+        scheme: Scheme = scheme_of(protocol, name)
+    except (FedMFError, KeyError, TypeError, ValueError):
+        return []
+    if scheme.server_reads == Reads.EVERYTHING:
+        return []
+    if scheme.opened_by(1, 0):
+        return ["a server that is helped by one user reads every upload: all users share a key"]
+    members = scheme.council.members if scheme.council else 0
+    enough = next((count for count in range(1, members + 1) if scheme.opened_by(_ANY, count)), None)
+    if enough is None:
+        return ["a server that is helped by any number of users reads no upload of the others"]
+    helped = f"{enough - 1} member{'s' if enough != 2 else ''} of the committee"
+    return [
+        f"a server that is helped by any number of users and {helped} reads no upload of the others; "
+        f"with {enough} members it reads every upload"
+    ]
 
 
 def _server(protocol: Mapping[str, Any], name: str) -> str:

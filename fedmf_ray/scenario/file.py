@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -65,15 +66,21 @@ def _text(path: Path) -> str:
             )
         return content.decode()
     except FileNotFoundError:
-        raise FedMFError(
-            f"{path}: no such scenario file (`fedmf-ray scenarios` lists those that come with fedmf-ray)"
-        ) from None
+        raise FedMFError(f"{path}: no such scenario file{_alike(path)}") from None
     except IsADirectoryError:
         inside = path / "scenario.yaml"
         there = f": give {inside}" if inside.is_file() else ""
         raise FedMFError(f"{path}: is a folder, not a scenario file{there}") from None
     except (OSError, ValueError) as error:  # also of bytes that are no UTF-8, and of paths with a NUL
         raise FedMFError(f"{path}: cannot be read: {error}") from error
+
+
+def _alike(path: Path) -> str:
+    """What may have been meant instead of a file that there is not."""
+    known = [one.name for one in packaged.packaged()]
+    if near := get_close_matches(path.stem, known, 1):
+        return f": did you mean {near[0]}, which comes with fedmf-ray (`fedmf-ray scenarios` lists all)?"
+    return " (`fedmf-ray scenarios` lists those that come with fedmf-ray)"
 
 
 def parse(tree: Mapping[str, Any], source: str) -> Scenario:

@@ -227,6 +227,22 @@ class TestLock:
         resume(folder, Silent(), ["stop.rounds=6"])
         assert losses_of(folder).equals(losses_of(whole))
 
+    def test_a_finished_run_says_so_and_is_not_cut_short(self, tmp_path):
+        folder, said = run(small(**PLAIN, stop__rounds=4), tmp_path, Silent()), []
+
+        class Noting(Silent):
+            def note(self, text):
+                said.append(text)
+
+        resume(folder, Noting())
+        assert "all 4 rounds are there: stop.rounds=8, for instance, goes on" in said
+        before = (folder / "scenario.yaml").read_bytes()
+        with pytest.raises(FedMFError, match="has 4 rounds already, and stop.rounds=3 are fewer"):
+            resume(folder, Silent(), ["stop.rounds=3"])
+        assert (folder / "scenario.yaml").read_bytes() == before
+        with pytest.raises(FedMFError, match="is no run folder"):
+            resume(tmp_path, Silent())
+
     def test_of_two_resumes_at_once_one_goes_on(self, tmp_path, root):
         folder = run(small(**PLAIN, stop__rounds=4), tmp_path, Silent())
         words = [sys.executable, "-m", "fedmf_ray", "resume", str(folder), "stop.rounds=400"]

@@ -8,6 +8,7 @@ import pytest
 
 from fedmf_ray.engine.progress import Silent
 from fedmf_ray.engine.run import run
+from fedmf_ray.report import page_tables
 from fedmf_ray.report.page import report
 from fedmf_ray.scenario import file as scenario_file
 from fedmf_ray.testing.sample_folders import sample_run, sample_study
@@ -85,3 +86,16 @@ def test_a_scheme_that_is_not_known_here_is_named(tmp_path):
     text = (folder / "scenario.yaml").read_text().replace("scheme: packed", "scheme: of-a-plug-in")
     (folder / "scenario.yaml").write_text(text)
     assert "<h1>sample (of-a-plug-in)</h1>" in report(folder).read_text()
+
+
+@pytest.mark.parametrize(
+    ("column", "heading"),
+    [
+        ("user anna.k rated highest", "user anna.k rated highest"),
+        ("protocol.part_text_sparsity", "part_text_sparsity"),
+        ("upload_bytes_total", "upload MB"),
+        ("open_bytes", "open MB"),
+    ],
+)
+def test_headings_name_units_and_leave_names_of_people_whole(column, heading):
+    assert page_tables._name(column) == heading

@@ -3,7 +3,7 @@
 import pytest
 
 from fedmf_ray.report.protecting import who_reads
-from fedmf_ray.schemes import SCHEMES, Plain, Reads
+from fedmf_ray.schemes import SCHEMES, Masked, Plain, Reads
 
 
 def scenario(algorithm="fedmf", **protocol):
@@ -21,9 +21,10 @@ def test_an_encrypted_run():
     assert who_reads(scenario()) == [
         "packed, 3072 bits: the server sees which rows, or blocks of rows, each user uploads, and reads no "
         "value",
+        "a server that is helped by one user reads every upload: all users share a key",
         "users read the item matrix: an item's only rater shows in it; 3 hides it (protocol.min_raters: 1)",
     ]
-    server, users = who_reads(scenario(part_text_sparsity=0, min_raters=5))
+    server, _, users = who_reads(scenario(part_text_sparsity=0, min_raters=5))
     assert "the same rows from all users (full text)" in server
     assert "items with fewer raters than 5 are not trained" in users
 
@@ -43,7 +44,22 @@ def test_a_run_in_the_clear_protects_nobody_and_a_charged_one_says_what_computed
     )
     charged = who_reads(scenario(scheme="plain", charge="packed"))
     assert charged[0].startswith("packed, 3072 bits: the server sees")
-    assert "computed in the clear" in charged[1]
+    assert "computed in the clear" in charged[2]
+
+
+def test_who_may_help_a_server_is_said_by_the_scheme(monkeypatch):
+    assert len(who_reads(scenario(scheme="plain"))) == 2
+    for scheme in ("packed", "elementwise", "masked"):
+        assert "helped by one user reads every upload" in who_reads(scenario(scheme=scheme))[1]
+    four = {"committee": {"members": 4, "colluding": 1}}
+    assert who_reads(scenario(scheme="committee", **four))[1] == (
+        "a server that is helped by any number of users and 1 member of the committee reads no upload of the "
+        "others; with 2 members it reads every upload"
+    )
+    nine = {"committee": {"members": 9, "colluding": 3}}
+    assert "3 members of the committee reads no" in who_reads(scenario(scheme="committee", **nine))[1]
+    monkeypatch.setattr(Masked, "opened_by", lambda *_: False)
+    assert "any number of users reads no upload" in who_reads(scenario(scheme="masked"))[1]
 
 
 def test_central_baselines_and_schemes_that_are_not_here_claim_nothing():

@@ -110,7 +110,7 @@ def test_products_texts_and_lists(key, value, message):
         ("seed", 2**128 - 1), ("name", "x" * 100), ("ratings.noise", 1e3), ("ratings.popularity_skew", 40.0),
         ("ratings.sparsity", 1 - 2**-53), ("model.init_scale", 5e-324), ("metrics", {"top_k": 10**5}),
         ("metrics", {"top_k": 2, "relevant_from": 1e6}), ("network.upload_gbps", 1e-9),
-        ("devices", {"slowdown": 1e6, "slowdown_sigma": 3.0}), ("protocol.min_raters", 10**8),
+        ("devices", {"slowdown": 1e6, "slowdown_sigma": 3.0}),
         ("cluster.users_per_actor", 10**8), ("stop.tolerance", 1e6),
     ],
 )  # fmt: skip

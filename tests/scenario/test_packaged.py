@@ -32,3 +32,8 @@ def test_what_is_no_bare_name_is_a_path(monkeypatch, tmp_path, word):
     assert str(found(word)) == word.removeprefix("./")
     with pytest.raises(FedMFError, match="no such scenario file.*fedmf-ray scenarios"):
         scenario_file.load(word)
+
+
+def test_a_name_with_a_typing_error_is_answered_with_the_one_that_may_be_meant():
+    with pytest.raises(FedMFError, match=r"^quickstrat: no such scenario file: did you mean quickstart,"):
+        scenario_file.load("quickstrat")
