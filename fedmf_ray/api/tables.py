@@ -68,6 +68,9 @@ def _check_columns(table: pd.DataFrame, name: str, needed: Sequence[str]) -> Non
             if guess is None and len(missing) == len(others) == 1:
                 guess = str(others[0])
             renamed[guess or f"the column of the {column}s"] = column
+        if "rating" in needed and "timestamp" not in table.columns:  # which would be asked for next
+            times = guessed("timestamp", [str(other) for other in others if other not in renamed])
+            renamed |= {times: "timestamp"} if times else {}
         has = ", ".join(map(str, table.columns))[:200]
         raise FedMFError(
             f"{name}: no column {', '.join(map(repr, missing))}; it has {has}; needed are "

@@ -109,6 +109,10 @@ def _next(output: Path, user: str) -> None:
             (f"fedmf-ray run {scenario} protocol.scheme=plain", "the model at once, without protection"),
             (f"fedmf-ray run {scenario}", "the same model, under encryption"),
             (f"fedmf-ray recommend RUN --user {shlex.quote(user)}", "a list for one user; run prints RUN"),
+            (
+                f"fedmf-ray run {scenario} model.rule=item_item stop.rounds=2 metrics.top_k=10",
+                "for lists rather than ratings, and how good they are",
+            ),
             (f"fedmf-ray estimate {scenario}", "what encryption will cost"),
         )
     ):

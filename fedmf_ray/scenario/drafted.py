@@ -54,6 +54,9 @@ def drafted(seen: Inspected, titles: Table | None, test: Path | None, folder: Pa
         "stop:",
         "  rounds: 10",
         "",
+        "# For lists rather than ratings: model.rule=item_item stop.rounds=2; metrics.top_k=10 says how good",
+        "# they are. With ridge, metrics.popularity=0.5 sorts lists by popularity, too.",
+        "",
     ]
     return "\n".join(lines)
 

@@ -209,3 +209,9 @@ class TestCleaning:
             run(taste_frame(), {"ratings.select": {"min_ratings": 50}})
         assert "is not there" in self.clean()
         assert files() == []
+
+
+def test_a_column_of_times_is_in_the_advice_too():
+    frame = pd.DataFrame({"reader": ["a"], "book": ["b"], "stars": [3], "when": ["2020-01-01"]})
+    with pytest.raises(FedMFError, match=r"'stars': 'rating', 'when': 'timestamp'\}"):
+        run(frame)
