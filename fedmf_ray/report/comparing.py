@@ -9,7 +9,7 @@ import pandas as pd
 
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.report.names import distinct
-from fedmf_ray.report.protecting import who_reads
+from fedmf_ray.report.protecting import reading
 from fedmf_ray.report.runs import Run
 
 LOSSES = ("train_mse", "test_rmse", "test_mae")
@@ -92,9 +92,10 @@ def _last(run: Run, column: str) -> float:
 
 
 def _protection(runs: Sequence[Run]) -> _Rows:
-    said = [who_reads(run.scenario) for run in runs]
-    for at in range(max(map(len, said))):
-        yield "protection", "", [lines[at] if at < len(lines) else "" for lines in said]
+    said = [reading(run.scenario) for run in runs]
+    for about in ("server", "helped", "charge", "users", "pairs"):
+        if any(about in lines for lines in said):
+            yield "protection", "", [lines.get(about, "") for lines in said]
 
 
 def _cost(runs: Sequence[Run]) -> _Rows:

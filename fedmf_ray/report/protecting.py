@@ -32,19 +32,23 @@ def who_reads(scenario: Mapping[str, Any]) -> list[str]:
 
     A scheme that is not installed here claims nothing, so what the server reads is not said.
     """
+    return list(reading(scenario).values())
+
+
+def reading(scenario: Mapping[str, Any]) -> dict[str, str]:
+    """The same, by what a line is about: two runs need not have lines about the same."""
     if is_central(scenario):
-        return [f"{protected_by(scenario)}: one process holds all ratings"]
+        return {"server": f"{protected_by(scenario)}: one process holds all ratings"}
     protocol = scenario["protocol"]
     costed = protocol.get("charge") or protocol["scheme"]
-    lines = [_server(protocol, costed)]
-    lines += _helped(protocol, costed)
+    lines = {"server": _server(protocol, costed)} | _helped(protocol, costed)
     if protocol.get("charge"):
-        lines.append("the simulation itself computed in the clear, and charged the costs of that scheme")
+        lines["charge"] = "the simulation itself computed in the clear, and charged the costs of that scheme"
     raters = int(protocol.get("min_raters", 1))
     users = _USERS.get(raters, f"items with fewer raters than {raters} are not trained")
-    lines.append(f"users read the item matrix: {users} (protocol.min_raters: {raters})")
+    lines["users"] = f"users read the item matrix: {users} (protocol.min_raters: {raters})"
     if _adds_pairs(scenario["model"]):
-        lines.append(
+        lines["pairs"] = (
             "users read sums over pairs of items, which min_raters says nothing about: where two users alone "
             "add to one, each reads what the other added (docs/threat-model.md)"
         )
@@ -60,25 +64,24 @@ def _adds_pairs(model: Mapping[str, Any]) -> bool:
     return rule.adds_pairs
 
 
-def _helped(protocol: Mapping[str, Any], name: str) -> list[str]:
+def _helped(protocol: Mapping[str, Any], name: str) -> dict[str, str]:
     """What a server reads that is not alone, by the claim of the scheme."""
     try:
         scheme: Scheme = scheme_of(protocol, name)
     except (FedMFError, KeyError, TypeError, ValueError):
-        return []
+        return {}
     if scheme.server_reads == Reads.EVERYTHING:
-        return []
+        return {}
     if scheme.opened_by(1, 0):
-        return ["a server that is helped by one user reads every upload: all users share a key"]
+        line = "a server that is helped by one user reads every upload"
+        return {"helped": line}
     members = scheme.council.members if scheme.council else 0
     enough = next((count for count in range(1, members + 1) if scheme.opened_by(_ANY, count)), None)
     if enough is None:
-        return ["a server that is helped by any number of users reads no upload of the others"]
+        return {"helped": "a server that is helped by any number of users reads no upload of the others"}
     helped = f"{enough - 1} member{'s' if enough != 2 else ''} of the committee"
-    return [
-        f"a server that is helped by any number of users and {helped} reads no upload of the others; "
-        f"with {enough} members it reads every upload"
-    ]
+    line = f"a server that is helped by any number of users and {helped} reads no upload of the others; "
+    return {"helped": f"{line}with {enough} members it reads every upload"}
 
 
 def _server(protocol: Mapping[str, Any], name: str) -> str:

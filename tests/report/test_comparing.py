@@ -64,6 +64,16 @@ def test_whether_losses_are_the_same_is_said_for_the_rounds_that_all_have(runs):
     )
 
 
+def test_lines_about_the_same_stand_side_by_side(runs):
+    said = compared([runs["plain"], runs["packed"], runs["pairs"]])
+    rows = said[said["part"] == "protection"].iloc[:, 2:].to_numpy().tolist()
+    server, helped, users, pairs = rows
+    assert all(line for line in server)
+    assert [bool(line) for line in helped] == [False, True, True]
+    assert all(line.startswith("users read the item matrix") for line in users)
+    assert [bool(line) for line in pairs] == [False, False, True]
+
+
 def test_a_central_baseline_has_no_costs_of_a_protocol(runs):
     table = compared([runs["biases"], runs["plain"]])
     (row,) = [what for what in by(table, "cost").index if what.startswith("protocol_s")]

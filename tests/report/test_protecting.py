@@ -21,7 +21,7 @@ def test_an_encrypted_run():
     assert who_reads(scenario()) == [
         "packed, 3072 bits: the server sees which rows, or blocks of rows, each user uploads, and reads no "
         "value",
-        "a server that is helped by one user reads every upload: all users share a key",
+        "a server that is helped by one user reads every upload",
         "users read the item matrix: an item's only rater shows in it; 3 hides it (protocol.min_raters: 1)",
     ]
     server, _, users = who_reads(scenario(part_text_sparsity=0, min_raters=5))
