@@ -68,10 +68,26 @@ def _main() -> None:
             end_terminated()
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+        else:
+            console.error(_in_one_line(error))
         sys.exit(error.exit_code)
     except FedMFError as error:
         if "--debug" in sys.argv[1:]:
             raise
         console.error(error)
         sys.exit(1 if isinstance(error, DivergenceError) else 2)
+
+
+_KINDS = {"integer range": "whole number", "integer": "whole number", "float range": "number"}
+"""What click calls values, and a person."""
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    """click says how a command is used in three more lines; where to read that is enough."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    for kind, word in _KINDS.items():
+        said = said.replace(f"a valid {kind}", f"a {word}")
+    said, context = said[:1].lower() + said[1:], getattr(error, "ctx", None)
+    return said if context is None or "?" in said else f"{said}: see `{context.command_path} --help`"

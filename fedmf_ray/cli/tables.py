@@ -131,7 +131,7 @@ _WORK = {
     "passing": "and adds to a table that is there in some rounds only",
     "encrypt": "every user protects them",
     "receive": "the server checks an upload and adds it",
-    "reopen": "one user opens the sums",
+    "reopen": "one user opens the sums, or a committee",
     "unmask": "for that, each uploaded piece",
     "publish": "the server writes the item matrix",
 }

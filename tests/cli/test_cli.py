@@ -90,6 +90,14 @@ def test_a_folder_analysis_beside_the_scenario_is_not_imported(quickstart, tmp_p
     ("words", "message"),
     [
         (["run", "none.yaml"], "error: none.yaml: no such scenario file"),
+        (["rn"], "error: no such command 'rn': did you mean run?"),
+        (["run"], "error: missing argument 'SCENARIO': see "),
+        (["recommend", "x"], "error: missing option '--user': see "),
+        (
+            ["recommend", "x", "--user", "1", "-n", "five"],
+            "error: invalid value for '-n': 'five' is not a whole number: ",
+        ),
+        (["run", "quickstart", "--frobnicate"], "error: no such option '--frobnicate': see "),
         (["run", "{quickstart}", "protocol.key_bits=512"], "protocol.key_bits: 512 is not a key size"),
         (["run", "{quickstart}", "rounds"], "an override reads key.path=value"),
         (["run", "{quickstart}", "--user", "Z9"], "has no user Z9: "),
