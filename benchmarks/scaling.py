@@ -90,8 +90,8 @@ _WEAK: dict[str, tuple[int, dict[str, Any]]] = {
         {"ratings__items": 3706, "ratings__sparsity": 0.955, "model__rule": "ridge", "model__factors": 30},
     ),
 }
-"""By scheme, how many users each actor has, and what else is changed: a small run under encryption, half of the
-size of MovieLens-1M under masks."""
+"""By scheme, how many users each actor has, and what else is changed: a small run under encryption, and half
+the size of MovieLens-1M under masks."""
 
 
 @main.command()
