@@ -104,7 +104,7 @@ bench-revisions: $(VENV)/.run  ## compare each phase of a round with REVISION, i
 
 bench-scaling: $(VENV)/.run  ## two workers or servers against one, checkpoints, 100,000 users, the sizes of MovieLens-1M and 25M, several nodes (twenty minutes)
 	$(RUN)/python benchmarks/scaling.py workers
-	$(RUN)/python benchmarks/scaling.py weak
+	$(RUN)/python benchmarks/weak_scaling.py
 	$(RUN)/python benchmarks/scaling.py servers
 	$(RUN)/python benchmarks/scaling.py checkpoints
 	$(RUN)/python benchmarks/scaling.py memory

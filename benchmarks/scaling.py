@@ -1,7 +1,6 @@
 """How well a simulation scales over the CPUs of this machine, as ratios within one run.
 
     python benchmarks/scaling.py workers      encrypted users per second: two user actors against one
-    python benchmarks/scaling.py weak         the same with as many users for each actor
     python benchmarks/scaling.py servers      additions per second: two servers against one
     python benchmarks/scaling.py memory       100,000 users x 10,000 items: one round, and its peak memory
     python benchmarks/scaling.py sizes        the sizes of MovieLens-1M and 25M: set-up, rounds, memory
@@ -81,35 +80,6 @@ def workers(users: int, turns: int) -> None:
     one, two = (statistics.median(seconds[actors]) for actors in (1, 2))
     print(f"one actor {users / one:8.1f} encrypted users per second ({one:.2f} s per round)")
     print(f"two       {users / two:8.1f}{'':27}({two:.2f} s): {one / two:.2f} x (target 1.8)")
-
-
-_WEAK: dict[str, tuple[int, dict[str, Any]]] = {
-    "packed": (60, {}),
-    "masked": (
-        3020,
-        {"ratings__items": 3706, "ratings__sparsity": 0.955, "model__rule": "ridge", "model__factors": 30},
-    ),
-}
-"""By scheme, how many users each actor has, and what else is changed: a small run under encryption, and half
-the size of MovieLens-1M under masks."""
-
-
-@main.command()
-@click.option("--schemes", default=",".join(_WEAK), show_default=True)
-@click.option("--turns", default=3, show_default=True)
-def weak(schemes: str, turns: int) -> None:
-    """Two user actors with as many users each as one has alone: users per second, together against alone."""
-    for scheme in schemes.split(","):
-        users, changes = _WEAK[scheme]
-        speeds: dict[int, list[float]] = {1: [], 2: []}
-        with tempfile.TemporaryDirectory() as results:
-            for _, actors in itertools.product(range(turns), speeds):
-                more = {"protocol__scheme": scheme, "cluster__users_per_actor": users, "stop__rounds": 6}
-                folder = run_of(Path(results), ratings__users=users * actors, **more, **changes)
-                seconds = pd.read_csv(folder / "rounds.csv")["wall_s"].tolist()[1:]
-                speeds[actors] += [users * actors / one for one in seconds]
-        one, two = (statistics.median(speeds[actors]) for actors in (1, 2))
-        print(f"{scheme:7} one {one:9.1f} users per second, two {two:9.1f}: {two / one:.2f} x (target 1.8)")
 
 
 @main.command()
