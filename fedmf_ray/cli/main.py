@@ -81,7 +81,7 @@ def _main() -> None:
 
 
 _KINDS = {"integer range": "whole number", "integer": "whole number", "float range": "number"}
-"""What click calls values, and a person."""
+"""What click calls kinds of values, and plain words for them."""
 
 
 def _in_one_line(error: click.ClickException) -> str:

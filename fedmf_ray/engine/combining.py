@@ -14,6 +14,7 @@ from fedmf_ray.protocol.roster import Roster
 from fedmf_ray.schemes import Evaluator
 
 NOTHING = Receipt(0, {}, 0.0)
+"""Where nothing is combined, or not yet."""
 
 
 class Combining:

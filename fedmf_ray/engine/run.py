@@ -17,7 +17,15 @@ from fedmf_ray.engine.federation import Federation, Round
 from fedmf_ray.engine.journal import Journal
 from fedmf_ray.engine.observation import recorded_rounds
 from fedmf_ray.engine.progress import Progress, StoppedError
-from fedmf_ray.engine.state import check_outside, check_state, checkpoints_of, founded, keeps_state, new_state
+from fedmf_ray.engine.state import (
+    check_outside,
+    check_run_folder,
+    check_state,
+    checkpoints_of,
+    founded,
+    keeps_state,
+    new_state,
+)
 from fedmf_ray.engine.stopping import STOPPED_EARLY, Stopping
 from fedmf_ray.errors import DivergenceError, FedMFError
 from fedmf_ray.planning.plan import Plan
@@ -134,8 +142,7 @@ def resume(
     foreign = [word for word in overrides if word.partition(".")[0] not in ("stop", "cluster")]
     if foreign:
         raise FedMFError(f"{foreign[0]}: only keys of stop and cluster may change when a run goes on")
-    if not (path / "scenario.yaml").is_file():
-        raise FedMFError(f"{path}: is no run folder: a run prints the path of its own when it ends")
+    check_run_folder(path)
     scenario = scenario_file.load(path / "scenario.yaml", overrides)
     if scenario.model.central:
         raise FedMFError(f"{path}: {scenario.model.algorithm} writes no checkpoints: run it again")

@@ -30,6 +30,12 @@ def all_states(scenario: Scenario) -> Path:
     return Path(chosen) if chosen else state_folder() / "checkpoints"
 
 
+def check_run_folder(path: Path) -> None:
+    """Raise :class:`FedMFError` for a folder that no run has written."""
+    if not (path / "scenario.yaml").is_file():
+        raise FedMFError(f"{path}: is no run folder: a run prints the path of its own when it ends")
+
+
 def check_outside(scenario: Scenario, results: Path) -> None:
     """Raise :class:`FedMFError` if keys and vectors would be written among the results, which are shared."""
     base = all_states(scenario)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fedmf_ray.engine.answers import Hosting, Reading
 from fedmf_ray.engine.keeper import Sides
 from fedmf_ray.engine.server_actor import load_items
-from fedmf_ray.engine.state import check_state, checkpoints_of
+from fedmf_ray.engine.state import check_run_folder, check_state, checkpoints_of
 from fedmf_ray.engine.user_actor import UserActor
 from fedmf_ray.errors import FedMFError
 from fedmf_ray.learning.blocks import inner
@@ -63,8 +63,7 @@ class UsersSide:
     def __init__(self, path: Path) -> None:
         """Raises :class:`FedMFError` if the folder is no run's, has been edited, or left no checkpoint."""
         self.path = path.expanduser().absolute()
-        if not (self.path / "scenario.yaml").is_file():
-            raise FedMFError(f"{self.path}: is no run folder: a run prints the path of its own when it ends")
+        check_run_folder(self.path)
         self.scenario: Scenario = scenario_file.load(self.path / "scenario.yaml")
         if self.scenario.model.central:
             raise FedMFError(

@@ -70,7 +70,8 @@ Processes = Annotated[int, Field(gt=0, le=10**5)]
 Patience = Annotated[float, Field(ge=1, le=1e7)]
 """Seconds: from one, below which every call would be late, to four months."""
 
-Helpers = Annotated[int, Field(ge=0, le=1_000_000)]
+MOST_HELPERS = 1_000_000
+Helpers = Annotated[int, Field(ge=0, le=MOST_HELPERS)]
 Gigabytes = Annotated[float, Field(gt=0, le=1e6)]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]

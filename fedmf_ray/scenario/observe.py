@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fedmf_ray.ratings.names import Names, shortened
 from fedmf_ray.scenario import bounds
@@ -16,6 +16,13 @@ _STREAM = 10
 """docs/architecture.md lists the streams of a seed."""
 
 _MEMBER = "member"
+
+
+def _may_name(one: object) -> bool:
+    """A number of users, a number that is an id, or an id that is a text."""
+    return type(one) is str or (type(one) is int and one >= 0)
+
+
 _NO_NAMES = Names()
 
 
@@ -33,6 +40,16 @@ class Observe(Section):
     work together."""
     largest_gb: bounds.Gigabytes = 2.0
     """A view that would be larger stops the run before it starts."""
+
+    @field_validator("collusion", mode="before")
+    @classmethod
+    def _has_a_form(cls, given: Any) -> Any:
+        """Otherwise a person would be told about each form by itself."""
+        counted = type(given) is int and given <= bounds.MOST_HELPERS
+        named = given if isinstance(given, list) else [given] if counted else None
+        if type(given) is not bool and (named is None or not all(map(_may_name, named))):
+            raise ValueError("is none of these: true, a number of users, a list of ids and of member")
+        return given
 
     @model_validator(mode="after")
     def _nobody_helps_twice(self) -> Observe:

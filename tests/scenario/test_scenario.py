@@ -200,3 +200,8 @@ class TestWhoHelps:
     def test_nobody_is_named_twice_as_a_number_and_as_a_text(self):
         with pytest.raises(ValueError, match="names a user twice"):
             Observe(who="server", collusion=[7, "7"])
+
+    @pytest.mark.parametrize("given", ["anna.k", 1.5, -1, [-1], 10**11, [True], [[1]], [1.5], {"a": 1}, None])
+    def test_what_names_nobody_is_told_all_forms_in_one_line(self, given):
+        with pytest.raises(ValueError, match="is none of these: true, a number of users, a list of ids"):
+            Observe(who="server", collusion=given)
